@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+**
+** checkpoint.c: fold the journal into `regions` and `data` and empty it (R5), as numbered steps.
+**
+**                                                       after a crash here, recovery
+**   1 apply    overlays into `data`                      redoes them from the records
+**   2 sync     data                                      redoes them
+**   3 write    every entry the records name              redoes them; half-written pages are named by records
+**   4 sync     regions                                   redoes them to the same bytes
+**   5 reset    the other header page, with a new salt    torn: the old header, as before; whole: nothing to redo
+**   6 punch    what nothing pins any more                finds holes with garbage, punches them once
+** The same steps end a recovery.  Undone overlays (an old snapshot) put the checkpoint off: it does step 1 only.
+** Runs only while no prepare is undecided: the caller holds the writer lock and has published or never prepared.
+*/
+#include <stdlib.h>
+#include "db.h"
+#include "error.h"
+
+static int sync_file(sdb_store *store, sdb_fd fd, const char *file, seqdb_error *e) {
+  int os = store->sync_off ? 0 : sdb_os_fdatasync(fd);
+  if (!os) return SEQDB_OK;
+  sdb_poison(store);
+  return sdb_error_os(e, os, "checkpoint", file, 0, "%s: fdatasync failed", file);
+}
+
+static int by_index(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* 3: runs of neighbouring entries in one write each. */
+static int write_entries(sdb_store *store, seqdb_error *e) {
+  const sdb_tree *tree = &store->committed->tree;
+  size_t unique = 0;
+  int rc = SEQDB_OK;
+  if (store->named_count == 0) return SEQDB_OK;
+  qsort(store->named, store->named_count, sizeof *store->named, by_index);
+  for (size_t i = 0; i < store->named_count; i++)
+    if (unique == 0 || store->named[unique - 1] != store->named[i]) store->named[unique++] = store->named[i];
+  store->named_count = unique;
+  if (!store->regions.guarded) {
+    bool poison = false;
+    rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, e);
+    if (poison) sdb_poison(store);
+  }
+  if (rc == SEQDB_OK) rc = sdb_regions_extend(&store->regions, (uint64_t)store->named[unique - 1] + 1, e);
+  for (size_t i = 0; i < unique && rc == SEQDB_OK;) {
+    size_t end = i + 1;
+    while (end < unique && store->named[end] == store->named[end - 1] + 1)
+      end++;
+    rc = sdb_regions_write(&store->regions, tree, store->named[i], store->named[end - 1] + 1, e);
+    i = end;
+  }
+  return rc;
+}
+
+/* 5 */
+static int reset_journal(sdb_store *store, seqdb_error *e) {
+  const sdb_tree *tree = &store->committed->tree;
+  sdb_journal_header header = store->journal.header;
+  bool poison = false;
+  header.sync_off = store->sync_off;
+  header.base_generation = store->committed->generation;
+  header.data_bytes = store->space.end;
+  header.regions_bytes = store->regions.pages * SDB_ENTRY_BYTES;
+  header.entries = tree->entries;
+  header.entries_hash = tree->hash;
+  int rc = sdb_journal_reset(&store->journal, &header, &poison, e);
+  if (poison) sdb_poison(store);
+  return rc;
+}
+
+/* A crashed session may have left bytes in holes, behind lengths and behind the end. */
+static void suspect_all(sdb_store *store) {
+  sdb_space *space = &store->space;
+  sdb_extent hole;
+  uint32_t index;
+  uint64_t from = 0, at = 0;
+  while (sdb_extent_next(&space->holes, at, &hole)) {
+    (void)sdb_extent_add(&space->unpunched, hole.start, hole.bytes);
+    at = hole.start + hole.bytes;
+  }
+  for (const sdb_entry *entry; (entry = sdb_tree_next(&store->committed->tree, from, &index));
+       from = (uint64_t)index + 1)
+    sdb_space_note_cut(space, index, entry->start, entry->length, entry->reserved);
+}
+
+/* 6 */
+static void punch(sdb_store *store) {
+  sdb_extent range;
+  pthread_mutex_lock(&store->mutex);
+  if (store->unclean) {
+    suspect_all(store);
+    range = (sdb_extent){store->space.end, atomic_load(&store->data.size_bytes)};
+    if (range.bytes > range.start) sdb_data_punch(&store->data, range.start, range.bytes - range.start);
+    store->unclean = false;
+  }
+  while (sdb_space_next_punch(&store->space, &range)) {
+#ifdef SDB_CHECKS
+    if (store->committed->tree.entries <= 2000)
+      assert(sdb_space_may_write(&store->space, range.start, range.bytes, NULL));
+#endif
+    pthread_mutex_unlock(&store->mutex); /* only the writer allocates: the range stays free */
+    sdb_data_punch(&store->data, range.start, range.bytes);
+    pthread_mutex_lock(&store->mutex);
+  }
+  pthread_mutex_unlock(&store->mutex);
+}
+
+/* 2 to 5 */
+static int fold(sdb_store *store, seqdb_error *e) {
+  int rc = sdb_data_ensure(&store->data, store->space.end, "checkpoint", e);
+  if (rc == SEQDB_OK) rc = sync_file(store, store->data.fd, "data", e);       /* 2 */
+  if (rc == SEQDB_OK) rc = write_entries(store, e);                           /* 3 */
+  if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e); /* 4 */
+  if (rc == SEQDB_OK) rc = reset_journal(store, e);                           /* 5 */
+  if (rc != SEQDB_OK) return rc;
+  store->named_count = 0;
+  store->keep_next = false;
+  store->recovered = true;
+  return SEQDB_OK;
+}
+
+int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
+  int rc = sdb_overlay_drain(store, e); /* 1 */
+  if (rc != SEQDB_OK || store->layers) return rc;
+  if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {
+    pthread_mutex_lock(&store->files_mutex);
+    rc = fold(store, e);
+    pthread_mutex_unlock(&store->files_mutex);
+    if (rc != SEQDB_OK) return rc;
+    pthread_mutex_lock(&store->mutex);
+    sdb_space_unpin_all(&store->space);
+    pthread_mutex_unlock(&store->mutex);
+  }
+  punch(store); /* 6 */
+  return SEQDB_OK;
+}
+
+void sdb_checkpoint_if_due(sdb_store *store) {
+  seqdb_error ignored;
+  if (store->journal.tail - SDB_JOURNAL_START < SDB_CHECKPOINT_BYTES) return;
+  (void)sdb_checkpoint(store, &ignored); /* failing leaves the journal as it is: the next commit tries again */
+}
+
+int seqdb_checkpoint(seqdb *db) {
+  seqdb_error e;
+  int rc = sdb_writable(db, "checkpoint", &e);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &e);
+  pthread_mutex_lock(&db->txn_mutex);
+  if (sdb_txn_changed(db)) {
+    rc = sdb_error_set(&e, SEQDB_LOCKED, "checkpoint", NULL, 0, "checkpoint: the transaction has uncommitted changes");
+  } else if (db->txn.active) {
+    rc = sdb_checkpoint(db->store, &e);
+  } else if ((rc = sdb_writer_lock(db, "checkpoint", &e)) == SEQDB_OK) {
+    rc = sdb_checkpoint(db->store, &e);
+    sdb_writer_unlock(db);
+  }
+  pthread_mutex_unlock(&db->txn_mutex);
+  return sdb_fail(db, rc, &e);
+}

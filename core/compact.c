@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+**
+** compact.c: give space back: move regions down, punch holes, cut the file's tail.
+**
+** Each step is a commit of its own. It takes regions from the end of the file and copies each into the lowest hole that takes it; when none
+** fits any hole, the region behind the lowest hole steps aside to the end of the file, and comes down in the next step into
+** the hole that it made larger. So the extra space is that of one region at the most. Copies go to unowned space and the
+** entry changes at the commit: a crash leaves every region where it was or where it went.
+** Open snapshots are never waited for: what they pin stays, and compaction stops when it could only shuffle.
+*/
+#include "db.h"
+#include "error.h"
+
+#define BATCH_REGIONS      1024u
+#define BATCH_BYTES        ((uint64_t)64 << 20)
+#define SLIDE_ALWAYS_BYTES ((uint64_t)64 << 20)
+
+/* Where a caller's cursor stands. */
+enum { AT_START, AT_MOVES, AT_MOVES_AFTER_ASIDE, AT_CUT, AT_END };
+
+struct batch {
+  size_t max_regions;
+  bool may_step_aside; /* not twice in a row: the first must have made room */
+  bool aside;
+  size_t regions;
+  uint64_t moved_bytes;
+  seqdb_compact_step_info *step; /* of the last region moved */
+};
+
+static uint64_t disk_bytes(sdb_store *store) {
+  sdb_os_info info;
+  return sdb_os_info_of(store->data.fd, &info) == 0 ? info.disk_bytes : 0;
+}
+
+static int check_interrupt(seqdb *db, seqdb_error *e) {
+  return sdb_interrupted(db, "compact", e);
+}
+
+/* Move entry `index` to the allocated extent. */
+static int move_to(seqdb *db, const sdb_owned_extent *from, uint64_t start, struct batch *batch, seqdb_error *e) {
+  sdb_store *store = db->store;
+  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, from->index);
+  uint64_t length = entry->length;
+  batch->step->name_bytes = sdb_name_bytes(entry->name);
+  memcpy(batch->step->name, sdb_name_text(entry->name), batch->step->name_bytes);
+  int rc = sdb_place_move(db, from->index, start, from->bytes, UINT64_MAX, UINT64_MAX, "compact", e);
+  if (rc != SEQDB_OK) {
+    pthread_mutex_lock(&store->mutex);
+    sdb_space_give_up(&store->space, from->index, start, from->bytes);
+    pthread_mutex_unlock(&store->mutex);
+    return rc;
+  }
+  batch->regions++;
+  batch->moved_bytes += length;
+  return SEQDB_OK;
+}
+
+static int allocate_below(sdb_store *store, const sdb_owned_extent *region, uint64_t *start, bool *found) {
+  sdb_extent hole;
+  int rc = SEQDB_OK;
+  pthread_mutex_lock(&store->mutex);
+  *found = sdb_extent_first_fit(&store->space.holes, region->bytes, region->start, &hole);
+  if (*found) {
+    *start = hole.start;
+    rc = sdb_space_alloc_at(&store->space, hole.start, region->bytes);
+  }
+  pthread_mutex_unlock(&store->mutex);
+  return rc;
+}
+
+/* From the end of the file downwards, each region into the lowest hole that takes it. */
+static int fill_holes(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, seqdb_error *e) {
+  sdb_store *store = db->store;
+  int rc = SEQDB_OK;
+  for (size_t i = count; i > 0 && rc == SEQDB_OK; i--) {
+    const sdb_owned_extent *region = &extents[i - 1];
+    uint64_t start;
+    sdb_extent largest;
+    bool found = false;
+    if (batch->regions >= batch->max_regions || batch->moved_bytes >= BATCH_BYTES) break;
+    if (!sdb_extent_largest(&store->space.holes, &largest)) break;
+    if (largest.bytes < region->bytes) continue;
+    if ((rc = check_interrupt(db, e)) != SEQDB_OK) break;
+    if (allocate_below(store, region, &start, &found) != SEQDB_OK)
+      rc = sdb_error_nomem(e, "compact");
+    else if (found)
+      rc = move_to(db, region, start, batch, e);
+  }
+  return rc;
+}
+
+/* Two copies of a region to close a hole in front of it: not for a large region and a hole that is, punched, next to
+** nothing. */
+static bool worth_sliding(uint64_t hole_bytes, uint64_t region_bytes) {
+  return region_bytes <= SLIDE_ALWAYS_BYTES || hole_bytes >= region_bytes / 64;
+}
+
+/* The lowest hole with a region right behind it that is worth it; `count` if there is none. */
+static size_t choose_slide(sdb_store *store, const sdb_owned_extent *extents, size_t count) {
+  sdb_extent hole;
+  size_t i = 0;
+  for (uint64_t at = 0; sdb_extent_next(&store->space.holes, at, &hole); at = hole.start + hole.bytes) {
+    while (i < count && extents[i].start < hole.start + hole.bytes)
+      i++;
+    if (i == count) break;
+    if (extents[i].start == hole.start + hole.bytes && worth_sliding(hole.bytes, extents[i].bytes)) return i;
+  }
+  return count;
+}
+
+/* The region behind a hole goes to the end of the file; the next step brings it down into the hole it made larger. */
+static int step_aside(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, seqdb_error *e) {
+  sdb_store *store = db->store;
+  uint64_t start = 0, end;
+  int rc = SEQDB_OK;
+  pthread_mutex_lock(&store->mutex);
+  size_t i =
+      store->snapshot_count ? count : choose_slide(store, extents, count); /* pinned, its place would be no hole */
+  if (i < count) {
+    start = store->space.end;
+    rc = sdb_space_alloc_at(&store->space, start, extents[i].bytes);
+  }
+  end = store->space.end;
+  pthread_mutex_unlock(&store->mutex);
+  if (i == count) return SEQDB_OK;
+  if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "compact");
+  if (rc != SEQDB_OK) return SEQDB_OK; /* no offsets are left to step aside to: it stays */
+  batch->aside = true;
+  if ((rc = sdb_data_ensure(&store->data, end, "compact", e)) == SEQDB_OK)
+    return move_to(db, &extents[i], start, batch, e);
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_give_up(&store->space, extents[i].index, start, extents[i].bytes);
+  pthread_mutex_unlock(&store->mutex);
+  return rc;
+}
+
+/* One commit's worth of moves; batch->regions == 0: nothing left to move. Writer lock held, transaction begun here. */
+static int move_batch(seqdb *db, struct batch *batch, seqdb_error *e) {
+  sdb_owned_extent *extents = NULL;
+  seqdb_error ignored;
+  size_t count = 0;
+  int rc = sdb_txn_begin(db, "compact", e);
+  if (rc != SEQDB_OK) return rc;
+  if (sdb_tree_extents(&db->txn.tree, &extents, &count) != SEQDB_OK) rc = sdb_error_nomem(e, "compact");
+  if (rc == SEQDB_OK) rc = fill_holes(db, extents, count, batch, e);
+  if (rc == SEQDB_OK && batch->regions == 0 && batch->may_step_aside) rc = step_aside(db, extents, count, batch, e);
+  if (rc == SEQDB_OK) rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, e);
+  if (rc == SEQDB_OK)
+    sdb_commit_publish(db);
+  else
+    (void)sdb_commit_rollback(db, &ignored);
+  sdb_free(extents);
+  return rc;
+}
+
+/* ---- one step, whatever it is */
+
+static int move_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step, bool *done,
+                     seqdb_error *e) {
+  struct batch batch = {.max_regions = max_regions, .step = step, .may_step_aside = *cursor == AT_MOVES};
+  int rc = move_batch(db, &batch, e);
+  if (rc != SEQDB_OK) return rc;
+  *done = batch.regions > 0;
+  step->kind = SEQDB_COMPACT_MOVE;
+  step->moved_bytes = batch.moved_bytes;
+  *cursor = batch.regions == 0 ? AT_CUT : batch.aside ? AT_MOVES_AFTER_ASIDE : AT_MOVES;
+  return SEQDB_OK;
+}
+
+/* Writer lock held. The header must know of the smaller end before the file is cut. */
+static int cut_step(sdb_store *store, seqdb_compact_step_info *step, seqdb_error *e) {
+  int rc = sdb_checkpoint(store, e);
+  step->kind = SEQDB_COMPACT_CUT;
+  if (rc != SEQDB_OK || store->journal.tail != SDB_JOURNAL_START) return rc;
+  if (store->journal.header.data_bytes > store->space.end) {
+    store->recovered = false; /* forces a header */
+    if ((rc = sdb_checkpoint(store, e)) != SEQDB_OK || !store->recovered) return rc;
+  }
+  return sdb_data_cut(&store->data, store->space.end, e);
+}
+
+static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step, seqdb_error *e) {
+  bool mine = !db->txn.active;
+  int rc = mine ? sdb_writer_lock(db, "compact", e) : SEQDB_OK;
+  if (rc != SEQDB_OK) return rc;
+  if (*cursor == AT_START) {
+    step->kind = SEQDB_COMPACT_PUNCH;
+    rc = sdb_checkpoint(db->store, e);
+  } else {
+    rc = cut_step(db->store, step, e);
+  }
+  if (mine) sdb_writer_unlock(db);
+  if (rc == SEQDB_OK) *cursor = *cursor == AT_START ? AT_MOVES : AT_END;
+  return rc;
+}
+
+/* What the step freed of the disk; moves show their gain when the checkpoint after them punches. */
+static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step,
+                        seqdb_error *e) {
+  sdb_store *store = db->store;
+  uint64_t before = disk_bytes(store), after;
+  bool done = false;
+  int rc = sdb_writable(db, "compact", e);
+  if (rc == SEQDB_OK && sdb_txn_changed(db))
+    rc = sdb_error_set(e, SEQDB_LOCKED, "compact", NULL, 0, "compact: the transaction has uncommitted changes");
+  if (rc == SEQDB_OK) rc = check_interrupt(db, e);
+  if (rc != SEQDB_OK) return rc;
+  memset(step, 0, offsetof(seqdb_compact_step_info, name));
+  step->moved_bytes = step->freed_bytes = 0;
+  if (*cursor >= AT_END) return SEQDB_DONE;
+  if (*cursor == AT_MOVES || *cursor == AT_MOVES_AFTER_ASIDE) {
+    rc = move_step(db, max_regions, cursor, step, &done, e);
+    if (rc == SEQDB_OK && done && store->space.held_bytes) { /* places pinned by the journal become holes */
+      uint64_t start = AT_START;
+      seqdb_compact_step_info ignored;
+      rc = upkeep_step(db, &start, &ignored, e);
+    }
+  }
+  if (rc == SEQDB_OK && !done) rc = upkeep_step(db, cursor, step, e);
+  after = disk_bytes(store);
+  step->freed_bytes = before > after ? before - after : 0;
+  return rc;
+}
+
+/* ---- public */
+
+int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
+  seqdb_error e;
+  int rc = sdb_usable(db, "compact", &e);
+  if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    rc = compact_step(db, 1, cursor, step, &e);
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  return sdb_fail(db, rc, &e);
+}
+
+int seqdb_compact(seqdb *db, uint64_t *freed_bytes) {
+  seqdb_error e;
+  seqdb_compact_step_info *step = sdb_malloc(sizeof *step);
+  uint64_t cursor = 0, before = 0, after;
+  int rc = step ? sdb_usable(db, "compact", &e) : sdb_error_nomem(&e, "compact");
+  if (rc == SEQDB_OK) before = disk_bytes(db->store);
+  while (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    rc = compact_step(db, BATCH_REGIONS, &cursor, step, &e);
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  sdb_free(step);
+  if (rc != SEQDB_DONE) return sdb_fail(db, rc, &e);
+  after = disk_bytes(db->store);
+  if (freed_bytes) *freed_bytes = before > after ? before - after : 0;
+  return SEQDB_OK;
+}

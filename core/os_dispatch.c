@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT
+**
+** os_dispatch.c: the functions of os.h in test builds: each asks the rules of os_faults.c, then hands the call to the
+** system (sdb_real_*) or to the simulated disk (sdb_sim_*).  Layer 0.
+** OWNS: the names of open handles, and the counts of what lives.
+** THREADS: any; `names_lock` is never held during a call.
+** INVARIANT: a call refused by a rule or by the crash point reaches neither the system nor the simulated disk, except
+** that a failing sync is told to the simulated disk.
+*/
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include "os_faults.h"
+#include "os_sim.h"
+
+#define HANDLES_MAX 8192 /* names kept: half for descriptors, half for simulated handles */
+
+typedef sdb_fault_pending pending;
+#define begin sdb_fault_begin
+#define end   sdb_fault_end
+
+static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
+static char handle_names[HANDLES_MAX][SDB_CALL_FILE_MAX];
+static _Atomic int64_t live_memory, live_handles, live_maps;
+static _Atomic uint64_t map_window;
+
+void sdb_fault_live(sdb_fault_lives *lives) {
+  *lives = (sdb_fault_lives){atomic_load(&live_memory), atomic_load(&live_handles), atomic_load(&live_maps)};
+}
+
+void sdb_fault_set_map_window(uint64_t bytes) {
+  atomic_store(&map_window, bytes);
+}
+
+/* ---- handles and their names ------------------------------------------------------------------------------- */
+
+static char *name_slot(sdb_fd fd) {
+  size_t half = HANDLES_MAX / 2;
+  return handle_names[sdb_sim_owns(fd) ? half + (size_t)fd % half : (size_t)fd % half];
+}
+
+/* A copy, so that another thread's close does no harm. */
+typedef struct handle_name {
+  char text[SDB_CALL_FILE_MAX];
+} handle_name;
+
+static handle_name name_of(sdb_fd fd) {
+  handle_name name = {""};
+  if (fd >= 0 && sdb_fault_watching()) {
+    pthread_mutex_lock(&names_lock);
+    memcpy(name.text, name_slot(fd), sizeof name.text);
+    pthread_mutex_unlock(&names_lock);
+  }
+  return name;
+}
+
+static void opened(sdb_fd fd, const char *name) {
+  atomic_fetch_add(&live_handles, 1);
+  pthread_mutex_lock(&names_lock);
+  snprintf(name_slot(fd), SDB_CALL_FILE_MAX, "%s", name);
+  pthread_mutex_unlock(&names_lock);
+}
+
+static const char *last_component(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+/* ---- os.h: directories ------------------------------------------------------------------------------------- */
+
+int sdb_os_open_dir(const char *path, sdb_fd *dir) {
+  pending p = {0};
+  const char *simulated = sdb_sim_path(path);
+  int rc = begin(&p, SDB_CALL_OPENDIR, last_component(path), 0, 0);
+  if (rc == 0) {
+    rc = simulated != NULL ? sdb_sim_open_dir(simulated, dir) : sdb_real_open_dir(path, dir);
+    if (rc == 0) {
+      opened(*dir, ".");
+    }
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_make_dir(const char *path) {
+  pending p = {0};
+  const char *simulated = sdb_sim_path(path);
+  int rc = begin(&p, SDB_CALL_MKDIR, last_component(path), 0, 0);
+  if (rc == 0) {
+    rc = simulated != NULL ? sdb_sim_make_dir(simulated) : sdb_real_make_dir(path);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_sync_dir(sdb_fd dir) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_SYNCDIR, ".", 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_sync_dir(dir) : sdb_real_sync_dir(dir);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_sync_parent(const char *path) {
+  pending p = {0};
+  const char *simulated = sdb_sim_path(path);
+  int rc = begin(&p, SDB_CALL_SYNCDIR, "..", 0, 0);
+  if (rc == 0) {
+    rc = simulated != NULL ? sdb_sim_sync_parent(simulated) : sdb_real_sync_parent(path);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_INFO, ".", 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_dir_info(dir, info) : sdb_real_dir_info(dir, info);
+  }
+  return end(&p, rc);
+}
+
+char *sdb_os_real_path(const char *path) {
+  const char *simulated = sdb_sim_path(path);
+  char *resolved = simulated != NULL ? NULL : sdb_real_real_path(path);
+  const char *text = simulated != NULL ? path : resolved;
+  char *copy = text != NULL ? sdb_malloc(strlen(text) + 1) : NULL;
+  if (copy != NULL) {
+    memcpy(copy, text, strlen(text) + 1);
+  }
+  sdb_real_free(resolved);
+  return copy;
+}
+
+/* ---- os.h: files ------------------------------------------------------------------------------------------- */
+
+int sdb_os_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file) {
+  pending p = {.changing = (flags & SDB_OPEN_CREATE) != 0};
+  int rc = begin(&p, SDB_CALL_OPEN, name, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_open(dir, name, flags, file) : sdb_real_open(dir, name, flags, file);
+    if (rc == 0) {
+      opened(*file, name);
+    }
+  }
+  return end(&p, rc);
+}
+
+void sdb_os_close(sdb_fd fd) {
+  pending p = {0};
+  if (fd < 0) {
+    return;
+  }
+  begin(&p, SDB_CALL_CLOSE, name_of(fd).text, 0, 0);
+  atomic_fetch_sub(&live_handles, 1);
+  if (sdb_sim_owns(fd)) {
+    sdb_sim_close(fd);
+  } else {
+    sdb_real_close(fd);
+  }
+  end(&p, 0);
+}
+
+int sdb_os_rename(sdb_fd dir, const char *from, const char *to) {
+  pending p = {0};
+  char both[SDB_CALL_FILE_MAX];
+  snprintf(both, sizeof both, "%s>%s", from, to);
+  int rc = begin(&p, SDB_CALL_RENAME, both, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_rename(dir, from, to) : sdb_real_rename(dir, from, to);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_unlink(sdb_fd dir, const char *name) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_UNLINK, name, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_unlink(dir, name) : sdb_real_unlink(dir, name);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_info_of(sdb_fd file, sdb_os_info *info) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_INFO, name_of(file).text, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_info_of(file, info) : sdb_real_info_of(file, info);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_PREAD, name_of(file).text, offset, bytes);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_pread(file, buffer, bytes, offset, got)
+                            : sdb_real_pread(file, buffer, bytes, offset, got);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_PWRITE, name_of(file).text, offset, bytes);
+  if (rc == 0) {
+    if (sdb_sim_owns(file)) {
+      size_t piece = sdb_fault_piece();
+      rc = sdb_sim_pwrite(file, buffer, piece != 0 ? SDB_MIN(bytes, piece) : bytes, offset);
+    } else {
+      rc = sdb_real_pwrite(file, buffer, bytes, offset);
+    }
+  }
+  return end(&p, rc);
+}
+
+static int sync_file(sdb_fd file, int kind, int (*real)(sdb_fd file)) {
+  pending p = {0};
+  int rc = begin(&p, kind, name_of(file).text, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_sync(file) : real(file);
+  } else if (!p.refused && sdb_sim_owns(file)) {
+    sdb_sim_sync_failed(file);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_fdatasync(sdb_fd file) {
+  return sync_file(file, SDB_CALL_FDATASYNC, sdb_real_fdatasync);
+}
+
+int sdb_os_fsync(sdb_fd file) {
+  return sync_file(file, SDB_CALL_FSYNC, sdb_real_fsync);
+}
+
+int sdb_os_truncate(sdb_fd file, uint64_t size_bytes) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_TRUNCATE, name_of(file).text, 0, size_bytes);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_truncate(file, size_bytes) : sdb_real_truncate(file, size_bytes);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_PUNCH, name_of(file).text, offset, bytes);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_punch(file, offset, bytes) : sdb_real_punch(file, offset, bytes);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_next_data(sdb_fd file, uint64_t offset, uint64_t limit, uint64_t *data, uint64_t *data_end) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_NEXTDATA, name_of(file).text, offset, limit - offset);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_next_data(file, offset, limit, data, data_end)
+                            : sdb_real_next_data(file, offset, limit, data, data_end);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_lock(sdb_fd file, bool exclusive) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_LOCK, name_of(file).text, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_lock(file, exclusive) : sdb_real_lock(file, exclusive);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_unlock(sdb_fd file) {
+  pending p = {0};
+  begin(&p, SDB_CALL_UNLOCK, name_of(file).text, 0, 0);
+  return end(&p, sdb_sim_owns(file) ? sdb_sim_unlock(file) : sdb_real_unlock(file));
+}
+
+int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_MMAP, name_of(file).text, offset, bytes);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_map(file, offset, bytes, address) : sdb_real_map(file, offset, bytes, address);
+    if (rc == 0) {
+      atomic_fetch_add(&live_maps, 1);
+    }
+  }
+  return end(&p, rc);
+}
+
+/* The simulated disk hands out mappings of the system's too. */
+void sdb_os_unmap(const uint8_t *address, uint64_t bytes) {
+  pending p = {0};
+  if (address == NULL) {
+    return;
+  }
+  begin(&p, SDB_CALL_MUNMAP, "", 0, bytes);
+  atomic_fetch_sub(&live_maps, 1);
+  sdb_real_unmap(address, bytes);
+  end(&p, 0);
+}
+
+uint64_t sdb_os_map_window(void) {
+  uint64_t bytes = atomic_load(&map_window);
+#if defined(__SANITIZE_THREAD__)
+  if (bytes == 0) {
+    return (uint64_t)1 << 30; /* ThreadSanitizer's shadow leaves no room for a terabyte */
+  }
+#endif
+  return bytes != 0 ? bytes : sdb_real_map_window();
+}
+
+/* ---- os.h: memory and random bytes ------------------------------------------------------------------------- */
+
+static bool memory_refused(uint64_t bytes) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_MALLOC, "", 0, bytes);
+  return end(&p, rc) != 0;
+}
+
+static void *counted(void *memory) {
+  if (memory != NULL) {
+    atomic_fetch_add_explicit(&live_memory, 1, memory_order_relaxed);
+  }
+  return memory;
+}
+
+void *sdb_malloc(size_t bytes) {
+  return memory_refused(bytes) ? NULL : counted(sdb_real_malloc(bytes));
+}
+
+void *sdb_calloc(size_t count, size_t bytes) {
+  return memory_refused(count * bytes) ? NULL : counted(sdb_real_calloc(count, bytes));
+}
+
+void *sdb_realloc(void *memory, size_t bytes) {
+  if (memory_refused(bytes)) {
+    return NULL;
+  }
+  return memory == NULL ? counted(sdb_real_malloc(bytes)) : sdb_real_realloc(memory, bytes);
+}
+
+void sdb_free(void *memory) {
+  if (memory != NULL) {
+    atomic_fetch_sub_explicit(&live_memory, 1, memory_order_relaxed);
+    sdb_real_free(memory);
+  }
+}
+
+int sdb_os_random(void *buffer, size_t bytes) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_RANDOM, "", 0, bytes);
+  if (rc == 0 && !sdb_fault_seeded_random(buffer, bytes)) {
+    rc = sdb_real_random(buffer, bytes);
+  }
+  return end(&p, rc);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+**
+** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes.  Layer 0.
+** OWNS: nothing.  THREADS: any.
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* fallocate */
+#endif
+#if defined(SDB_FAULTS)
+#include "os_real.h"
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include "os.h"
+
+#if !defined(SDB_FAULTS)
+#define sdb_raw_fdatasync fdatasync
+#define sdb_raw_fsync     fsync
+#endif
+
+/* Repeating after EINTR is safe, after any other error it is not: the kernel reports a failed writeback once, marks
+** the pages clean and says 0 the next time. */
+int sdb_os_fdatasync(sdb_fd file) {
+  int rc;
+  do {
+    rc = sdb_raw_fdatasync(file);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : errno;
+}
+
+int sdb_os_fsync(sdb_fd file) {
+  int rc;
+  do {
+    rc = sdb_raw_fsync(file);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : errno;
+}
+
+int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  int rc;
+  if (bytes == 0) {
+    return 0;
+  }
+  if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {
+    return EFBIG;
+  }
+  do {
+    rc = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : (errno == ENOSYS ? EOPNOTSUPP : errno);
+}
+
+/* getentropy() gives at most 256 bytes a call and is never interrupted below that. */
+int sdb_os_random(void *buffer, size_t bytes) {
+  uint8_t *p = buffer;
+  while (bytes > 0) {
+    size_t piece = SDB_MIN(bytes, (size_t)256);
+    if (getentropy(p, piece) != 0) {
+      return errno;
+    }
+    p += piece;
+    bytes -= piece;
+  }
+  return 0;
+}

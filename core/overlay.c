@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+**
+** overlay.c: committed overwrites that `data` does not have yet (R4).
+**
+** A commit's overwrites of committed bytes must not reach `data` while a snapshot older than the commit is open, and
+** must be readable by newer ones at once.  They form layers, oldest first; a reader of generation g copies through the layers with
+** generation <= g.  A new commit joins the newest layer unless a snapshot stands between them, so the number of layers is
+** at most the number of distinct snapshot generations plus one.
+** INVARIANTS: every overlay byte lies in a byte range of a record still in the journal (so no direct write ever meets one, and a
+** crash redoes it); a layer is applied only when no open snapshot is older than its newest commit.
+*/
+#include "db.h"
+#include "error.h"
+
+/* ---- reading */
+
+bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t bytes) {
+  bool found = false;
+  if (bytes == 0 || atomic_load_explicit(&store->layer_count, memory_order_acquire) == 0) return false;
+  pthread_rwlock_rdlock(&store->overlay_lock);
+  for (const sdb_layer *layer = store->layers; layer && layer->generation <= generation && !found; layer = layer->newer)
+    found = sdb_patch_overlaps(&layer->patch, offset, bytes);
+  pthread_rwlock_unlock(&store->overlay_lock);
+  return found;
+}
+
+int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
+                     seqdb_error *e) {
+  if (atomic_load_explicit(&store->layer_count, memory_order_acquire) == 0)
+    return sdb_data_read(&store->data, offset, buffer, bytes, e);
+  /* `data` is read under the lock too: a layer that disappears meanwhile has been applied before. */
+  pthread_rwlock_rdlock(&store->overlay_lock);
+  int rc = sdb_data_read(&store->data, offset, buffer, bytes, e);
+  for (const sdb_layer *layer = store->layers; layer && layer->generation <= generation && rc == SEQDB_OK;
+       layer = layer->newer)
+    sdb_patch_read(&layer->patch, offset, bytes, buffer);
+  pthread_rwlock_unlock(&store->overlay_lock);
+  return rc;
+}
+
+uint64_t sdb_overlay_bytes(sdb_store *store) {
+  uint64_t bytes = 0;
+  pthread_rwlock_rdlock(&store->overlay_lock);
+  for (const sdb_layer *layer = store->layers; layer; layer = layer->newer)
+    bytes += layer->patch.total_bytes;
+  pthread_rwlock_unlock(&store->overlay_lock);
+  return bytes;
+}
+
+/* ---- adding */
+
+static sdb_layer *newest(sdb_store *store) {
+  sdb_layer *layer = store->layers;
+  while (layer && layer->newer)
+    layer = layer->newer;
+  return layer;
+}
+
+int sdb_overlay_reserve(sdb_store *store, size_t ranges, sdb_layer **spare) {
+  int rc = SEQDB_OK;
+  if (ranges == 0) return SEQDB_OK;
+  if (!*spare) {
+    *spare = sdb_calloc(1, sizeof **spare);
+    if (!*spare) return SEQDB_NOMEM;
+    sdb_patch_init(&(*spare)->patch);
+  }
+  pthread_rwlock_wrlock(&store->overlay_lock);
+  sdb_layer *last = newest(store);
+  if (last) rc = sdb_patch_reserve(&last->patch, ranges);
+  pthread_rwlock_unlock(&store->overlay_lock);
+  return rc;
+}
+
+/* Does an open snapshot see the commits up to `older` but not the new one? */
+static bool snapshot_since(const sdb_store *store, uint64_t older) {
+  const seqdb_snapshot *last = store->snapshots_last;
+  return last && last->generation >= older;
+}
+
+void sdb_overlay_add(sdb_store *store, uint64_t generation, sdb_patch *patch, sdb_layer **spare) {
+  if (patch->count == 0) return;
+  sdb_layer *last = newest(store);
+  if (last && !snapshot_since(store, last->generation)) {
+    sdb_patch_merge(&last->patch, patch);
+    last->generation = generation;
+    return;
+  }
+  sdb_layer *layer = *spare;
+  assert(layer);
+  *spare = NULL;
+  layer->generation = generation;
+  sdb_patch_merge(&layer->patch, patch);
+  if (last)
+    last->newer = layer;
+  else
+    store->layers = layer;
+  atomic_fetch_add_explicit(&store->layer_count, 1, memory_order_release);
+}
+
+/* ---- applying */
+
+/* Rewrite page by page where ranges lie close together: one write of a page costs less than several of a few bytes, and its other
+** bytes are written as they are. */
+static int apply_run(sdb_store *store, const sdb_patch *patch, uint64_t from, uint64_t to, uint8_t *block,
+                     seqdb_error *e) {
+  int rc = sdb_data_read(&store->data, from, block, (size_t)(to - from), e);
+  if (rc != SEQDB_OK) return rc;
+  sdb_patch_read(patch, from, (size_t)(to - from), block);
+  return sdb_data_write(&store->data, from, block, (size_t)(to - from), "commit", e);
+}
+
+#define RUN_BYTES     ((uint64_t)65536)
+#define RUN_GAP_BYTES ((uint64_t)512)
+
+static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e) {
+  sdb_patch_range range, next;
+  int rc = SEQDB_OK;
+  uint8_t *block = NULL;
+  for (bool more = sdb_patch_next(&layer->patch, 0, &range); more && rc == SEQDB_OK; range = next) {
+    uint64_t end = range.offset + range.bytes;
+    more = sdb_patch_next(&layer->patch, end, &next);
+    if (!more || next.offset - end > RUN_GAP_BYTES || next.offset + next.bytes - range.offset > RUN_BYTES) {
+      rc = sdb_data_write(&store->data, range.offset, range.data, (size_t)range.bytes, "commit", e);
+      continue;
+    }
+    while (more && next.offset - end <= RUN_GAP_BYTES && next.offset + next.bytes - range.offset <= RUN_BYTES) {
+      end = next.offset + next.bytes;
+      more = sdb_patch_next(&layer->patch, end, &next);
+    }
+    if (!block && !(block = sdb_malloc(RUN_BYTES))) return sdb_error_nomem(e, "commit");
+    rc = apply_run(store, &layer->patch, range.offset, end, block, e);
+  }
+  sdb_free(block);
+  return rc;
+}
+
+int sdb_overlay_drain(sdb_store *store, seqdb_error *e) {
+  int rc = SEQDB_OK;
+  while (store->layers && rc == SEQDB_OK) {
+    sdb_layer *layer = store->layers;
+    pthread_mutex_lock(&store->mutex);
+    uint64_t oldest = sdb_snapshot_oldest_generation(store);
+    pthread_mutex_unlock(&store->mutex);
+    if (oldest < layer->generation) break;
+    rc = apply_layer(store, layer, e); /* only the writer changes layers: reading this one needs no lock */
+    if (rc != SEQDB_OK) break;
+    pthread_rwlock_wrlock(&store->overlay_lock);
+    store->layers = layer->newer;
+    atomic_fetch_sub_explicit(&store->layer_count, 1, memory_order_release);
+    pthread_rwlock_unlock(&store->overlay_lock);
+    sdb_patch_clear(&layer->patch);
+    sdb_free(layer);
+  }
+  return rc;
+}
+
+void sdb_overlay_free(sdb_store *store) {
+  while (store->layers) {
+    sdb_layer *layer = store->layers;
+    store->layers = layer->newer;
+    sdb_patch_clear(&layer->patch);
+    sdb_free(layer);
+  }
+  atomic_store(&store->layer_count, 0);
+}

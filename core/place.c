@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT
+**
+** place.c: where the bytes of a transaction go (R1, R2).
+**
+** A write into a region falls into up to three kinds of bytes:
+**
+**      0          visible            length   length'        reserved
+**      |-------------|------------------|---------|--------------|
+**        patch          direct, unless      direct
+**        (record)       pinned by a record
+**
+** `visible` is the longest length that any live catalog has for this extent.  Bytes below it, and bytes in ranges of records
+** still in the journal, go into the patch and so into the record; all others are written to `data` at once.  If the
+** patched part would be large, the region moves to a new extent first, where everything is direct.
+** INVARIANT: a direct write removes what the newest patch had there, so a patch never hides younger bytes.
+*/
+#include "db.h"
+#include "error.h"
+
+#define COPY_BYTES ((uint64_t)1 << 20)
+
+/* ---- direct writes */
+
+#ifdef SDB_CHECKS
+#define CHECK_ENTRIES_MAX 2000u /* brute force is quadratic: large databases check by structure only */
+static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
+  sdb_store *store = db->store;
+  if (store->committed->tree.entries > CHECK_ENTRIES_MAX) return;
+  pthread_mutex_lock(&store->mutex);
+  assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
+  pthread_mutex_unlock(&store->mutex);
+  assert(!sdb_overlay_overlaps(store, UINT64_MAX, offset, bytes));
+}
+#else
+#define check_direct(db, offset, bytes) ((void)0)
+#endif
+
+/* data == NULL: zeros. */
+static int write_direct(seqdb *db, uint64_t offset, const void *data, uint64_t bytes, const char *operation,
+                        seqdb_error *e) {
+  sdb_store *store = db->store;
+  if (bytes == 0) return SEQDB_OK;
+  check_direct(db, offset, bytes);
+  /* Noted before it is written: a failing note then leaves nothing undone, a failing write a note too many. */
+  if (sdb_extent_add(&db->txn.direct, offset, bytes) != SEQDB_OK ||
+      sdb_patch_remove(&db->txn.patch, offset, bytes) != SEQDB_OK)
+    return sdb_error_nomem(e, operation);
+  if (data) return sdb_data_write(&store->data, offset, data, (size_t)bytes, operation, e);
+  return sdb_data_zero(&store->data, offset, bytes, operation, e);
+}
+
+/* ---- the entry */
+
+int sdb_place_put(seqdb *db, uint32_t index, sdb_entry *entry, const char *operation, seqdb_error *e) {
+  entry->generation = db->txn.generation;
+  entry->has_trailer = true;
+  db->txn.prepared_is_current = false;
+  if (sdb_tree_put(&db->txn.tree, db->store->names, db->txn.epoch, index, entry) != SEQDB_OK)
+    return sdb_error_nomem(e, operation);
+  return SEQDB_OK;
+}
+
+static uint64_t visible_bytes(seqdb *db, uint32_t index, uint64_t start) {
+  pthread_mutex_lock(&db->store->mutex);
+  uint64_t visible = sdb_space_visible_bytes(&db->store->space, index, start);
+  pthread_mutex_unlock(&db->store->mutex);
+  return visible;
+}
+
+static void give_up(seqdb *db, uint32_t index, uint64_t start, uint64_t bytes) {
+  pthread_mutex_lock(&db->store->mutex);
+  sdb_space_give_up(&db->store->space, index, start, bytes);
+  pthread_mutex_unlock(&db->store->mutex);
+}
+
+/* ---- moving */
+
+/* Copy [from, to) of the old extent to the new one, holes as holes. */
+static int copy_part(seqdb *db, uint64_t old_start, uint64_t new_start, uint64_t from, uint64_t to,
+                     const char *operation, seqdb_error *e) {
+  sdb_store *store = db->store;
+  uint8_t *block = NULL;
+  int rc = SEQDB_OK;
+  uint64_t data_at = from, data_end = to; /* the run of data at or after `at`, as far as known */
+  bool sparse_known = false;
+  for (uint64_t at = from; at < to && rc == SEQDB_OK;) {
+    uint64_t part = SDB_MIN(COPY_BYTES, to - at);
+    if ((rc = sdb_interrupted(db, operation, e)) != SEQDB_OK) break;
+    if (to - from >= COPY_BYTES && (!sparse_known || at >= data_end)) {
+      uint64_t d = old_start + at, d_end = old_start + to;
+      if (sdb_os_next_data(store->data.fd, old_start + at, old_start + to, &d, &d_end) != 0) {
+        d = old_start + at;
+        d_end = old_start + to;
+      }
+      data_at = d - old_start;
+      data_end = SDB_MIN(SDB_MAX(d_end, d + 1) - old_start, to);
+      sparse_known = true;
+    }
+    if (at < data_at && !sdb_txn_patched(db, old_start + at, data_at - at)) { /* a hole stays one */
+      rc = write_direct(db, new_start + at, NULL, data_at - at, operation, e);
+      at = data_at;
+      continue;
+    }
+    const uint8_t *source = sdb_data_at(&store->data, old_start + at, part);
+    if (!source || sdb_txn_patched(db, old_start + at, part)) {
+      if (!block && !(block = sdb_malloc((size_t)SDB_MIN(COPY_BYTES, to - from)))) {
+        rc = sdb_error_nomem(e, operation);
+        break;
+      }
+      rc = sdb_txn_read(db, old_start + at, block, (size_t)part, e);
+      source = block;
+    }
+    if (rc == SEQDB_OK) rc = write_direct(db, new_start + at, source, part, operation, e);
+    at += part;
+  }
+  sdb_free(block);
+  return rc;
+}
+
+int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved, uint64_t skip_from, uint64_t skip_to,
+                   const char *operation, seqdb_error *e) {
+  sdb_entry entry = *sdb_tree_get(&db->txn.tree, index);
+  uint64_t old_start = entry.start, old_reserved = entry.reserved;
+  skip_from = SDB_MIN(skip_from, entry.length);
+  skip_to = SDB_MIN(SDB_MAX(skip_to, skip_from), entry.length);
+  int rc = copy_part(db, old_start, start, 0, skip_from, operation, e);
+  if (rc == SEQDB_OK) rc = copy_part(db, old_start, start, skip_to, entry.length, operation, e);
+  if (rc != SEQDB_OK) return rc;
+  entry.start = start;
+  entry.reserved = reserved;
+  if ((rc = sdb_place_put(db, index, &entry, operation, e)) != SEQDB_OK) return rc;
+  (void)sdb_patch_remove(&db->txn.patch, old_start, old_reserved); /* whole ranges: splits none */
+  give_up(db, index, old_start, old_reserved);
+  return SEQDB_OK;
+}
+
+/* Allocate an extent of `reserved` bytes and move there. */
+static int relocate(seqdb *db, uint32_t index, uint64_t reserved, uint64_t skip_from, uint64_t skip_to,
+                    const char *operation, seqdb_error *e) {
+  sdb_store *store = db->store;
+  uint64_t start, end;
+  pthread_mutex_lock(&store->mutex);
+  int rc = sdb_space_alloc(&store->space, reserved, &start);
+#ifdef SDB_CHECKS
+  if (rc == SEQDB_OK && store->committed->tree.entries <= CHECK_ENTRIES_MAX)
+    assert(sdb_space_is_unreserved(&store->space, start, reserved, &db->txn.tree));
+#endif
+  end = store->space.end;
+  pthread_mutex_unlock(&store->mutex);
+  if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, operation);
+  if (rc != SEQDB_OK)
+    return sdb_error_set(e, rc, operation, "data", 0, "data: no room for %llu bytes in one file",
+                         (unsigned long long)reserved);
+  rc = sdb_data_ensure(&store->data, end, operation, e);
+  if (rc == SEQDB_OK) rc = sdb_place_move(db, index, start, reserved, skip_from, skip_to, operation, e);
+  if (rc != SEQDB_OK) give_up(db, index, start, reserved); /* no catalog sees it: free at once */
+  return rc;
+}
+
+/* ---- growing the reserve */
+
+/* In place, if what follows is free.  *done tells. */
+static int extend(seqdb *db, uint32_t index, uint64_t needed, bool exact, bool *done, const char *operation,
+                  seqdb_error *e) {
+  sdb_store *store = db->store;
+  sdb_entry entry = *sdb_tree_get(&db->txn.tree, index);
+  uint64_t after = entry.start + entry.reserved, extra = needed - entry.reserved, end;
+  *done = false;
+  pthread_mutex_lock(&store->mutex);
+  uint64_t room = sdb_space_room_at(&store->space, after);
+  if (room < extra) {
+    pthread_mutex_unlock(&store->mutex);
+    return SEQDB_OK;
+  }
+  if (!exact && entry.length > 0) { /* a growing region: room to go on */
+    uint64_t slack =
+        room == UINT64_MAX ? SDB_MIN(sdb_page_down(entry.reserved / 4), (uint64_t)16 << 20) : entry.reserved;
+    extra = SDB_MIN(SDB_MAX(extra, slack), room);
+  }
+  int rc = sdb_space_alloc_at(&store->space, after, extra);
+  end = store->space.end;
+  pthread_mutex_unlock(&store->mutex);
+  if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, operation);
+  if (rc != SEQDB_OK)
+    return sdb_error_set(e, rc, operation, "data", after, "data: no room for %llu bytes in one file",
+                         (unsigned long long)needed);
+  if ((rc = sdb_data_ensure(&store->data, end, operation, e)) == SEQDB_OK) {
+    entry.reserved += extra;
+    rc = sdb_place_put(db, index, &entry, operation, e);
+  }
+  if (rc != SEQDB_OK) give_up(db, index, after, extra);
+  *done = rc == SEQDB_OK;
+  return rc;
+}
+
+static int grow(seqdb *db, uint32_t index, uint64_t bytes, bool exact, uint64_t skip_from, uint64_t skip_to,
+                const char *operation, seqdb_error *e) {
+  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
+  bool done = false;
+  if (bytes <= entry->reserved) return SEQDB_OK;
+  if (bytes > SDB_OFFSET_MAX) {
+    char quoted[SDB_QUOTED_MAX];
+    return sdb_error_set(e, SEQDB_FULL, operation, "data", 0,
+                         "region %s: %s to %llu bytes is more than a file can hold",
+                         sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), operation,
+                         (unsigned long long)bytes);
+  }
+  uint64_t needed = sdb_page_up(bytes);
+  int rc = extend(db, index, needed, exact, &done, operation, e);
+  if (rc != SEQDB_OK || done) return rc;
+  entry = sdb_tree_get(&db->txn.tree, index);
+  /* Doubling: over a region's life the copies add up to less than its final length. */
+  uint64_t want = exact || entry->length == 0 ? needed : SDB_MAX(needed, 2 * entry->reserved);
+  return relocate(db, index, want, skip_from, skip_to, operation, e);
+}
+
+int sdb_place_reserve(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const char *operation, seqdb_error *e) {
+  return grow(db, index, bytes, exact, UINT64_MAX, UINT64_MAX, operation, e);
+}
+
+/* ---- writing */
+
+/* Bytes of [from, to) that may not be written directly. */
+static uint64_t patched_bytes(const sdb_space *space, uint64_t from, uint64_t to, uint64_t visible_end) {
+  uint64_t sum = visible_end > from ? SDB_MIN(visible_end, to) - from : 0;
+  sdb_extent pin;
+  for (uint64_t at = SDB_MAX(from, visible_end); at < to && sdb_extent_overlap(&space->redo, at, to - at, &pin);
+       at = pin.start + pin.bytes)
+    sum += pin.bytes;
+  return sum;
+}
+
+/* Is moving cheaper than carrying `patched` bytes twice, through the record and into `data`? */
+static bool should_relocate(uint64_t patched, uint64_t kept) {
+  return patched >= SDB_RELOCATE_MAX_BYTES || (patched >= SDB_RELOCATE_MIN_BYTES && patched >= kept);
+}
+
+/* Put [from, to) of `data` (the file); bytes below visible_end and pinned ones into the patch.  Direct parts first: they
+** are what may fail for lack of disk. */
+static int put_range(seqdb *db, uint64_t from, uint64_t to, uint64_t visible_end, const uint8_t *bytes,
+                     const char *operation, seqdb_error *e) {
+  const sdb_space *space = &db->store->space; /* redo ranges change at commit only: no lock */
+  uint64_t direct_from = SDB_MIN(SDB_MAX(from, visible_end), to);
+  sdb_extent pin;
+  int rc = SEQDB_OK;
+  for (uint64_t at = direct_from; at < to && rc == SEQDB_OK;) {
+    bool pinned = sdb_extent_overlap(&space->redo, at, to - at, &pin);
+    uint64_t end = pinned ? pin.start : to;
+    rc = write_direct(db, at, bytes ? bytes + (at - from) : NULL, end - at, operation, e);
+    at = end;
+    if (!pinned || rc != SEQDB_OK) continue;
+    rc = sdb_patch_write(&db->txn.patch, at, bytes ? bytes + (at - from) : NULL, (size_t)pin.bytes);
+    at += pin.bytes;
+  }
+  if (rc == SEQDB_OK && direct_from > from)
+    rc = sdb_patch_write(&db->txn.patch, from, bytes, (size_t)(direct_from - from));
+  return rc == SEQDB_NOMEM ? sdb_error_nomem(e, operation) : rc;
+}
+
+int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t bytes, const char *operation,
+              seqdb_error *e) {
+  sdb_entry entry = *sdb_tree_get(&db->txn.tree, index);
+  if (bytes == 0) return SEQDB_OK;
+  assert(at <= entry.length);
+  uint64_t end = bytes > UINT64_MAX - at ? UINT64_MAX : at + bytes;
+  int rc = grow(db, index, end, false, at, end, operation, e);
+  if (rc != SEQDB_OK) return rc;
+  entry = *sdb_tree_get(&db->txn.tree, index);
+  uint64_t visible = visible_bytes(db, index, entry.start);
+  uint64_t patched = patched_bytes(&db->store->space, entry.start + at, entry.start + end, entry.start + visible);
+  uint64_t kept = entry.length - (SDB_MIN(end, entry.length) - at);
+  if (should_relocate(patched, kept)) {
+    rc = relocate(db, index, entry.reserved, at, end, operation, e);
+    if (rc != SEQDB_OK) return rc;
+    entry = *sdb_tree_get(&db->txn.tree, index);
+    visible = 0;
+  }
+  rc = put_range(db, entry.start + at, entry.start + end, entry.start + visible, data, operation, e);
+  if (rc != SEQDB_OK) return rc;
+  db->txn.prepared_is_current = false;
+  if (end <= entry.length && entry.generation == db->txn.generation) return SEQDB_OK;
+  entry.length = SDB_MAX(entry.length, end);
+  return sdb_place_put(db, index, &entry, operation, e);
+}
+
+int sdb_place_cut(seqdb *db, uint32_t index, uint64_t length, const char *operation, seqdb_error *e) {
+  sdb_entry entry = *sdb_tree_get(&db->txn.tree, index);
+  assert(length <= entry.length);
+  if (length == entry.length) return SEQDB_OK;
+  uint64_t from = entry.start + length, bytes = entry.reserved - length;
+  entry.length = length;
+  int rc = sdb_place_put(db, index, &entry, operation, e);
+  if (rc == SEQDB_OK) (void)sdb_patch_remove(&db->txn.patch, from, bytes); /* up to the extent's end: splits none */
+  return rc;
+}

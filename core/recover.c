@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT
+**
+** recover.c: see recover.h.  The steps are numbered as in FORMAT.md section 5.
+*/
+#include "recover.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "error.h"
+
+/* ---- damage */
+
+static int damage_add(sdb_damage *damage, const char *file, uint64_t offset, const char *format, ...) SDB_PRINTF(4, 5);
+static int damage_add(sdb_damage *damage, const char *file, uint64_t offset, const char *format, ...) {
+  char line[sizeof damage->first.message];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  if (damage->count == 0) sdb_error_set(&damage->first, SEQDB_CORRUPT, "open", file, offset, "%s", line);
+  if (damage->count == damage->capacity) {
+    size_t capacity = damage->capacity ? 2 * damage->capacity : 8;
+    char **grown = sdb_realloc(damage->problems, capacity * sizeof *grown);
+    if (!grown) return SEQDB_NOMEM;
+    damage->problems = grown;
+    damage->capacity = capacity;
+  }
+  char *copy = sdb_malloc(strlen(line) + 1);
+  if (!copy) return SEQDB_NOMEM;
+  memcpy(copy, line, strlen(line) + 1);
+  damage->problems[damage->count++] = copy;
+  return SEQDB_OK;
+}
+
+void sdb_damage_free(sdb_damage *damage) {
+  for (size_t i = 0; i < damage->count; i++)
+    sdb_free(damage->problems[i]);
+  sdb_free(damage->problems);
+  memset(damage, 0, sizeof *damage);
+}
+
+void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
+  sdb_tree_drop(&recovered->tree, names);
+  sdb_patch_clear(&recovered->overlay);
+  sdb_free(recovered->named);
+  recovered->named = NULL;
+  sdb_damage_free(&recovered->damage);
+}
+
+/* ---- extents of a tree */
+
+static int by_start(const void *a, const void *b) {
+  uint64_t x = ((const sdb_owned_extent *)a)->start, y = ((const sdb_owned_extent *)b)->start;
+  return x < y ? -1 : x > y;
+}
+
+int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *count) {
+  size_t n = 0;
+  uint32_t index;
+  *extents = NULL;
+  *count = 0;
+  if (tree->entries == 0) return SEQDB_OK;
+  sdb_owned_extent *list = sdb_malloc((size_t)tree->entries * sizeof *list);
+  if (!list) return SEQDB_NOMEM;
+  uint64_t from = 0;
+  for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1)
+    list[n++] = (sdb_owned_extent){entry->start, entry->reserved, index};
+  qsort(list, n, sizeof *list, by_start);
+  *extents = list;
+  *count = n;
+  return SEQDB_OK;
+}
+
+/* ---- step 2: decide */
+
+/* A prepare counts unless the record after it drops it; the last one is undecided and counts unless told otherwise. */
+static bool is_kept(const sdb_journal_scan *scan, size_t i, const sdb_recover_options *options) {
+  if (scan->records[i].header.kind == SDB_RECORD_COMMIT) return true;
+  if (i + 1 < scan->count) return scan->records[i + 1].header.flags & SDB_RECORD_KEEP;
+  return !options->resolve_drop;
+}
+
+/* ---- step 3: redo, in memory */
+
+static int redo_put(sdb_recovered *out, sdb_names *names, const sdb_record_put *put, uint64_t generation) {
+  sdb_entry entry = {.start = put->start,
+                     .length = put->length,
+                     .reserved = put->reserved,
+                     .generation = generation,
+                     .has_trailer = true,
+                     .incarnation = 1};
+  entry.name = sdb_name_new(names, put->name, put->name_bytes, put->index);
+  if (!entry.name) return SEQDB_NOMEM;
+  int rc = sdb_tree_put(&out->tree, names, 1, put->index, &entry);
+  sdb_name_unref(names, entry.name);
+  return rc;
+}
+
+static int redo(sdb_recovered *out, sdb_names *names, const sdb_journal_record *record) {
+  uint64_t cursor = 0;
+  int rc = SEQDB_OK;
+  uint32_t index;
+  sdb_record_put put;
+  sdb_record_range range;
+  while (rc == SEQDB_OK && sdb_record_next_delete(record->record, &record->header, &cursor, &index))
+    rc = sdb_tree_remove(&out->tree, names, 1, index);
+  cursor = 0;
+  while (rc == SEQDB_OK && sdb_record_next_put(record->record, &record->header, &cursor, &put))
+    rc = redo_put(out, names, &put, record->header.generation);
+  cursor = 0;
+  while (rc == SEQDB_OK && sdb_record_next_range(record->record, &record->header, &cursor, &range))
+    rc = sdb_patch_write(&out->overlay, range.offset, range.data, (size_t)range.bytes);
+  out->generation = record->header.generation;
+  return rc;
+}
+
+static int by_index(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+static int collect_named(sdb_recovered *out, const sdb_journal_scan *scan) {
+  size_t total = 0, n = 0, unique = 0;
+  for (size_t i = 0; i < scan->count; i++)
+    total += scan->records[i].header.puts + scan->records[i].header.deletes;
+  if (total == 0) return SEQDB_OK;
+  uint32_t *list = sdb_malloc(total * sizeof *list);
+  if (!list) return SEQDB_NOMEM;
+  for (size_t i = 0; i < scan->count; i++) {
+    const sdb_journal_record *r = &scan->records[i];
+    uint64_t cursor = 0;
+    sdb_record_put put;
+    while (sdb_record_next_delete(r->record, &r->header, &cursor, &list[n]))
+      n++;
+    for (cursor = 0; sdb_record_next_put(r->record, &r->header, &cursor, &put);)
+      list[n++] = put.index;
+  }
+  assert(n == total);
+  qsort(list, n, sizeof *list, by_index);
+  for (size_t i = 0; i < n; i++)
+    if (unique == 0 || list[unique - 1] != list[i]) list[unique++] = list[i];
+  out->named = list;
+  out->named_count = unique;
+  return SEQDB_OK;
+}
+
+static bool is_named(const sdb_recovered *out, uint32_t index) {
+  return out->named && bsearch(&index, out->named, out->named_count, sizeof index, by_index);
+}
+
+/* ---- step 4: checks, after redo */
+
+static int check_pages(sdb_recovered *out, const sdb_regions_file *regions, const sdb_regions_load *load) {
+  int rc = SEQDB_OK;
+  for (size_t i = 0; i < load->bad_count && rc == SEQDB_OK; i++) {
+    const sdb_bad_entry *bad = &load->bad[i];
+    uint64_t at = (uint64_t)bad->index * SDB_ENTRY_BYTES + bad->at;
+    if (is_named(out, bad->index)) continue; /* a record says what it should be */
+    rc = damage_add(&out->damage, "regions", at, "regions: entry %u is damaged at byte %llu: %s", bad->index,
+                    (unsigned long long)at, bad->why);
+  }
+  if (rc == SEQDB_OK && load->odd_bytes)
+    rc = damage_add(&out->damage, "regions", regions->pages * SDB_ENTRY_BYTES,
+                    "regions: its size leaves %llu bytes after entry %llu; neither whole entries nor a guard byte",
+                    (unsigned long long)load->odd_bytes, (unsigned long long)regions->pages);
+  return rc;
+}
+
+static int check_overlaps(sdb_recovered *out, const sdb_owned_extent *extents, size_t count) {
+  int rc = SEQDB_OK;
+  uint64_t end = 0;
+  uint32_t owner = 0;
+  for (size_t i = 0; i < count && rc == SEQDB_OK; i++) {
+    if (extents[i].start < end)
+      rc = damage_add(&out->damage, "regions", (uint64_t)extents[i].index * SDB_ENTRY_BYTES,
+                      "regions: entries %u and %u overlap at byte %llu of data", owner, extents[i].index,
+                      (unsigned long long)extents[i].start);
+    if (extents[i].start + extents[i].bytes > end) {
+      end = extents[i].start + extents[i].bytes;
+      owner = extents[i].index;
+    }
+  }
+  return rc;
+}
+
+static int check_entry(sdb_recovered *out, sdb_names *names, uint32_t index, const sdb_entry *entry, uint64_t base,
+                       bool has_journal, uint64_t data_bytes) {
+  char quoted[SDB_QUOTED_MAX];
+  uint64_t at = (uint64_t)index * SDB_ENTRY_BYTES;
+  uint32_t twin = index;
+  bool named = is_named(out, index);
+  const char *name = sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted);
+  int rc = SEQDB_OK;
+  if (sdb_tree_find(&out->tree, names, sdb_name_text(entry->name), sdb_name_bytes(entry->name), &twin) && twin != index)
+    rc = damage_add(&out->damage, "regions", at, "regions: entries %u and %u have the same name %s", twin, index, name);
+  if (rc == SEQDB_OK && has_journal && !named && entry->generation > base)
+    rc = damage_add(&out->damage, "regions", at + 4040,
+                    "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index, name,
+                    (unsigned long long)entry->generation, (unsigned long long)base);
+  if (rc == SEQDB_OK && !named && entry->start + entry->length > data_bytes)
+    rc = damage_add(&out->damage, "data", data_bytes,
+                    "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu", name, index,
+                    (unsigned long long)(entry->start + entry->length), (unsigned long long)data_bytes);
+  return rc;
+}
+
+static int check_tree(sdb_recovered *out, sdb_names *names, const sdb_journal *journal, uint64_t data_bytes) {
+  sdb_owned_extent *extents;
+  size_t count;
+  uint32_t index;
+  int rc = sdb_tree_extents(&out->tree, &extents, &count);
+  if (rc == SEQDB_OK) rc = check_overlaps(out, extents, count);
+  sdb_free(extents);
+  uint64_t from = 0;
+  for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&out->tree, from, &index));
+       from = (uint64_t)index + 1)
+    rc = check_entry(out, names, index, entry, journal->header.base_generation, journal->fd >= 0, data_bytes);
+  return rc;
+}
+
+/* What the header knows about the files beside it. */
+static int check_header(sdb_recovered *out, const sdb_regions_file *regions, const sdb_journal *journal,
+                        const sdb_tree *base, uint64_t data_bytes, const sdb_recover_options *options) {
+  const sdb_journal_header *h = &journal->header;
+  int rc = SEQDB_OK;
+  bool differ = base->entries != h->entries || base->hash != h->entries_hash;
+  if (data_bytes < h->data_bytes && !(differ && options->adopt))
+    rc = damage_add(&out->damage, "data", data_bytes, "data: the file has %llu bytes, the journal says at least %llu",
+                    (unsigned long long)data_bytes, (unsigned long long)h->data_bytes);
+  if (out->records > 0 || regions->guarded) {
+    if (rc == SEQDB_OK && regions->pages * SDB_ENTRY_BYTES < h->regions_bytes)
+      rc = damage_add(&out->damage, "regions", regions->pages * SDB_ENTRY_BYTES,
+                      "regions: the file has %llu bytes, the journal says at least %llu",
+                      (unsigned long long)(regions->pages * SDB_ENTRY_BYTES), (unsigned long long)h->regions_bytes);
+    if (rc == SEQDB_OK && !regions->guarded && !h->sync_off)
+      rc = damage_add(&out->damage, "regions", regions->pages * SDB_ENTRY_BYTES,
+                      "regions: no guard byte at its end although the journal has records: it was replaced or cut");
+  }
+  if (rc != SEQDB_OK || out->records > 0 || !differ) return rc;
+  if (options->adopt) {
+    out->adopted = true;
+    return rc;
+  }
+  return damage_add(&out->damage, "regions", 0,
+                    "regions: %llu entries differ from what the journal remembers (%llu entries): changed by another "
+                    "program, or damaged; adopt=1 accepts them",
+                    (unsigned long long)base->entries, (unsigned long long)h->entries);
+}
+
+static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const sdb_regions_load *load,
+                     const sdb_journal *journal, enum sdb_journal_state state, const sdb_journal_scan *scan,
+                     const sdb_tree *base, uint64_t data_bytes, sdb_names *names, const sdb_recover_options *options) {
+  int rc = check_pages(out, regions, load);
+  if (rc == SEQDB_OK && journal->fd < 0 && load->any_trailer)
+    rc = damage_add(&out->damage, "journal", 0,
+                    "journal: the file is missing although entries in regions were written with one");
+  if (rc == SEQDB_OK && journal->fd < 0 && regions->guarded)
+    rc = damage_add(&out->damage, "journal", 0, "journal: the file is missing although regions has a guard byte");
+  if (rc == SEQDB_OK && state == SDB_JOURNAL_BAD)
+    rc = damage_add(&out->damage, "journal", 0, "journal: both header pages (bytes 0 and 4096) are damaged");
+  if (rc == SEQDB_OK && scan->damaged_at)
+    rc = damage_add(&out->damage, "journal", scan->damaged_at,
+                    "journal: the record at byte %llu is damaged although valid records follow it",
+                    (unsigned long long)scan->damaged_at);
+  if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
+    rc = check_header(out, regions, journal, base, data_bytes, options);
+  if (rc == SEQDB_OK) rc = check_tree(out, names, journal, data_bytes);
+  return rc;
+}
+
+/* ---- all of it */
+
+int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_bytes, sdb_names *names,
+                const sdb_recover_options *options, sdb_recovered *out, seqdb_error *e) {
+  sdb_regions_load load = {0};
+  sdb_journal_scan scan = {0};
+  sdb_tree base = {0};
+  enum sdb_journal_state state = SDB_JOURNAL_GOOD;
+  memset(out, 0, sizeof *out);
+  sdb_patch_init(&out->overlay);
+
+  /* 1. Read everything. */
+  int rc = sdb_regions_read(regions, names, &out->tree, &load, e);
+  if (rc == SEQDB_OK && journal->fd >= 0) rc = sdb_journal_read(journal, &state, e);
+  if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD) rc = sdb_journal_scan_records(journal, &scan, e);
+  if (rc != SEQDB_OK) goto done;
+  base = sdb_tree_share(&out->tree); /* totals of what was read; the entries themselves may change below */
+  out->generation = journal->fd >= 0 && state == SDB_JOURNAL_GOOD ? journal->header.base_generation : 0;
+  out->records = scan.count;
+  out->any_trailer = load.any_trailer;
+  out->unclean = regions->guarded || scan.count > 0;
+  out->damaged_sync_off = state == SDB_JOURNAL_GOOD && journal->fd >= 0 && journal->header.sync_off;
+
+  /* 2. Decide all records, 3. then redo the kept ones in memory.  Epoch 1 keeps `base` unchanged: its nodes are of
+  ** epoch 0. */
+  rc = collect_named(out, &scan);
+  for (size_t i = 0; i < scan.count && rc == SEQDB_OK; i++)
+    if (is_kept(&scan, i, options)) rc = redo(out, names, &scan.records[i]);
+
+  /* 4. Check the result. */
+  if (rc == SEQDB_OK) rc = check_all(out, regions, &load, journal, state, &scan, &base, data_bytes, names, options);
+  if (rc == SEQDB_NOMEM) rc = sdb_error_nomem(e, "open");
+done:
+  sdb_tree_drop(&base, names);
+  sdb_journal_scan_free(&scan);
+  sdb_free(load.bad);
+  if (rc != SEQDB_OK) sdb_recovered_free(out, names);
+  return rc;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+**
+** savepoint.c: marks inside a transaction, numbered as SQLite numbers them.
+**
+** A mark is a live catalog (so nothing it sees is overwritten or allocated) and the patch of overwrites made before it.
+** Setting one costs a reference; releasing merges the newer, usually smaller, patch into the older.
+** A mark set before the first change, or while nothing has changed, is no catalog: it means the transaction's begin.
+*/
+#include "db.h"
+#include "error.h"
+
+static int add_mark(sdb_txn *txn, int level) {
+  if (txn->mark_count == txn->mark_capacity) {
+    size_t capacity = txn->mark_capacity ? 2 * txn->mark_capacity : 8;
+    sdb_mark *grown = sdb_realloc(txn->marks, capacity * sizeof *grown);
+    if (!grown) return SEQDB_NOMEM;
+    txn->marks = grown;
+    txn->mark_capacity = capacity;
+  }
+  sdb_mark *mark = &txn->marks[txn->mark_count++];
+  mark->level = level;
+  mark->catalog = NULL;
+  sdb_patch_init(&mark->patch);
+  return SEQDB_OK;
+}
+
+static int set_mark(seqdb *db, int level, seqdb_error *e) {
+  sdb_txn *txn = &db->txn;
+  sdb_store *store = db->store;
+  int rc = SEQDB_OK;
+  for (size_t i = 0; i < txn->mark_count; i++)
+    if (txn->marks[i].level == level) return SEQDB_OK;
+  if (txn->active && (rc = sdb_slots_settle(db, e)) != SEQDB_OK) return rc;
+  if (add_mark(txn, level) != SEQDB_OK) return sdb_error_nomem(e, "savepoint");
+  if (!txn->active || !sdb_txn_changed(db)) return SEQDB_OK;
+  sdb_mark *mark = &txn->marks[txn->mark_count - 1];
+  sdb_tree shared = sdb_tree_share(&txn->tree);
+  pthread_mutex_lock(&store->mutex);
+  mark->catalog = sdb_catalog_new(&store->space, &shared, SDB_CATALOG_SAVEPOINT, txn->generation);
+  pthread_mutex_unlock(&store->mutex);
+  if (!mark->catalog) {
+    sdb_tree_drop(&shared, store->names);
+    txn->mark_count--;
+    return sdb_error_nomem(e, "savepoint");
+  }
+  mark->patch = txn->patch;
+  sdb_patch_init(&txn->patch);
+  txn->epoch = ++store->epoch; /* from here on the shared nodes are copied before they change */
+  return SEQDB_OK;
+}
+
+static void unref(seqdb *db, sdb_catalog *catalog) {
+  if (!catalog) return;
+  pthread_mutex_lock(&db->store->mutex);
+  sdb_catalog_unref(&db->store->space, catalog);
+  pthread_mutex_unlock(&db->store->mutex);
+}
+
+void sdb_marks_drop(seqdb *db, size_t keep) {
+  sdb_txn *txn = &db->txn;
+  while (txn->mark_count > keep) {
+    sdb_mark *mark = &txn->marks[--txn->mark_count];
+    sdb_patch_clear(&mark->patch);
+    unref(db, mark->catalog);
+  }
+}
+
+static int release_marks(seqdb *db, int level, seqdb_error *e) {
+  sdb_txn *txn = &db->txn;
+  while (txn->mark_count > 0 && txn->marks[txn->mark_count - 1].level >= level) {
+    sdb_mark *mark = &txn->marks[txn->mark_count - 1];
+    if (sdb_patch_reserve(&mark->patch, txn->patch.count) != SEQDB_OK) return sdb_error_nomem(e, "release");
+    sdb_patch_merge(&mark->patch, &txn->patch);
+    sdb_patch_clear(&txn->patch);
+    txn->patch = mark->patch;
+    txn->mark_count--;
+    unref(db, mark->catalog);
+  }
+  return SEQDB_OK;
+}
+
+static void go_back(seqdb *db, int level) {
+  sdb_txn *txn = &db->txn;
+  size_t keep = txn->mark_count;
+  sdb_slots_discard(db);
+  while (keep > 0 && txn->marks[keep - 1].level > level)
+    keep--;
+  sdb_marks_drop(db, keep);
+  bool found = keep > 0 && txn->marks[keep - 1].level == level && txn->marks[keep - 1].catalog;
+  if (!found) { /* the begin: older marks, if any, then mean the begin as well */
+    for (size_t i = keep; i > 0; i--) {
+      sdb_patch_clear(&txn->marks[i - 1].patch);
+      unref(db, txn->marks[i - 1].catalog);
+      txn->marks[i - 1].catalog = NULL;
+    }
+  }
+  if (!txn->active) return;
+  sdb_patch_clear(&txn->patch);
+  sdb_txn_return_to(db, found ? txn->marks[keep - 1].catalog : db->store->committed);
+  txn->prepared_is_current = false;
+}
+
+/* ---- public */
+
+int seqdb_savepoint(seqdb *db, int level) {
+  seqdb_error e = {0};
+  int rc = sdb_usable(db, "savepoint", &e);
+  if (rc == SEQDB_OK && level < 0)
+    rc = sdb_error_set(&e, SEQDB_INVALID, "savepoint", NULL, 0, "savepoint level %d is negative", level);
+  if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    rc = set_mark(db, level, &e);
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  return sdb_fail(db, rc, &e);
+}
+
+int seqdb_release(seqdb *db, int level) {
+  seqdb_error e = {0};
+  int rc = sdb_usable(db, "release", &e);
+  if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    rc = release_marks(db, level, &e);
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  return sdb_fail(db, rc, &e);
+}
+
+int seqdb_rollback_to(seqdb *db, int level) {
+  seqdb_error e = {0};
+  int rc = sdb_usable(db, "rollback to", &e);
+  if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    go_back(db, level);
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  return sdb_fail(db, rc, &e);
+}

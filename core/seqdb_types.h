@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+**
+** seqdb_types.h: the words of seqdb's public API: error codes, the error record and the plain structures that the
+** functions of seqdb.h fill.  Nothing here allocates or owns anything unless the field says so.
+**
+** Units are part of the names: _bytes counts bytes, _ms milliseconds; an offset is a byte offset in `data` unless
+** it is called a region offset.  Every integer is unsigned unless a negative value means something.
+*/
+#ifndef SEQDB_TYPES_H
+#define SEQDB_TYPES_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SEQDB_PAGE_BYTES     4096u /* unit of every extent: start and reserved are multiples of it */
+#define SEQDB_NAME_BYTES_MAX 1024u /* longest region name; shortest is 1 */
+#define SEQDB_TOKEN_BYTES    16u   /* token of a prepare record */
+
+/* Result codes.  The values are stable: they are part of the ABI.  0 is success, positive values are news and not
+** errors, negative values are errors described by the handle's error record. */
+enum seqdb_result {
+  SEQDB_OK = 0,
+  SEQDB_DONE = 1,          /* an iteration has no further element */
+  SEQDB_COPY = 2,          /* these bytes cannot be pointed at; use seqdb_read_copy() */
+  SEQDB_NOTFOUND = -1,     /* no such region, or it was removed since it was found */
+  SEQDB_EXISTS = -2,       /* a region of that name exists */
+  SEQDB_INVALID = -3,      /* an argument is malformed (name, option, offset of the wrong kind) */
+  SEQDB_RANGE = -4,        /* an offset or length lies outside the region, or outside what a file can hold */
+  SEQDB_READONLY = -5,     /* the handle or the database cannot be written (errmsg says why) */
+  SEQDB_BUSY = -6,         /* another handle of this process holds the writer lock (busy timeout is over) */
+  SEQDB_LOCKED = -7,       /* another process has the database open, or the call needs a state it is not in */
+  SEQDB_FULL = -8,         /* the disk, or the address space of the file, is full */
+  SEQDB_IO = -9,           /* the operating system reported an error; os_errno says which */
+  SEQDB_NOMEM = -10,       /* out of memory */
+  SEQDB_CORRUPT = -11,     /* the files are damaged; the message names file, entry and byte */
+  SEQDB_POISONED = -12,    /* an earlier fdatasync failed: close every handle and open anew */
+  SEQDB_VERSION = -13,     /* the files were written by a newer format version */
+  SEQDB_INTERRUPTED = -14, /* the interrupt callback asked to stop */
+  SEQDB_CANTOPEN = -15,    /* the directory or one of its files cannot be opened */
+  SEQDB_MISUSE = -16       /* the handle was used after fork, or a promise of the header was broken */
+};
+
+/* The record of one failure.  `code` is 0 while nothing failed.  Strings are NUL-terminated. */
+typedef struct seqdb_error {
+  int code;           /* enum seqdb_result */
+  int os_errno;       /* errno of the failing system call, 0 if none */
+  char operation[24]; /* "append", "open", "commit", ... */
+  char file[16];      /* "data", "regions", "journal" or "" */
+  uint64_t offset;    /* byte in `file`, or region offset, where it failed; meaningless if the message has none */
+  char message[1400]; /* one line for people, naming the object, the operation and the cause */
+} seqdb_error;
+
+/* A region as returned by look-ups: an opaque, never-zero number.  It stays valid until the region is removed;
+** using it afterwards is SEQDB_NOTFOUND, never another region's bytes.  It means nothing after close. */
+typedef uint64_t seqdb_region;
+
+typedef struct seqdb_region_info {
+  seqdb_region region;
+  uint32_t index; /* entry index in `regions`; SQL's rowid is index + 1 */
+  uint32_t name_bytes;
+  const char *name; /* UTF-8, not NUL-terminated; valid as long as the view it was read from (see seqdb.h) */
+  uint64_t offset;  /* of the region's first byte, in `data` */
+  uint64_t length_bytes;
+  uint64_t reserved_bytes;
+  uint64_t generation; /* commit that last changed the entry; 0 if never changed by this library */
+} seqdb_region_info;
+
+typedef struct seqdb_stat_info {
+  uint64_t generation;                 /* newest commit */
+  uint64_t regions;                    /* regions in it */
+  uint64_t content_bytes;              /* sum of their lengths */
+  uint64_t reserved_bytes;             /* sum of their reserves */
+  uint64_t hole_bytes;                 /* extents owned by nobody, free to use */
+  uint64_t pending_bytes;              /* freed, but still visible to a snapshot or to recovery */
+  uint64_t file_bytes;                 /* size of `data` */
+  uint64_t disk_bytes;                 /* disk blocks of `data` */
+  uint64_t journal_bytes;              /* records since the last checkpoint */
+  uint64_t overlay_bytes;              /* committed overwrites not yet applied to `data` */
+  uint64_t snapshots;                  /* open snapshots of this process */
+  uint64_t oldest_snapshot_generation; /* 0 if no snapshot is open */
+  uint64_t oldest_snapshot_age_ms;     /* 0 if no snapshot is open */
+  uint64_t oldest_snapshot_held_bytes; /* pending and overlay bytes that wait for it */
+} seqdb_stat_info;
+
+/* One row of seqdb_layout(): the rows cover `data` from 0 to its end without a gap, in order. */
+enum seqdb_extent_kind {
+  SEQDB_EXTENT_REGION = 1,
+  SEQDB_EXTENT_HOLE = 2,
+  SEQDB_EXTENT_PENDING = 3,
+  SEQDB_EXTENT_TAIL = 4
+};
+typedef struct seqdb_layout_row {
+  uint64_t offset, bytes;
+  uint64_t used_bytes; /* length of the region; 0 for the other kinds */
+  uint32_t kind;       /* enum seqdb_extent_kind */
+  uint32_t name_bytes;
+  const char *name; /* owned by the array; NULL unless kind is REGION */
+} seqdb_layout_row;
+
+/* One step of compaction. */
+enum seqdb_compact_kind {
+  SEQDB_COMPACT_MOVE = 1,  /* a region was moved down */
+  SEQDB_COMPACT_PUNCH = 2, /* freed space was punched out of the file */
+  SEQDB_COMPACT_CUT = 3    /* the file's tail was cut */
+};
+typedef struct seqdb_compact_step_info {
+  uint32_t kind; /* enum seqdb_compact_kind */
+  uint32_t name_bytes;
+  char name[SEQDB_NAME_BYTES_MAX]; /* of the moved region, not NUL-terminated */
+  uint64_t moved_bytes;            /* content copied by this step */
+  uint64_t freed_bytes;            /* bytes given back to the file system by this step */
+} seqdb_compact_step_info;
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SEQDB_TYPES_H */

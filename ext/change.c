@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+**
+** change.c: one change of one region, from a statement (update.c) or a function (functions_write.c).
+**
+** A change happens as a whole or not at all.  SQLite sets no savepoint for INSERT of one row or UPDATE of one row, so
+** a change of several steps (create, then append) sets a mark of its own in the engine, above every level that SQLite
+** uses, and goes back to it when a step fails.  Single steps are atomic in the engine and need none.
+**
+** The writer lock is taken by the engine with the first change; if that is SEQDB_BUSY nothing happened yet, and the
+** change can be tried again with more patience (connection.c).
+*/
+#include <limits.h>
+#include "ext.h"
+
+/* Level of the engine mark around a change of several steps; SQLite's levels are far below. */
+#define CHANGE_MARK INT_MAX
+
+typedef int change_step(seqdb *engine, sdb_change *change);
+
+static int marked(seqdb *engine, sdb_change *change, change_step *step) {
+  int rc = seqdb_savepoint(engine, CHANGE_MARK);
+  if (rc != SEQDB_OK) return rc;
+  rc = step(engine, change);
+  if (rc != SEQDB_OK) {
+    int undo_rc = seqdb_rollback_to(engine, CHANGE_MARK);
+    if (undo_rc != SEQDB_OK) rc = undo_rc;
+  }
+  int release_rc = seqdb_release(engine, CHANGE_MARK);
+  return rc != SEQDB_OK ? rc : release_rc;
+}
+
+/* ---- changes of a region that exists ----------------------------------------------------------------------- */
+
+static int append_step(seqdb *engine, sdb_change *change) {
+  return seqdb_append(engine, change->region, change->data, change->data_bytes, &change->result);
+}
+
+static int write_step(seqdb *engine, sdb_change *change) {
+  change->result = change->data_bytes;
+  return seqdb_write(engine, change->region, change->number, change->data, change->data_bytes);
+}
+
+static int truncate_step(seqdb *engine, sdb_change *change) {
+  change->result = change->number;
+  return seqdb_truncate(engine, change->region, change->number);
+}
+
+static int truncate_write_step(seqdb *engine, sdb_change *change) {
+  change->result = change->number + change->data_bytes;
+  return seqdb_truncate_write(engine, change->region, change->number, change->data, change->data_bytes);
+}
+
+static int reserve_step(seqdb *engine, sdb_change *change) {
+  return seqdb_reserve(engine, change->region, change->number, &change->result);
+}
+
+/* Finds the region by name.  Until the writer lock is held another connection may remove it and make a new one of
+** the same name: then the step finds nothing, and the second look-up finds the new one. */
+static int on_named(seqdb *engine, sdb_change *change, change_step *step) {
+  int rc = SEQDB_NOTFOUND;
+  for (int attempt = 0; attempt < 2 && rc == SEQDB_NOTFOUND; attempt++) {
+    rc = seqdb_find(seqdb_own_view(engine), change->name, change->name_bytes, &change->region);
+    if (rc != SEQDB_OK) return rc;
+    rc = step(engine, change);
+  }
+  return rc;
+}
+
+/* ---- changes of several steps ------------------------------------------------------------------------------ */
+
+static int create_append_step(seqdb *engine, sdb_change *change) {
+  int rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, NULL);
+  return rc == SEQDB_OK ? append_step(engine, change) : rc;
+}
+
+static int change_append(seqdb *engine, sdb_change *change) {
+  int rc = on_named(engine, change, append_step);
+  return rc == SEQDB_NOTFOUND ? marked(engine, change, create_append_step) : rc;
+}
+
+static int insert_step(seqdb *engine, sdb_change *change) {
+  seqdb_region_info info;
+  int created = 0;
+  int rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, &created);
+  if (rc == SEQDB_OK && !created) {
+    change->conflict = !change->replace;
+    if (change->conflict) return SEQDB_EXISTS;
+    rc = seqdb_remove(engine, change->region);
+    if (rc == SEQDB_OK) rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, NULL);
+  }
+  if (rc == SEQDB_OK && change->data_bytes > 0) {
+    rc = seqdb_append(engine, change->region, change->data, change->data_bytes, NULL);
+  }
+  if (rc == SEQDB_OK && change->has_number) rc = seqdb_set_length(engine, change->region, change->number);
+  if (rc == SEQDB_OK) rc = seqdb_region_info_get(seqdb_own_view(engine), change->region, &info);
+  if (rc == SEQDB_OK) change->result = (uint64_t)info.index + 1;
+  return rc;
+}
+
+static int rename_step(seqdb *engine, sdb_change *change) {
+  seqdb_region other;
+  int rc = seqdb_rename(engine, change->region, change->name, change->name_bytes);
+  if (rc != SEQDB_EXISTS) return rc;
+  change->conflict = !change->replace;
+  if (change->conflict) return rc;
+  rc = seqdb_find(seqdb_own_view(engine), change->name, change->name_bytes, &other);
+  if (rc == SEQDB_OK) rc = seqdb_remove(engine, other);
+  if (rc == SEQDB_OK) rc = seqdb_rename(engine, change->region, change->name, change->name_bytes);
+  return rc;
+}
+
+static int update_step(seqdb *engine, sdb_change *change) {
+  int rc = SEQDB_OK;
+  if (change->has_name) rc = rename_step(engine, change);
+  if (rc == SEQDB_OK && change->has_data) {
+    rc = seqdb_truncate_write(engine, change->region, 0, change->data, change->data_bytes);
+  }
+  if (rc == SEQDB_OK && change->has_number) rc = seqdb_set_length(engine, change->region, change->number);
+  return rc;
+}
+
+/* The row may be gone: removed by REPLACE in this statement, or by another connection before the lock was ours. */
+static int missing_row_is_no_change(int rc) {
+  return rc == SEQDB_NOTFOUND ? SEQDB_OK : rc;
+}
+
+/* ---- run --------------------------------------------------------------------------------------------------- */
+
+static int run(seqdb *engine, void *context) {
+  sdb_change *change = context;
+  switch (change->kind) {
+    case SDB_CHANGE_APPEND:
+      return change_append(engine, change);
+    case SDB_CHANGE_WRITE:
+      return on_named(engine, change, write_step);
+    case SDB_CHANGE_TRUNCATE:
+      return on_named(engine, change, truncate_step);
+    case SDB_CHANGE_TRUNCATE_WRITE:
+      return on_named(engine, change, truncate_write_step);
+    case SDB_CHANGE_RESERVE:
+      return on_named(engine, change, reserve_step);
+    case SDB_CHANGE_INSERT:
+      return marked(engine, change, insert_step);
+    case SDB_CHANGE_UPDATE:
+      return missing_row_is_no_change(marked(engine, change, update_step));
+    case SDB_CHANGE_DELETE:
+      return missing_row_is_no_change(seqdb_remove(engine, change->region));
+    default:
+      return SEQDB_MISUSE;
+  }
+}
+
+int sdb_change_run(sdb_conn *conn, sdb_change *change, sdb_failure *f) {
+  conn->synced = false;
+  int rc = sdb_conn_patiently(conn, run, change);
+  if (rc == SEQDB_OK) return SQLITE_OK;
+  if (change->conflict)
+    return sdb_failure_set(f, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: %s.name", conn->name);
+  if (rc == SEQDB_NOTFOUND) {
+    char text[SDB_SHOWN_NAME_MAX];
+    return sdb_failure_set(f, SQLITE_ERROR, "%s: no such region: '%s'", conn->name,
+                           sdb_shown_name(change->name, change->name_bytes, text));
+  }
+  return sdb_failure_engine(f, conn->engine, rc);
+}

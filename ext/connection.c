@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+**
+** connection.c: sdb_client, one per sqlite3 connection, and sdb_conn, one per (connection, directory).
+**
+** The transaction belongs to the sdb_conn and not to the sqlite3_vtab: ROLLBACK TO after DDL, and any ALTER TABLE in
+** a transaction, make SQLite hold two or three objects of one table at once, and it calls the transaction methods of
+** each.  They all find the same conn by the directory's device and inode (a path may be spelled in many ways).
+**
+** Two different tables on one directory would share a transaction and roll each other back, so the second is
+** refused.  A table is the same one if it has the conn's name, or if no table has that name any more (it was renamed, or a
+** rename was rolled back).
+**
+** A conn dies with its last vtab object: the engine handle is closed at once.  Its memory stays while a function
+** target (resolve.c) still points to it; `identity` tells such a target that it is stale.
+*/
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "ext.h"
+
+/* ---- client ------------------------------------------------------------------------------------------------ */
+
+sdb_client *sdb_client_new(sqlite3 *db) {
+  sdb_client *client = sqlite3_malloc64(sizeof *client);
+  if (client) *client = (sdb_client){.db = db, .refs = 1};
+  return client;
+}
+
+sdb_client *sdb_client_ref(sdb_client *client) {
+  client->refs++;
+  return client;
+}
+
+void sdb_client_unref(void *context) {
+  sdb_client *client = context;
+  if (--client->refs > 0) return;
+  sqlite3_finalize(client->probe);
+  sqlite3_free(client);
+}
+
+void sdb_client_drop_probe(sdb_client *client) {
+  if (client->conns || client->open_cursors > 0) return;
+  sqlite3_finalize(client->probe);
+  client->probe = NULL;
+}
+
+bool sdb_client_has_table(sdb_client *client, const char *schema, const char *name) {
+  return sqlite3_table_column_metadata(client->db, schema, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* ---- conn -------------------------------------------------------------------------------------------------- */
+
+sdb_conn *sdb_conn_ref(sdb_conn *conn) {
+  conn->refs++;
+  return conn;
+}
+
+void sdb_conn_unref(sdb_conn *conn) {
+  if (--conn->refs > 0) return;
+  sqlite3_free(conn->schema);
+  sqlite3_free(conn->name);
+  sqlite3_free(conn);
+}
+
+int sdb_conn_set_name(sdb_conn *conn, const char *schema, const char *name) {
+  char *new_schema = sqlite3_mprintf("%s", schema);
+  char *new_name = sqlite3_mprintf("%s", name);
+  if (!new_schema || !new_name) {
+    sqlite3_free(new_schema);
+    sqlite3_free(new_name);
+    return SQLITE_NOMEM;
+  }
+  sqlite3_free(conn->schema);
+  sqlite3_free(conn->name);
+  conn->schema = new_schema;
+  conn->name = new_name;
+  conn->identity++;
+  return SQLITE_OK;
+}
+
+static bool has_name(const sdb_conn *conn, const char *schema, const char *name) {
+  return sqlite3_stricmp(conn->schema, schema) == 0 && sqlite3_stricmp(conn->name, name) == 0;
+}
+
+sdb_conn *sdb_conn_by_name(sdb_client *client, const char *schema, const char *name) {
+  for (sdb_conn *conn = client->conns; conn; conn = conn->next) {
+    if (has_name(conn, schema, name)) return conn;
+  }
+  return NULL;
+}
+
+sdb_conn *sdb_conn_by_directory(sdb_client *client, const char *directory) {
+  struct stat status;
+  if (stat(directory, &status) != 0) return NULL;
+  for (sdb_conn *conn = client->conns; conn; conn = conn->next) {
+    if (conn->device == status.st_dev && conn->inode == status.st_ino) return conn;
+  }
+  return NULL;
+}
+
+/* A table finds its directory open already. */
+static int conn_share(sdb_conn *conn, const char *schema, const char *name, bool create, sdb_failure *f) {
+  bool same = has_name(conn, schema, name);
+  if (!same && sdb_client_has_table(conn->client, conn->schema, conn->name)) {
+    return sdb_failure_set(f, SQLITE_ERROR,
+                           "seqdb table %s.%s: its directory belongs to table %s.%s of this connection", schema, name,
+                           conn->schema, conn->name);
+  }
+  if (create && seqdb_has_changes(conn->engine)) {
+    /* Whose are they?  Of a table created inside a savepoint and rolled away with it: its name would not be free
+    ** otherwise, and DROP refuses while there are changes. */
+    int rc = seqdb_rollback(conn->engine);
+    if (rc != SEQDB_OK) return sdb_failure_engine(f, conn->engine, rc);
+    conn->synced = false;
+    conn->epoch++;
+  }
+  if (same || sdb_conn_set_name(conn, schema, name) == SQLITE_OK) return SQLITE_OK;
+  return sdb_failure_nomem(f);
+}
+
+static int conn_open(sdb_client *client, const sdb_config *config, bool create, sdb_conn **out, sdb_failure *f) {
+  seqdb_options options = {.flags = config->flags, .min_size_bytes = config->min_size_bytes};
+  seqdb_error error = {0};
+  struct stat status;
+  sdb_conn *conn = sqlite3_malloc64(sizeof *conn);
+  if (!conn) return sdb_failure_nomem(f);
+  *conn = (sdb_conn){.client = client, .refs = 1, .atomic = config->atomic};
+
+  if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  if (seqdb_open(config->directory, &options, &error, &conn->engine) != SEQDB_OK) {
+    sdb_failure_record(f, &error);
+    goto failed;
+  }
+  if (stat(config->directory, &status) != 0) {
+    sdb_failure_set(f, SQLITE_CANTOPEN, "seqdb directory '%s' vanished while it was opened: %s", config->directory,
+                    strerror(errno));
+    goto failed;
+  }
+  conn->device = status.st_dev;
+  conn->inode = status.st_ino;
+  seqdb_set_interrupt(conn->engine, sdb_client_interrupted, client);
+  *out = conn;
+  return SQLITE_OK;
+
+failed:
+  seqdb_close(conn->engine);
+  sqlite3_free(conn);
+  return f->code;
+}
+
+int sdb_conn_attach(sdb_client *client, const char *schema, const char *name, const sdb_config *config, bool create,
+                    sdb_conn **out, sdb_failure *f) {
+  sdb_conn *conn = sdb_conn_by_directory(client, config->directory);
+  if (conn) {
+    if (conn_share(conn, schema, name, create, f) != SQLITE_OK) return f->code;
+    sdb_conn_ref(conn);
+  } else {
+    if (conn_open(client, config, create, &conn, f) != SQLITE_OK) return f->code;
+    if (sdb_conn_set_name(conn, schema, name) != SQLITE_OK) {
+      seqdb_close(conn->engine);
+      sdb_conn_unref(conn);
+      return sdb_failure_nomem(f);
+    }
+    conn->next = client->conns;
+    client->conns = conn;
+  }
+  conn->vtabs++;
+  *out = conn;
+  return SQLITE_OK;
+}
+
+void sdb_conn_detach(sdb_conn *conn) {
+  sdb_client *client = conn->client;
+  if (--conn->vtabs == 0) {
+    sdb_conn **link = &client->conns;
+    while (*link != conn)
+      link = &(*link)->next;
+    *link = conn->next;
+    conn->scanned = NULL;
+    sdb_pins_drop_owner(client, conn);
+    seqdb_close(conn->engine);
+    conn->engine = NULL;
+    conn->identity++;
+    sdb_client_drop_probe(client);
+  }
+  sdb_conn_unref(conn);
+}
+
+/* ---- patience ---------------------------------------------------------------------------------------------- */
+
+/* Read when it is needed: SQLite has no call that tells, and the program may change it at any time. */
+static uint32_t busy_timeout_ms(sqlite3 *db) {
+  sqlite3_stmt *statement = NULL;
+  int timeout_ms = 0;
+  if (sqlite3_prepare_v2(db, "PRAGMA busy_timeout", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW) {
+    timeout_ms = sqlite3_column_int(statement, 0);
+  }
+  sqlite3_finalize(statement);
+  return timeout_ms > 0 ? (uint32_t)timeout_ms : 0;
+}
+
+int sdb_conn_patiently(sdb_conn *conn, int (*call)(seqdb *engine, void *context), void *context) {
+  int rc = call(conn->engine, context);
+  if (rc != SEQDB_BUSY) return rc;
+  uint32_t timeout_ms = busy_timeout_ms(conn->client->db);
+  if (timeout_ms == 0) return rc;
+  seqdb_busy_timeout(conn->engine, timeout_ms);
+  rc = call(conn->engine, context);
+  seqdb_busy_timeout(conn->engine, 0);
+  return rc;
+}

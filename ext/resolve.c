@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+**
+** resolve.c: from the T of a function to its table.
+**
+**   'regions'   'main.regions'   '"my table"'   'aux."a.b"'   '[x]'
+**
+** Unqualified names resolve as in SQL: temp, main, then the attached databases.  Only tables the schema has are
+** reached: a function cannot open a directory.  A table SQLite did not connect yet is connected by preparing a
+** statement on it, which is thrown away at once.
+**
+** A target is the result, kept by SQLite with the calling statement while T is constant (sqlite3_set_auxdata), with
+** the INSERT that carries changes into xUpdate.  It must not outlive that statement: a statement on a virtual table
+** keeps sqlite3_close() from succeeding.  A rename or a DROP between two calls makes it stale (conn->identity).
+*/
+#include <string.h>
+#include "ext.h"
+
+/* ---- names ------------------------------------------------------------------------------------------------- */
+
+/* Copies one identifier from *text to out, which is as large as the text.  False if malformed. */
+static bool take_identifier(const char **text, char *out) {
+  const char *p = *text;
+  char close = *p == '[' ? ']' : (*p == '"' || *p == '`' || *p == '\'') ? *p : 0;
+  if (!close) {
+    while (*p && *p != '.' && *p != '"' && *p != '[' && *p != '`' && *p != '\'')
+      *out++ = *p++;
+    bool empty = p == *text;
+    *out = '\0';
+    *text = p;
+    return !empty;
+  }
+  for (p++; *p; p++) {
+    if (*p == close) {
+      if (close == ']' || p[1] != close) break;
+      p++;
+    }
+    *out++ = *p;
+  }
+  if (*p != close) return false;
+  *out = '\0';
+  *text = p + 1;
+  return true;
+}
+
+/* `schema` and `table` have room for the whole text.  schema is "" if the text has none. */
+static bool split_name(const char *text, char *schema, char *table) {
+  schema[0] = '\0';
+  if (!take_identifier(&text, table)) return false;
+  if (*text == '.') {
+    strcpy(schema, table);
+    text++;
+    if (!take_identifier(&text, table)) return false;
+  }
+  return *text == '\0';
+}
+
+/* Name of the first schema that has the table, from sqlite3_malloc; NULL: none has, or out of memory. */
+static char *find_schema(sdb_client *client, const char *table) {
+  sqlite3_stmt *statement = NULL;
+  char *found = NULL;
+  if (sdb_client_has_table(client, "temp", table)) return sqlite3_mprintf("temp");
+  if (sdb_client_has_table(client, "main", table)) return sqlite3_mprintf("main");
+  if (sqlite3_prepare_v2(client->db, "PRAGMA database_list", -1, &statement, NULL) != SQLITE_OK) return NULL;
+  while (!found && sqlite3_step(statement) == SQLITE_ROW) {
+    const char *schema = (const char *)sqlite3_column_text(statement, 1);
+    if (schema && sdb_client_has_table(client, schema, table)) found = sqlite3_mprintf("%s", schema);
+  }
+  sqlite3_finalize(statement);
+  return found;
+}
+
+/* ---- table ------------------------------------------------------------------------------------------------- */
+
+/* Preparing a statement makes SQLite connect the table. */
+static int connect_table(sdb_client *client, const char *schema, const char *table, sdb_failure *f) {
+  sqlite3_stmt *statement = NULL;
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, table);
+  if (!sql) return sdb_failure_nomem(f);
+  int rc = sqlite3_prepare_v2(client->db, sql, -1, &statement, NULL);
+  if (rc != SQLITE_OK) sdb_failure_nested(f, client->db);
+  sqlite3_finalize(statement);
+  sqlite3_free(sql);
+  return rc == SQLITE_OK ? SQLITE_OK : f->code;
+}
+
+static int find_conn(sdb_client *client, const char *schema, const char *table, sdb_conn **conn, sdb_failure *f) {
+  *conn = sdb_conn_by_name(client, schema, table);
+  if (*conn) return SQLITE_OK;
+  if (connect_table(client, schema, table, f) != SQLITE_OK) return f->code;
+  *conn = sdb_conn_by_name(client, schema, table);
+  return *conn ? SQLITE_OK : sdb_failure_set(f, SQLITE_ERROR, "%s is not a seqdb table", table);
+}
+
+int sdb_resolve(sdb_client *client, sqlite3_value *value, sdb_conn **conn, sdb_failure *f) {
+  char *schema = NULL, *table = NULL;
+  const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
+  if (!text) {
+    sdb_failure_set(f, SQLITE_ERROR, "the name of a seqdb table must be TEXT: 'table' or 'schema.table'");
+    goto done;
+  }
+  size_t bytes = strlen(text) + 1;
+  schema = sqlite3_malloc64(bytes);
+  table = sqlite3_malloc64(bytes);
+  if (!schema || !table) {
+    sdb_failure_nomem(f);
+  } else if (!split_name(text, schema, table)) {
+    sdb_failure_set(f, SQLITE_ERROR, "malformed table name: %s", text);
+  } else if (schema[0] && !sdb_client_has_table(client, schema, table)) {
+    sdb_failure_set(f, SQLITE_ERROR, "no such seqdb table: %s", text);
+  } else if (schema[0]) {
+    find_conn(client, schema, table, conn, f);
+  } else {
+    sqlite3_free(schema);
+    schema = find_schema(client, table);
+    if (!schema)
+      sdb_failure_set(f, SQLITE_ERROR, "no such seqdb table: %s", text);
+    else
+      find_conn(client, schema, table, conn, f);
+  }
+done:
+  sqlite3_free(schema);
+  sqlite3_free(table);
+  return f->code;
+}
+
+/* ---- target ------------------------------------------------------------------------------------------------ */
+
+static void target_free(void *context) {
+  sdb_target *target = context;
+  sqlite3_finalize(target->insert);
+  sdb_conn_unref(target->conn);
+  sqlite3_free(target);
+}
+
+int sdb_target_get(sqlite3_context *context, sqlite3_value *table, sdb_target **out, sdb_failure *f) {
+  sdb_conn *conn = NULL;
+  sdb_target *target = sqlite3_get_auxdata(context, 0);
+  if (target && target->identity == target->conn->identity) {
+    *out = target;
+    return SQLITE_OK;
+  }
+  if (sdb_resolve(sqlite3_user_data(context), table, &conn, f) != SQLITE_OK) return f->code;
+  target = sqlite3_malloc64(sizeof *target);
+  if (!target) return sdb_failure_nomem(f);
+  *target = (sdb_target){.conn = sdb_conn_ref(conn), .identity = conn->identity};
+  *out = target;
+  return SQLITE_OK;
+}
+
+/* The last thing a function does with its target: SQLite keeps it, or frees it at once. */
+void sdb_target_keep(sqlite3_context *context, sdb_target *target) {
+  if (sqlite3_get_auxdata(context, 0) != target) sqlite3_set_auxdata(context, 0, target, target_free);
+}

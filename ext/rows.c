@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT
+**
+** rows.c: the rows a cursor walks; for the table and for seqdb_regions().
+**
+** Two views.  Without changes of the own transaction rows come from the pin taken when the cursor was opened; a
+** repeated xFilter keeps it, so that every pass of a join sees the same.  With changes they come from the engine's own view,
+** which moves with each change: its rows are listed at xFilter and looked up one by one when their turn comes, so
+** that a statement never walks into regions it is just making (SELECT seqdb_append(T, name||'2', x) FROM T ends), and
+** regions removed on the way are left out.
+**
+** Two ways to walk: a scan of a snapshot upwards, which allocates nothing, and a list of regions, by rowid.
+**
+** Content of an own view is still read without a copy if the transaction did not touch the region: the writer lock
+** is ours, so the newest commit, taken at xFilter as `base`, is the one below the transaction.  When the
+** transaction has ended (epoch), base may be older than the view, and content is copied.
+*/
+#include <stdlib.h>
+#include <string.h>
+#include "ext.h"
+
+static seqdb_snapshot *view_of(sdb_rows *rows) {
+  return rows->own_view ? seqdb_own_view(rows->engine) : rows->pin->snapshot;
+}
+
+int sdb_rows_open(sdb_rows *rows, sdb_client *client, sdb_conn *conn, seqdb *engine, sdb_failure *f) {
+  memset(rows, 0, offsetof(sdb_rows, own_name));
+  rows->client = client;
+  rows->conn = conn;
+  rows->engine = engine;
+  rows->eof = true;
+  return sdb_pin_get(client, conn, engine, &rows->pin, f);
+}
+
+void sdb_rows_close(sdb_rows *rows) {
+  sdb_pin_put(rows->client, rows->base);
+  sdb_pin_put(rows->client, rows->pin);
+  sqlite3_free(rows->list);
+  rows->base = rows->pin = NULL;
+  rows->list = NULL;
+}
+
+/* ---- the list ---------------------------------------------------------------------------------------------- */
+
+static int list_add(sdb_rows *rows, const seqdb_region_info *info, sdb_failure *f) {
+  if (rows->list_count == rows->list_capacity) {
+    size_t capacity = rows->list_capacity ? rows->list_capacity * 2 : 4;
+    sdb_listed *list = sqlite3_realloc64(rows->list, capacity * sizeof *list);
+    if (!list) return sdb_failure_nomem(f);
+    rows->list = list;
+    rows->list_capacity = capacity;
+  }
+  rows->list[rows->list_count++] = (sdb_listed){info->index, info->region};
+  return SQLITE_OK;
+}
+
+static int by_index(const void *a, const void *b) {
+  uint64_t x = ((const sdb_listed *)a)->index, y = ((const sdb_listed *)b)->index;
+  return x < y ? -1 : x > y;
+}
+
+static void list_sort(sdb_rows *rows) {
+  size_t kept = 0;
+  if (rows->list_count < 2) return;
+  qsort(rows->list, rows->list_count, sizeof *rows->list, by_index);
+  for (size_t i = 1; i < rows->list_count; i++) {
+    if (rows->list[i].index != rows->list[kept].index) rows->list[++kept] = rows->list[i];
+  }
+  rows->list_count = kept + 1;
+}
+
+static int list_range(sdb_rows *rows, sdb_failure *f) {
+  seqdb_snapshot *view = view_of(rows);
+  seqdb_region_info info;
+  uint64_t index = rows->next_index;
+  while (index < rows->stop_index) {
+    int rc = seqdb_iterate(view, index, &info);
+    if (rc == SEQDB_DONE || (rc == SEQDB_OK && info.index >= rows->stop_index)) break;
+    if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
+    if (list_add(rows, &info, f) != SQLITE_OK) return f->code;
+    index = (uint64_t)info.index + 1;
+  }
+  return SQLITE_OK;
+}
+
+static int list_name(sdb_rows *rows, sqlite3_value *value, sdb_failure *f) {
+  seqdb_region_info info;
+  seqdb_region region;
+  int type = sqlite3_value_type(value);
+  if (type == SQLITE_NULL || type == SQLITE_BLOB) return SQLITE_OK; /* never equal to a text */
+  const char *name = (const char *)sqlite3_value_text(value);
+  if (!name) return sdb_failure_nomem(f);
+  int rc = seqdb_find(view_of(rows), name, (size_t)sqlite3_value_bytes(value), &region);
+  if (rc == SEQDB_OK) rc = seqdb_region_info_get(view_of(rows), region, &info);
+  if (rc == SEQDB_NOTFOUND || rc == SEQDB_INVALID) return SQLITE_OK;
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
+  return list_add(rows, &info, f);
+}
+
+static int list_rowid(sdb_rows *rows, sqlite3_value *value, sdb_failure *f) {
+  seqdb_region_info info;
+  int type = sqlite3_value_numeric_type(value);
+  double real = sqlite3_value_double(value);
+  if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) return SQLITE_OK;
+  if (real < 1 || real > UINT32_MAX) return SQLITE_OK; /* more entries than an index counts */
+  if ((double)(uint64_t)real != real) return SQLITE_OK;
+  uint64_t index = (uint64_t)real - 1;
+  int rc = seqdb_iterate(view_of(rows), index, &info);
+  if (rc == SEQDB_DONE || (rc == SEQDB_OK && info.index != index)) return SQLITE_OK;
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
+  return list_add(rows, &info, f);
+}
+
+static int list_lookup(sdb_rows *rows, int plan, sqlite3_value *argument, sdb_failure *f) {
+  int (*add)(sdb_rows *, sqlite3_value *, sdb_failure *) = plan & SDB_PLAN_NAME ? list_name : list_rowid;
+  if (!(plan & SDB_PLAN_IN)) return add(rows, argument, f);
+  sqlite3_value *value = NULL;
+  int rc = sqlite3_vtab_in_first(argument, &value);
+  while (rc == SQLITE_OK && value) {
+    if (add(rows, value, f) != SQLITE_OK) return f->code;
+    rc = sqlite3_vtab_in_next(argument, &value);
+  }
+  if (rc != SQLITE_OK && rc != SQLITE_DONE) return sdb_failure_set(f, rc, "seqdb: the list of IN cannot be read");
+  return SQLITE_OK;
+}
+
+/* ---- walking ----------------------------------------------------------------------------------------------- */
+
+static int row_loaded(sdb_rows *rows) {
+  if (rows->own_view) {
+    memcpy(rows->own_name, rows->row.name, rows->row.name_bytes);
+    rows->row.name = rows->own_name;
+  }
+  rows->eof = false;
+  return SQLITE_OK;
+}
+
+static int next_listed(sdb_rows *rows, sdb_failure *f) {
+  while (rows->list_done < rows->list_count) {
+    size_t at = rows->descending ? rows->list_count - 1 - rows->list_done : rows->list_done;
+    rows->list_done++;
+    int rc = seqdb_region_info_get(view_of(rows), rows->list[at].region, &rows->row);
+    if (rc == SEQDB_OK) return row_loaded(rows);
+    if (rc != SEQDB_NOTFOUND) return sdb_failure_engine(f, rows->engine, rc);
+  }
+  rows->eof = true;
+  return SQLITE_OK;
+}
+
+int sdb_rows_next(sdb_rows *rows, sdb_failure *f) {
+  if (rows->listed) return next_listed(rows, f);
+  rows->eof = true;
+  if (rows->next_index >= rows->stop_index) return SQLITE_OK;
+  int rc = seqdb_iterate(view_of(rows), rows->next_index, &rows->row);
+  if (rc == SEQDB_DONE || (rc == SEQDB_OK && rows->row.index >= rows->stop_index)) return SQLITE_OK;
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
+  rows->next_index = (uint64_t)rows->row.index + 1;
+  return row_loaded(rows);
+}
+
+/* Bounds are inclusive and rounded outwards: SQLite tests each row again.  Indexes are rowids less one. */
+static uint64_t lower_index(sqlite3_value *bound) {
+  double real = sqlite3_value_double(bound);
+  int type = sqlite3_value_numeric_type(bound);
+  if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) return 0;
+  if (real <= 1) return 0;
+  return real > UINT32_MAX ? (uint64_t)UINT32_MAX + 1 : (uint64_t)real - 1;
+}
+
+static uint64_t stop_index(sqlite3_value *bound) {
+  double real = sqlite3_value_double(bound);
+  int type = sqlite3_value_numeric_type(bound);
+  if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) return UINT64_MAX;
+  if (real < 1) return 0;
+  return real > UINT32_MAX ? UINT64_MAX : (uint64_t)real;
+}
+
+static int choose_view(sdb_rows *rows, sdb_failure *f) {
+  sdb_conn *conn = rows->conn;
+  sdb_pin_put(rows->client, rows->base);
+  rows->base = NULL;
+  rows->own_view = conn && seqdb_has_changes(rows->engine);
+  if (!conn) return SQLITE_OK;
+  rows->epoch = conn->epoch;
+  if (rows->own_view && sdb_pin_get(rows->client, conn, rows->engine, &rows->base, f) != SQLITE_OK) return f->code;
+  if (conn->enlisted) { /* what rowids of this statement mean: see update.c */
+    if (conn->scanned) sdb_pin_put(rows->client, conn->scanned);
+    conn->scanned = rows->own_view ? NULL : rows->pin;
+    if (conn->scanned) conn->scanned->users++;
+  }
+  return SQLITE_OK;
+}
+
+int sdb_rows_filter(sdb_rows *rows, int plan, int argc, sqlite3_value **argv, sdb_failure *f) {
+  int used = 0;
+  (void)argc;
+  rows->eof = true;
+  rows->list_count = rows->list_done = 0;
+  rows->next_index = 0;
+  rows->stop_index = UINT64_MAX;
+  if (choose_view(rows, f) != SQLITE_OK) return f->code;
+
+  rows->descending = (plan & SDB_PLAN_DESCENDING) != 0;
+  if (plan & (SDB_PLAN_NAME | SDB_PLAN_ROWID)) {
+    rows->listed = true;
+    if (list_lookup(rows, plan, argv[used++], f) != SQLITE_OK) return f->code;
+    list_sort(rows);
+  } else {
+    if (plan & SDB_PLAN_LOWER) rows->next_index = lower_index(argv[used++]);
+    if (plan & SDB_PLAN_UPPER) rows->stop_index = stop_index(argv[used++]);
+    rows->listed = rows->own_view || rows->descending;
+    if (rows->listed && list_range(rows, f) != SQLITE_OK) return f->code;
+  }
+  return sdb_rows_next(rows, f);
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------ */
+
+static int content_copy(sdb_rows *rows, sqlite3_context *context, uint64_t bytes, sdb_failure *f) {
+  size_t got = 0;
+  void *buffer = sqlite3_malloc64(bytes);
+  if (!buffer) return sdb_failure_nomem(f);
+  int rc = seqdb_read_copy(view_of(rows), rows->row.region, 0, buffer, (size_t)bytes, &got);
+  if (rc != SEQDB_OK) {
+    sqlite3_free(buffer);
+    return sdb_failure_engine(f, rows->engine, rc);
+  }
+  sqlite3_result_blob64(context, buffer, got, sqlite3_free);
+  return SQLITE_OK;
+}
+
+/* The pin to point into, NULL if the row must be copied. */
+static sdb_pin *pin_to_lend(sdb_rows *rows) {
+  if (!rows->own_view) return rows->pin;
+  bool base_is_current = rows->base && rows->conn->epoch == rows->epoch;
+  return base_is_current && !seqdb_region_changed(rows->engine, rows->row.region) ? rows->base : NULL;
+}
+
+int sdb_rows_content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
+  uint64_t bytes = rows->row.length_bytes;
+  if (rows->own_view) { /* this statement's functions may have changed the row since it was loaded */
+    seqdb_region_info now;
+    int rc = seqdb_region_info_get(view_of(rows), rows->row.region, &now);
+    if (rc == SEQDB_NOTFOUND) return SQLITE_OK; /* removed: NULL */
+    if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
+    bytes = now.length_bytes;
+  }
+  if (bytes > (uint64_t)sqlite3_limit(rows->client->db, SQLITE_LIMIT_LENGTH, -1)) {
+    char text[SDB_SHOWN_NAME_MAX];
+    return sdb_failure_set(f, SQLITE_TOOBIG, "string or blob too big: region '%s' has %llu bytes",
+                           sdb_shown_name(rows->row.name, rows->row.name_bytes, text), (unsigned long long)bytes);
+  }
+  if (bytes == 0) {
+    sqlite3_result_zeroblob(context, 0);
+    return SQLITE_OK;
+  }
+  sdb_pin *pin = pin_to_lend(rows);
+  const void *data = NULL;
+  int rc = pin ? seqdb_read(pin->snapshot, rows->row.region, 0, bytes, &data) : SEQDB_COPY;
+  if (rc == SEQDB_COPY) return content_copy(rows, context, bytes, f);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
+  pin->lent = true;
+  sqlite3_result_blob64(context, data, bytes, SQLITE_STATIC);
+  return SQLITE_OK;
+}
+
+int sdb_rows_column(sdb_rows *rows, sqlite3_context *context, int column, sdb_failure *f) {
+  const seqdb_region_info *row = &rows->row;
+  switch (column) {
+    case SDB_COLUMN_NAME:
+      if (!rows->own_view) rows->pin->lent = true;
+      sqlite3_result_text64(context, row->name, row->name_bytes, rows->own_view ? SQLITE_TRANSIENT : SQLITE_STATIC,
+                            SQLITE_UTF8);
+      break;
+    case SDB_COLUMN_OFFSET:
+      sqlite3_result_int64(context, (sqlite3_int64)row->offset);
+      break;
+    case SDB_COLUMN_LENGTH:
+      sqlite3_result_int64(context, (sqlite3_int64)row->length_bytes);
+      break;
+    case SDB_COLUMN_CONTENT:
+      return sdb_rows_content(rows, context, f);
+    case SDB_COLUMN_RESERVED:
+      sqlite3_result_int64(context, (sqlite3_int64)row->reserved_bytes);
+      break;
+    default:
+      break; /* append and the table's own column are never read: NULL */
+  }
+  return SQLITE_OK;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+**
+** transaction.c: xBegin to xRollbackTo.
+**
+** All of it acts on the sdb_conn, whichever vtab object SQLite calls, so each call may come several times.
+** Nothing begins in the engine before the first change: SELECT, DELETE of no rows and INSERT OR IGNORE of a known name
+** neither wait for the writer lock nor write.
+**
+**   xBegin        enlisted: functions act on the engine directly from here on
+**   xSync         everything that can fail: the whole transaction in a durable prepare record
+**   xCommit       publish: cannot fail, SQLite would not listen
+**   xRollback     undo; after an xSync too (another table's xSync, or SQLite's own commit, failed)
+**   xSavepoint    marks by SQLite's numbers; the engine keeps a mark that exists, takes -1 and unknown numbers as
+**                 the begin, and ignores what has no transaction
+**
+** xSync may come again with changes between (COMMIT answered SQLITE_BUSY and the program went on), or without:
+** `synced` spares the second record then.
+**
+** A table made inside a savepoint that is rolled back still gets xSync, but no xRollbackTo before it.  Its name is
+** gone from the schema by then, which is how it is told: its changes are undone.
+*/
+#include "ext.h"
+
+static sdb_conn *conn_of(sqlite3_vtab *vtab) {
+  return ((sdb_table *)vtab)->conn;
+}
+
+static void end_transaction(sdb_conn *conn) {
+  conn->enlisted = false;
+  conn->synced = false;
+  conn->epoch++;
+  if (conn->scanned) sdb_pin_put(conn->client, conn->scanned);
+  conn->scanned = NULL;
+}
+
+static int engine_result(sqlite3_vtab *vtab, int rc) {
+  sdb_failure f = {0};
+  if (rc == SEQDB_OK) return SQLITE_OK;
+  sdb_failure_engine(&f, conn_of(vtab)->engine, rc);
+  return sdb_failure_to_vtab(&f, vtab);
+}
+
+/* The object may be one from before a RENAME, the conn one from before a RENAME was rolled back: either name counts. */
+static bool was_rolled_away(const sdb_table *table) {
+  const sdb_conn *conn = table->conn;
+  return !sdb_client_has_table(conn->client, conn->schema, conn->name) &&
+         !sdb_client_has_table(conn->client, conn->schema, table->name);
+}
+
+int sdb_table_begin(sqlite3_vtab *vtab) {
+  conn_of(vtab)->enlisted = true;
+  return SQLITE_OK;
+}
+
+int sdb_table_sync(sqlite3_vtab *vtab) {
+  sdb_conn *conn = conn_of(vtab);
+  if (conn->synced || !seqdb_has_changes(conn->engine)) return SQLITE_OK;
+  if (was_rolled_away((sdb_table *)vtab)) return engine_result(vtab, seqdb_rollback(conn->engine));
+  int rc = seqdb_prepare(conn->engine, NULL, NULL);
+  conn->synced = rc == SEQDB_OK;
+  return engine_result(vtab, rc);
+}
+
+int sdb_table_commit(sqlite3_vtab *vtab) {
+  sdb_conn *conn = conn_of(vtab);
+  seqdb_publish(conn->engine);
+  end_transaction(conn);
+  return SQLITE_OK;
+}
+
+int sdb_table_rollback(sqlite3_vtab *vtab) {
+  sdb_conn *conn = conn_of(vtab);
+  int rc = seqdb_rollback(conn->engine);
+  end_transaction(conn);
+  return engine_result(vtab, rc);
+}
+
+int sdb_table_savepoint(sqlite3_vtab *vtab, int level) {
+  return engine_result(vtab, seqdb_savepoint(conn_of(vtab)->engine, level));
+}
+
+int sdb_table_release(sqlite3_vtab *vtab, int level) {
+  return engine_result(vtab, seqdb_release(conn_of(vtab)->engine, level));
+}
+
+int sdb_table_rollback_to(sqlite3_vtab *vtab, int level) {
+  sdb_conn *conn = conn_of(vtab);
+  conn->synced = false;
+  return engine_result(vtab, seqdb_rollback_to(conn->engine, level));
+}
