@@ -50,13 +50,15 @@ static uint64_t hash_of(uint32_t index, const sdb_entry *entry) {
   return sdb_entry_hash(index, &image);
 }
 
-static void check_entries(sdb_store *store, const sdb_tree *tree, uint64_t generation, struct report *report) {
+static int check_entries(seqdb *db, const sdb_tree *tree, uint64_t generation, struct report *report, seqdb_error *e) {
+  sdb_store *store = db->store;
   char quoted[SDB_QUOTED_MAX];
   uint64_t from = 0, entries = 0, content = 0, reserved = 0, hash = 0, size = atomic_load(&store->data.size_bytes);
   uint32_t index, found;
   for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1) {
     const char *name = name_of(entry, quoted);
-    entries++;
+    int rc = entries++ % 256 == 0 ? sdb_interrupted(db, "check", e) : SEQDB_OK;
+    if (rc != SEQDB_OK) return rc;
     content += entry->length;
     reserved += entry->reserved;
     hash += hash_of(index, entry);
@@ -76,6 +78,7 @@ static void check_entries(sdb_store *store, const sdb_tree *tree, uint64_t gener
   if (entries != tree->entries || content != tree->content_bytes || reserved != tree->reserved_bytes ||
       hash != tree->hash)
     say(report, "the catalog's totals do not match its entries");
+  return SEQDB_OK;
 }
 
 static int check_space(sdb_store *store, const sdb_tree *tree, struct report *report) {
@@ -198,9 +201,8 @@ static int check_all(seqdb *db, struct report *report, seqdb_error *e) {
   sdb_tree tree = sdb_tree_share(&store->committed->tree);
   uint64_t generation = store->committed->generation;
   pthread_mutex_unlock(&store->mutex);
-  check_entries(store, &tree, generation, report);
-  int rc = check_space(store, &tree, report);
-  if (rc != SEQDB_OK) rc = sdb_error_nomem(e, "check");
+  int rc = check_entries(db, &tree, generation, report, e);
+  if (rc == SEQDB_OK && check_space(store, &tree, report) != SEQDB_OK) rc = sdb_error_nomem(e, "check");
   if (rc == SEQDB_OK) rc = check_regions(db, &tree, report, e);
   if (rc == SEQDB_OK) rc = check_journal(store, report, e);
   pthread_mutex_unlock(&store->files_mutex);

@@ -3,6 +3,7 @@
 ** checkpoint.c: fold the journal into `regions` and `data` and empty it (R5), as numbered steps.
 **
 **                                                       after a crash here, recovery
+**   0 keep     a published prepare, by an empty record   has the state before or after, as its coordinator says
 **   1 apply    overlays into `data`                      redoes them from the records
 **   2 sync     data                                      redoes them
 **   3 write    every entry the records name              redoes them; half-written pages are named by records
@@ -33,6 +34,10 @@ static int write_entries(sdb_store *store, seqdb_error *e) {
   const sdb_tree *tree = &store->committed->tree;
   size_t unique = 0;
   int rc = SEQDB_OK;
+  /* A guard found at open may be in the page cache only, after a failed fdatasync: one more page makes the next one write
+  ** the file's size again. */
+  if (store->unclean && store->regions.guarded) rc = sdb_regions_extend(&store->regions, store->regions.pages + 1, e);
+  if (rc != SEQDB_OK) return rc;
   if (store->named_count == 0) return SEQDB_OK;
   qsort(store->named, store->named_count, sizeof *store->named, by_index);
   for (size_t i = 0; i < store->named_count; i++)
@@ -109,20 +114,24 @@ static void punch(sdb_store *store) {
 
 /* 2 to 5 */
 static int fold(sdb_store *store, seqdb_error *e) {
-  int rc = sdb_data_ensure(&store->data, store->space.end, "checkpoint", e);
+  /* After an unclean end the size in the page cache may never have reached the disk (a failed fdatasync): a page more makes
+  ** the next fdatasync write it. */
+  uint64_t size = store->unclean ? atomic_load(&store->data.size_bytes) + SDB_PAGE : 0;
+  int rc = sdb_data_ensure(&store->data, SDB_MAX(size, store->space.end), "checkpoint", e);
   if (rc == SEQDB_OK) rc = sync_file(store, store->data.fd, "data", e);       /* 2 */
   if (rc == SEQDB_OK) rc = write_entries(store, e);                           /* 3 */
   if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e); /* 4 */
   if (rc == SEQDB_OK) rc = reset_journal(store, e);                           /* 5 */
   if (rc != SEQDB_OK) return rc;
   store->named_count = 0;
-  store->keep_next = false;
+  store->keep_next = false; /* no coordinator decides about it, or it was kept in step 0 */
   store->recovered = true;
   return SEQDB_OK;
 }
 
 int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
-  int rc = sdb_overlay_drain(store, e); /* 1 */
+  int rc = store->before_prepare ? sdb_commit_keep(store, e) : SEQDB_OK; /* 0: decided before anything is applied */
+  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);                  /* 1 */
   if (rc != SEQDB_OK || store->layers) return rc;
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {
     pthread_mutex_lock(&store->files_mutex);

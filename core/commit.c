@@ -224,8 +224,16 @@ static int ensure_guard(sdb_store *store, seqdb_error *e) {
   return rc;
 }
 
-static int append_record(seqdb *db, uint8_t *record, sdb_record_writer *w, sdb_record_header *header, seqdb_error *e) {
-  sdb_store *store = db->store;
+void sdb_commit_decided(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  store->keep_next = false;
+  sdb_catalog_unref(&store->space, store->before_prepare);
+  store->before_prepare = NULL;
+  pthread_mutex_unlock(&store->mutex);
+}
+
+static int append_record(sdb_store *store, uint8_t *record, sdb_record_writer *w, sdb_record_header *header,
+                         seqdb_error *e) {
   bool poison = false;
   pthread_mutex_lock(&store->files_mutex);
   header->flags = store->keep_next ? SDB_RECORD_KEEP : 0;
@@ -235,8 +243,8 @@ static int append_record(seqdb *db, uint8_t *record, sdb_record_writer *w, sdb_r
   sdb_record_seal(w, header);
   int rc = sdb_journal_append(&store->journal, record, header, &poison, e);
   if (poison) sdb_poison(store);
-  if (rc == SEQDB_OK) store->keep_next = false;
   pthread_mutex_unlock(&store->files_mutex);
+  if (rc == SEQDB_OK) sdb_commit_decided(store);
   return rc;
 }
 
@@ -266,18 +274,19 @@ static int write_record(seqdb *db, struct collect *c, uint16_t kind, seqdb_error
   struct fill fill = {.db = db, .e = e, .by_page = c->sizes.ranges > 4096};
   sdb_record_begin(&fill.writer, record, &c->sizes, db->coordinator);
   fill_entries(db, &c->delta, &fill.writer);
-  rc = each_patch_piece(db, &c->delta, fill_piece, &fill);
-  if (rc == SEQDB_OK && in_record) rc = each_direct_piece(db, &c->delta, fill_piece, &fill);
-  if (rc == SEQDB_OK) rc = append_record(db, record, &fill.writer, &header, e); /* 6 */
+  /* Direct bytes first: where a patch lies over them (written after an earlier prepare had made them visible), it is younger,
+  ** and in a record later ranges win. */
+  rc = in_record ? each_direct_piece(db, &c->delta, fill_piece, &fill) : SEQDB_OK;
+  if (rc == SEQDB_OK) rc = each_patch_piece(db, &c->delta, fill_piece, &fill);
+  if (rc == SEQDB_OK) rc = append_record(store, record, &fill.writer, &header, e); /* 6 */
   if (rc == SEQDB_OK) memcpy(txn->token, header.token, sizeof txn->token);
 done:
   sdb_free(record);
   return rc;
 }
 
-/* An empty record: its missing KEEP bit drops the undecided prepare before it. */
-static int drop_prepare(seqdb *db, seqdb_error *e) {
-  sdb_store *store = db->store;
+/* An empty record decides the prepare before it: with the KEEP bit (a published one) it is kept, without it dropped. */
+static int decide(sdb_store *store, seqdb_error *e) {
   sdb_record_sizes sizes = {0};
   uint8_t record[SDB_RECORD_HEADER_BYTES];
   sdb_record_writer writer;
@@ -285,7 +294,12 @@ static int drop_prepare(seqdb *db, seqdb_error *e) {
       .kind = SDB_RECORD_COMMIT, .generation = store->committed->generation, .data_bytes = store->space.end};
   assert(sdb_record_size(&sizes) == sizeof record);
   sdb_record_begin(&writer, record, &sizes, NULL);
-  return append_record(db, record, &writer, &header, e);
+  return append_record(store, record, &writer, &header, e);
+}
+
+int sdb_commit_keep(sdb_store *store, seqdb_error *e) {
+  assert(store->keep_next);
+  return decide(store, e);
 }
 
 static void forget_prepared(seqdb *db) {
@@ -326,7 +340,7 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
   (void)each_patch_piece(db, &c.delta, count_piece, &c.sizes);
   if (c.delta.puts == 0 && c.delta.deletes == 0) { /* what was done was undone */
     delta_free(&c.delta);
-    if (txn->prepared && (rc = drop_prepare(db, e)) == SEQDB_OK) forget_prepared(db);
+    if (txn->prepared && (rc = decide(db->store, e)) == SEQDB_OK) forget_prepared(db);
     return rc;
   }
   if (reserve(db, &c) != SEQDB_OK) { /* 3 */
@@ -423,7 +437,11 @@ void sdb_commit_publish(seqdb *db) {
   store->committed = txn->prepared;
   store->committed->kind = SDB_CATALOG_COMMITTED;
   txn->prepared = NULL;
-  sdb_catalog_unref(&store->space, old);
+  store->keep_next = txn->record_kind == SDB_RECORD_PREPARE;
+  if (store->keep_next && db->coordinator)
+    store->before_prepare = old;
+  else
+    sdb_catalog_unref(&store->space, old);
   pthread_mutex_unlock(&store->mutex);
   pthread_rwlock_unlock(&store->overlay_lock);
   sdb_patch_clear(&all);
@@ -432,7 +450,6 @@ void sdb_commit_publish(seqdb *db) {
   store->named_count += named;
   pthread_mutex_unlock(&store->files_mutex);
   delta_free(&txn->delta);
-  store->keep_next = txn->record_kind == SDB_RECORD_PREPARE;
   /* 8, 9 */
   if (!atomic_load(&store->poisoned)) {
     seqdb_error ignored;
@@ -448,7 +465,7 @@ int sdb_commit_rollback(seqdb *db, seqdb_error *e) {
   sdb_slots_discard(db);
   if (txn->active) {
     if (txn->prepared) {
-      rc = atomic_load(&db->store->poisoned) ? SEQDB_OK : drop_prepare(db, e);
+      rc = atomic_load(&db->store->poisoned) ? SEQDB_OK : decide(db->store, e);
       if (rc != SEQDB_OK) sdb_poison(db->store); /* the next open would count the prepare as committed */
       forget_prepared(db);
     }

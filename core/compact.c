@@ -43,7 +43,7 @@ static int move_to(seqdb *db, const sdb_owned_extent *from, uint64_t start, stru
   uint64_t length = entry->length;
   batch->step->name_bytes = sdb_name_bytes(entry->name);
   memcpy(batch->step->name, sdb_name_text(entry->name), batch->step->name_bytes);
-  int rc = sdb_place_move(db, from->index, start, from->bytes, UINT64_MAX, UINT64_MAX, "compact", e);
+  int rc = sdb_place_move(db, from->index, start, from->bytes, NULL, "compact", e);
   if (rc != SEQDB_OK) {
     pthread_mutex_lock(&store->mutex);
     sdb_space_give_up(&store->space, from->index, start, from->bytes);
@@ -108,29 +108,41 @@ static size_t choose_slide(sdb_store *store, const sdb_owned_extent *extents, si
   return count;
 }
 
-/* The region behind a hole goes to the end of the file; the next step brings it down into the hole it made larger. */
+/* One region to the end of the file. */
+static int move_to_end(seqdb *db, const sdb_owned_extent *region, struct batch *batch, seqdb_error *e) {
+  sdb_store *store = db->store;
+  pthread_mutex_lock(&store->mutex);
+  uint64_t start = store->space.end, end;
+  int rc = sdb_space_alloc_at(&store->space, start, region->bytes);
+  end = store->space.end;
+  pthread_mutex_unlock(&store->mutex);
+  if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "compact");
+  if (rc != SEQDB_OK) return SEQDB_OK; /* no offsets are left to step aside to: it stays */
+  batch->aside = true;
+  if ((rc = sdb_data_ensure(&store->data, end, "compact", e)) == SEQDB_OK) return move_to(db, region, start, batch, e);
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_give_up(&store->space, region->index, start, region->bytes);
+  pthread_mutex_unlock(&store->mutex);
+  return rc;
+}
+
+/* The regions behind a hole go to the end of the file, together no more than the largest region takes; the next step brings
+** them down into the hole that they made larger. */
 static int step_aside(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, seqdb_error *e) {
   sdb_store *store = db->store;
-  uint64_t start = 0, end;
+  uint64_t budget = 0, used = 0;
   int rc = SEQDB_OK;
   pthread_mutex_lock(&store->mutex);
   size_t i =
       store->snapshot_count ? count : choose_slide(store, extents, count); /* pinned, its place would be no hole */
-  if (i < count) {
-    start = store->space.end;
-    rc = sdb_space_alloc_at(&store->space, start, extents[i].bytes);
+  pthread_mutex_unlock(&store->mutex);
+  for (size_t k = 0; k < count; k++)
+    budget = SDB_MAX(budget, extents[k].bytes);
+  for (; i < count && rc == SEQDB_OK && batch->regions < batch->max_regions; i++) {
+    used += extents[i].bytes;
+    if (used > budget || (batch->regions && extents[i].start != extents[i - 1].start + extents[i - 1].bytes)) break;
+    if ((rc = check_interrupt(db, e)) == SEQDB_OK) rc = move_to_end(db, &extents[i], batch, e);
   }
-  end = store->space.end;
-  pthread_mutex_unlock(&store->mutex);
-  if (i == count) return SEQDB_OK;
-  if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "compact");
-  if (rc != SEQDB_OK) return SEQDB_OK; /* no offsets are left to step aside to: it stays */
-  batch->aside = true;
-  if ((rc = sdb_data_ensure(&store->data, end, "compact", e)) == SEQDB_OK)
-    return move_to(db, &extents[i], start, batch, e);
-  pthread_mutex_lock(&store->mutex);
-  sdb_space_give_up(&store->space, extents[i].index, start, extents[i].bytes);
-  pthread_mutex_unlock(&store->mutex);
   return rc;
 }
 
@@ -176,7 +188,8 @@ static int cut_step(sdb_store *store, seqdb_compact_step_info *step, seqdb_error
     store->recovered = false; /* forces a header */
     if ((rc = sdb_checkpoint(store, e)) != SEQDB_OK || !store->recovered) return rc;
   }
-  return sdb_data_cut(&store->data, store->space.end, e);
+  /* Not to space.end: a snapshot that closes meanwhile may lower that below what the header promises. */
+  return sdb_data_cut(&store->data, store->journal.header.data_bytes, e);
 }
 
 static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step, seqdb_error *e) {

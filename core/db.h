@@ -47,8 +47,9 @@ typedef struct sdb_store {
   /* fixed after open, but for upgrade() under the registry mutex */
   char *path;
   bool sync_off, no_mmap;
-  bool files_writable; /* descriptors can write */
-  bool exclusive;      /* the directory is locked for writing */
+  bool files_writable;          /* descriptors can write */
+  bool writing;                 /* a handle that may write has joined */
+  bool undecided_kept, differs; /* recovery kept an undecided prepare; entries differ from the header's hash */
   sdb_fd dir;
   sdb_data_file data;
   sdb_regions_file regions; /* [w] */
@@ -86,6 +87,9 @@ typedef struct sdb_store {
   uint32_t *named; /* indexes named by records since the last checkpoint; may repeat */
   size_t named_count, named_capacity;
   bool keep_next; /* the journal's last record is a published prepare: the next one must keep it */
+  /* ... and as long as another database's commit decides about it after a crash (it has a coordinator), the state before must
+  ** stay readable: its catalog is live and overlays are not applied.  NULL otherwise.  store.mutex */
+  sdb_catalog *before_prepare;
   _Atomic uint32_t buffers_used;
 } sdb_store;
 
@@ -201,9 +205,14 @@ int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t
 /* Make the reserve at least `bytes`; `exact`: no room for growth beyond. */
 int sdb_place_reserve(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const char *operation, seqdb_error *e);
 int sdb_place_cut(seqdb *db, uint32_t index, uint64_t length, const char *operation, seqdb_error *e);
-/* Copy entry `index` to the new extent [start, start + reserved), which the caller has allocated; on error the caller frees it.
-** Bytes [skip_from, skip_to) of the region need not be copied. */
-int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved, uint64_t skip_from, uint64_t skip_to,
+/* Bytes to be written while a region moves; data == NULL: zeros. */
+typedef struct sdb_splice {
+  uint64_t at, bytes;
+  const void *data;
+} sdb_splice;
+/* Copy entry `index` to the new extent [start, start + reserved), which the caller has allocated, with `splice` (may be NULL)
+** written into it; on error nothing has changed and the caller frees the extent. */
+int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved, const sdb_splice *splice,
                    const char *operation, seqdb_error *e);
 /* Change the entry in the transaction's tree; sets its generation. */
 int sdb_place_put(seqdb *db, uint32_t index, sdb_entry *entry, const char *operation, seqdb_error *e);
@@ -217,7 +226,7 @@ int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e);
 void sdb_slots_discard(seqdb *db);
 
 /* ---- overlay.c */
-/* Apply every layer that no older snapshot needs held back.  Writer lock held.  Failing leaves the overlay. */
+/* Apply every layer that no older snapshot (and no published but undecided prepare) needs held back.  Writer lock held.  Failing leaves the overlay. */
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e);
 bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t bytes);
 /* Copy raw bytes of `data` and lay over them what commits up to `generation` say. */
@@ -234,6 +243,10 @@ uint64_t sdb_overlay_bytes(sdb_store *store);
 int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES], seqdb_error *e);
 void sdb_commit_publish(seqdb *db);
 int sdb_commit_rollback(seqdb *db, seqdb_error *e);
+/* The journal's last record is durable and no undecided prepare: let go of the state before it. */
+void sdb_commit_decided(sdb_store *store);
+/* Write the empty record that keeps a published prepare. Writer lock held. */
+int sdb_commit_keep(sdb_store *store, seqdb_error *e);
 
 /* ---- checkpoint.c.  Writer lock held. */
 int sdb_checkpoint(sdb_store *store, seqdb_error *e);

@@ -51,6 +51,18 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_
   return SEQDB_OK;
 }
 
+int sdb_journal_rewrite_header(sdb_journal *journal, bool *poison, seqdb_error *e) {
+  uint8_t page[SDB_JOURNAL_HEADER_BYTES];
+  uint64_t at = (journal->header.sequence & 1) * sizeof page;
+  sdb_journal_header_encode(page, &journal->header);
+  int os = sdb_os_pwrite(journal->fd, page, sizeof page, at);
+  if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
+  if (!os) return SEQDB_OK;
+  *poison = true;
+  return sdb_error_os(e, os, "open", "journal", at, "journal: cannot write header page %u",
+                      (unsigned)(journal->header.sequence & 1));
+}
+
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, seqdb_error *e) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   sdb_journal_header next = *header;
@@ -211,11 +223,12 @@ static void zero_ahead(sdb_journal *journal, uint64_t end) {
   }
 }
 
+/* Where not even zeros can be written (a full disk), cutting the file off does the same and needs no space. */
 static void kill_record(sdb_journal *journal, bool *poison) {
   static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
-  if (sdb_os_pwrite(journal->fd, zeros, sizeof zeros, journal->tail) != 0 ||
-      (!journal->header.sync_off && sdb_os_fdatasync(journal->fd) != 0))
-    *poison = true;
+  int os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, journal->tail);
+  if (os && (os = sdb_os_truncate(journal->fd, journal->tail)) == 0) journal->zeroed = journal->tail;
+  if (os || (!journal->header.sync_off && sdb_os_fdatasync(journal->fd) != 0)) *poison = true;
 }
 
 int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,

@@ -44,6 +44,9 @@ void sdb_journal_scan_free(sdb_journal_scan *scan);
 ** too, or an fdatasync failed, *poison is set.  On success the tail moves. */
 int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
                        seqdb_error *e);
+/* Write the page of the present header once more, durably: after a failed fdatasync it may be in the page cache only, and
+** the other page is the one on disk, which must not be overwritten before. */
+int sdb_journal_rewrite_header(sdb_journal *journal, bool *poison, seqdb_error *e);
 /* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
 ** A failure leaves the state of that page unknown: *poison. */
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, seqdb_error *e);

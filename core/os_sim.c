@@ -10,6 +10,9 @@
 **   - Each change is made to the memfd first and then recorded, so that an event holds sectors as they were afterwards.
 **   - Handle numbers are not used twice: one from before a cut never reaches a file opened after it.
 */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* memfd_create */
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -74,7 +74,8 @@ int sdb_overlay_reserve(sdb_store *store, size_t ranges, sdb_layer **spare) {
 /* Does an open snapshot see the commits up to `older` but not the new one? */
 static bool snapshot_since(const sdb_store *store, uint64_t older) {
   const seqdb_snapshot *last = store->snapshots_last;
-  return last && last->generation >= older;
+  const sdb_catalog *before = store->before_prepare;
+  return (last && last->generation >= older) || (before && before->generation >= older);
 }
 
 void sdb_overlay_add(sdb_store *store, uint64_t generation, sdb_patch *patch, sdb_layer **spare) {
@@ -140,6 +141,7 @@ int sdb_overlay_drain(sdb_store *store, seqdb_error *e) {
     sdb_layer *layer = store->layers;
     pthread_mutex_lock(&store->mutex);
     uint64_t oldest = sdb_snapshot_oldest_generation(store);
+    if (store->before_prepare) oldest = SDB_MIN(oldest, store->before_prepare->generation);
     pthread_mutex_unlock(&store->mutex);
     if (oldest < layer->generation) break;
     rc = apply_layer(store, layer, e); /* only the writer changes layers: reading this one needs no lock */

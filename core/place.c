@@ -30,6 +30,7 @@ static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
   assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
   pthread_mutex_unlock(&store->mutex);
   assert(!sdb_overlay_overlaps(store, UINT64_MAX, offset, bytes));
+  assert(!sdb_extent_overlap(&store->space.unpunched, offset, bytes, NULL));
 }
 #else
 #define check_direct(db, offset, bytes) ((void)0)
@@ -117,17 +118,23 @@ static int copy_part(seqdb *db, uint64_t old_start, uint64_t new_start, uint64_t
   return rc;
 }
 
-int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved, uint64_t skip_from, uint64_t skip_to,
+/* Everything that can fail comes first: the new extent is complete before the entry changes, once. */
+int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved, const sdb_splice *splice,
                    const char *operation, seqdb_error *e) {
   sdb_entry entry = *sdb_tree_get(&db->txn.tree, index);
   uint64_t old_start = entry.start, old_reserved = entry.reserved;
-  skip_from = SDB_MIN(skip_from, entry.length);
-  skip_to = SDB_MIN(SDB_MAX(skip_to, skip_from), entry.length);
-  int rc = copy_part(db, old_start, start, 0, skip_from, operation, e);
-  if (rc == SEQDB_OK) rc = copy_part(db, old_start, start, skip_to, entry.length, operation, e);
+  uint64_t at = splice ? splice->at : entry.length, end = splice ? splice->at + splice->bytes : entry.length;
+  int rc = copy_part(db, old_start, start, 0, at, operation, e);
+  if (rc == SEQDB_OK && splice) rc = write_direct(db, start + at, splice->data, splice->bytes, operation, e);
+  if (rc == SEQDB_OK && end < entry.length) rc = copy_part(db, old_start, start, end, entry.length, operation, e);
   if (rc != SEQDB_OK) return rc;
+  pthread_mutex_lock(&db->store->mutex);
+  rc = sdb_space_reserve_give_up(&db->store->space);
+  pthread_mutex_unlock(&db->store->mutex);
+  if (rc != SEQDB_OK) return sdb_error_nomem(e, operation);
   entry.start = start;
   entry.reserved = reserved;
+  entry.length = SDB_MAX(entry.length, end);
   if ((rc = sdb_place_put(db, index, &entry, operation, e)) != SEQDB_OK) return rc;
   (void)sdb_patch_remove(&db->txn.patch, old_start, old_reserved); /* whole ranges: splits none */
   give_up(db, index, old_start, old_reserved);
@@ -135,8 +142,8 @@ int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved,
 }
 
 /* Allocate an extent of `reserved` bytes and move there. */
-static int relocate(seqdb *db, uint32_t index, uint64_t reserved, uint64_t skip_from, uint64_t skip_to,
-                    const char *operation, seqdb_error *e) {
+static int relocate(seqdb *db, uint32_t index, uint64_t reserved, const sdb_splice *splice, const char *operation,
+                    seqdb_error *e) {
   sdb_store *store = db->store;
   uint64_t start, end;
   pthread_mutex_lock(&store->mutex);
@@ -152,7 +159,7 @@ static int relocate(seqdb *db, uint32_t index, uint64_t reserved, uint64_t skip_
     return sdb_error_set(e, rc, operation, "data", 0, "data: no room for %llu bytes in one file",
                          (unsigned long long)reserved);
   rc = sdb_data_ensure(&store->data, end, operation, e);
-  if (rc == SEQDB_OK) rc = sdb_place_move(db, index, start, reserved, skip_from, skip_to, operation, e);
+  if (rc == SEQDB_OK) rc = sdb_place_move(db, index, start, reserved, splice, operation, e);
   if (rc != SEQDB_OK) give_up(db, index, start, reserved); /* no catalog sees it: free at once */
   return rc;
 }
@@ -193,14 +200,16 @@ static int extend(seqdb *db, uint32_t index, uint64_t needed, bool exact, bool *
   return rc;
 }
 
-static int grow(seqdb *db, uint32_t index, uint64_t bytes, bool exact, uint64_t skip_from, uint64_t skip_to,
+/* With a splice: it is written on the way if the region must move; *spliced tells. */
+static int grow(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const sdb_splice *splice, bool *spliced,
                 const char *operation, seqdb_error *e) {
   const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
   bool done = false;
+  *spliced = false;
   if (bytes <= entry->reserved) return SEQDB_OK;
   if (bytes > SDB_OFFSET_MAX) {
     char quoted[SDB_QUOTED_MAX];
-    return sdb_error_set(e, SEQDB_FULL, operation, "data", 0,
+    return sdb_error_set(e, SEQDB_RANGE, operation, "data", 0,
                          "region %s: %s to %llu bytes is more than a file can hold",
                          sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), operation,
                          (unsigned long long)bytes);
@@ -211,11 +220,14 @@ static int grow(seqdb *db, uint32_t index, uint64_t bytes, bool exact, uint64_t 
   entry = sdb_tree_get(&db->txn.tree, index);
   /* Doubling: over a region's life the copies add up to less than its final length. */
   uint64_t want = exact || entry->length == 0 ? needed : SDB_MAX(needed, 2 * entry->reserved);
-  return relocate(db, index, want, skip_from, skip_to, operation, e);
+  rc = relocate(db, index, want, splice, operation, e);
+  *spliced = rc == SEQDB_OK && splice;
+  return rc;
 }
 
 int sdb_place_reserve(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const char *operation, seqdb_error *e) {
-  return grow(db, index, bytes, exact, UINT64_MAX, UINT64_MAX, operation, e);
+  bool ignored;
+  return grow(db, index, bytes, exact, NULL, &ignored, operation, e);
 }
 
 /* ---- writing */
@@ -260,21 +272,18 @@ static int put_range(seqdb *db, uint64_t from, uint64_t to, uint64_t visible_end
 int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t bytes, const char *operation,
               seqdb_error *e) {
   sdb_entry entry = *sdb_tree_get(&db->txn.tree, index);
+  sdb_splice splice = {at, bytes, data};
+  bool spliced;
   if (bytes == 0) return SEQDB_OK;
   assert(at <= entry.length);
   uint64_t end = bytes > UINT64_MAX - at ? UINT64_MAX : at + bytes;
-  int rc = grow(db, index, end, false, at, end, operation, e);
-  if (rc != SEQDB_OK) return rc;
+  int rc = grow(db, index, end, false, &splice, &spliced, operation, e);
+  if (rc != SEQDB_OK || spliced) return rc;
   entry = *sdb_tree_get(&db->txn.tree, index);
   uint64_t visible = visible_bytes(db, index, entry.start);
   uint64_t patched = patched_bytes(&db->store->space, entry.start + at, entry.start + end, entry.start + visible);
   uint64_t kept = entry.length - (SDB_MIN(end, entry.length) - at);
-  if (should_relocate(patched, kept)) {
-    rc = relocate(db, index, entry.reserved, at, end, operation, e);
-    if (rc != SEQDB_OK) return rc;
-    entry = *sdb_tree_get(&db->txn.tree, index);
-    visible = 0;
-  }
+  if (should_relocate(patched, kept)) return relocate(db, index, entry.reserved, &splice, operation, e);
   rc = put_range(db, entry.start + at, entry.start + end, entry.start + visible, data, operation, e);
   if (rc != SEQDB_OK) return rc;
   db->txn.prepared_is_current = false;

@@ -74,11 +74,13 @@ int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *c
 
 /* ---- step 2: decide */
 
-/* A prepare counts unless the record after it drops it; the last one is undecided and counts unless told otherwise. */
+/* A prepare counts unless the record after it drops it. The last one is undecided: it counts too, unless a coordinator
+** decides about it and the caller speaks for that one. */
 static bool is_kept(const sdb_journal_scan *scan, size_t i, const sdb_recover_options *options) {
-  if (scan->records[i].header.kind == SDB_RECORD_COMMIT) return true;
+  const sdb_record_header *header = &scan->records[i].header;
+  if (header->kind == SDB_RECORD_COMMIT) return true;
   if (i + 1 < scan->count) return scan->records[i + 1].header.flags & SDB_RECORD_KEEP;
-  return !options->resolve_drop;
+  return !(options->resolve_drop && header->coordinator_bytes);
 }
 
 /* ---- step 3: redo, in memory */
@@ -120,19 +122,22 @@ static int by_index(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static int collect_named(sdb_recovered *out, const sdb_journal_scan *scan) {
+/* Entries of kept records only: nothing else is ever written to `regions`. */
+static int collect_named(sdb_recovered *out, const sdb_journal_scan *scan, const sdb_recover_options *options) {
   size_t total = 0, n = 0, unique = 0;
   for (size_t i = 0; i < scan->count; i++)
-    total += scan->records[i].header.puts + scan->records[i].header.deletes;
+    if (is_kept(scan, i, options)) total += scan->records[i].header.puts + scan->records[i].header.deletes;
   if (total == 0) return SEQDB_OK;
   uint32_t *list = sdb_malloc(total * sizeof *list);
   if (!list) return SEQDB_NOMEM;
   for (size_t i = 0; i < scan->count; i++) {
     const sdb_journal_record *r = &scan->records[i];
     uint64_t cursor = 0;
+    uint32_t index;
     sdb_record_put put;
-    while (sdb_record_next_delete(r->record, &r->header, &cursor, &list[n]))
-      n++;
+    if (!is_kept(scan, i, options)) continue;
+    while (sdb_record_next_delete(r->record, &r->header, &cursor, &index))
+      list[n++] = index;
     for (cursor = 0; sdb_record_next_put(r->record, &r->header, &cursor, &put);)
       list[n++] = put.index;
   }
@@ -194,11 +199,11 @@ static int check_entry(sdb_recovered *out, sdb_names *names, uint32_t index, con
   int rc = SEQDB_OK;
   if (sdb_tree_find(&out->tree, names, sdb_name_text(entry->name), sdb_name_bytes(entry->name), &twin) && twin != index)
     rc = damage_add(&out->damage, "regions", at, "regions: entries %u and %u have the same name %s", twin, index, name);
-  if (rc == SEQDB_OK && has_journal && !named && entry->generation > base)
+  if (rc == SEQDB_OK && has_journal && !named && entry->generation > base && !out->sync_was_off)
     rc = damage_add(&out->damage, "regions", at + 4040,
                     "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index, name,
                     (unsigned long long)entry->generation, (unsigned long long)base);
-  if (rc == SEQDB_OK && !named && entry->start + entry->length > data_bytes)
+  if (rc == SEQDB_OK && !named && entry->start + entry->length > data_bytes && !out->sync_was_off)
     rc = damage_add(&out->damage, "data", data_bytes,
                     "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu", name, index,
                     (unsigned long long)(entry->start + entry->length), (unsigned long long)data_bytes);
@@ -225,6 +230,7 @@ static int check_header(sdb_recovered *out, const sdb_regions_file *regions, con
   const sdb_journal_header *h = &journal->header;
   int rc = SEQDB_OK;
   bool differ = base->entries != h->entries || base->hash != h->entries_hash;
+  if (h->sync_off && out->unclean) return SEQDB_OK; /* a crash without syncs may leave any of this: no damage */
   if (data_bytes < h->data_bytes && !(differ && options->adopt))
     rc = damage_add(&out->damage, "data", data_bytes, "data: the file has %llu bytes, the journal says at least %llu",
                     (unsigned long long)data_bytes, (unsigned long long)h->data_bytes);
@@ -238,6 +244,7 @@ static int check_header(sdb_recovered *out, const sdb_regions_file *regions, con
                       "regions: no guard byte at its end although the journal has records: it was replaced or cut");
   }
   if (rc != SEQDB_OK || out->records > 0 || !differ) return rc;
+  out->differs = true;
   if (options->adopt) {
     out->adopted = true;
     return rc;
@@ -259,7 +266,7 @@ static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const 
     rc = damage_add(&out->damage, "journal", 0, "journal: the file is missing although regions has a guard byte");
   if (rc == SEQDB_OK && state == SDB_JOURNAL_BAD)
     rc = damage_add(&out->damage, "journal", 0, "journal: both header pages (bytes 0 and 4096) are damaged");
-  if (rc == SEQDB_OK && scan->damaged_at)
+  if (rc == SEQDB_OK && scan->damaged_at && !out->sync_was_off)
     rc = damage_add(&out->damage, "journal", scan->damaged_at,
                     "journal: the record at byte %llu is damaged although valid records follow it",
                     (unsigned long long)scan->damaged_at);
@@ -290,13 +297,17 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
   out->records = scan.count;
   out->any_trailer = load.any_trailer;
   out->unclean = regions->guarded || scan.count > 0;
-  out->damaged_sync_off = state == SDB_JOURNAL_GOOD && journal->fd >= 0 && journal->header.sync_off;
+  out->sync_was_off = out->unclean && state == SDB_JOURNAL_GOOD && journal->fd >= 0 && journal->header.sync_off;
 
   /* 2. Decide all records, 3. then redo the kept ones in memory.  Epoch 1 keeps `base` unchanged: its nodes are of
   ** epoch 0. */
-  rc = collect_named(out, &scan);
+  rc = collect_named(out, &scan, options);
   for (size_t i = 0; i < scan.count && rc == SEQDB_OK; i++)
     if (is_kept(&scan, i, options)) rc = redo(out, names, &scan.records[i]);
+  if (scan.count) {
+    const sdb_record_header *last = &scan.records[scan.count - 1].header;
+    out->undecided = last->kind == SDB_RECORD_PREPARE && last->coordinator_bytes;
+  }
 
   /* 4. Check the result. */
   if (rc == SEQDB_OK) rc = check_all(out, regions, &load, journal, state, &scan, &base, data_bytes, names, options);

@@ -36,7 +36,9 @@ typedef struct sdb_recovered {
   bool unclean;   /* the last session did not close: bulk bytes of its transaction may lie in holes */
   bool adopted;   /* the header must be written anew */
   bool any_trailer;
-  bool damaged_sync_off; /* the last session ran with sync=off */
+  bool undecided;    /* the last record is a prepare that a coordinator decides about */
+  bool differs;      /* entries are not what the header says */
+  bool sync_was_off; /* the last session crashed while it ran with sync=off: only broken structure is damage */
   sdb_damage damage;
 } sdb_recovered;
 

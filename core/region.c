@@ -129,6 +129,10 @@ static int drop(seqdb *db, uint32_t index, seqdb_error *e) {
   sdb_store *store = db->store;
   const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
   uint64_t start = entry->start, reserved = entry->reserved;
+  pthread_mutex_lock(&store->mutex);
+  int rc = sdb_space_reserve_give_up(&store->space);
+  pthread_mutex_unlock(&store->mutex);
+  if (rc != SEQDB_OK) return sdb_error_nomem(e, "remove");
   if (sdb_tree_remove(&db->txn.tree, store->names, db->txn.epoch, index) != SEQDB_OK)
     return sdb_error_nomem(e, "remove");
   db->txn.prepared_is_current = false;

@@ -56,7 +56,7 @@ typedef struct seqdb_snapshot seqdb_snapshot; /* a reader's pin on one generatio
 #define SEQDB_OPEN_SYNC_OFF     0x04u /* never wait for the disk: a power cut may lose or damage everything */
 #define SEQDB_OPEN_NO_MMAP      0x08u /* read with pread(); seqdb_read() then always says SEQDB_COPY */
 #define SEQDB_OPEN_ADOPT        0x10u /* accept entries that differ from what the journal says (rawdb was here) */
-#define SEQDB_OPEN_RESOLVE_KEEP 0x20u /* an undecided prepare found at open is kept ... */
+#define SEQDB_OPEN_RESOLVE_KEEP 0x20u /* an undecided prepare of a coordinator found at open is kept ... */
 #define SEQDB_OPEN_RESOLVE_DROP 0x40u /* ... or dropped */
 
 typedef struct seqdb_options {
@@ -84,7 +84,9 @@ SEQDB_API void seqdb_close(seqdb *db);
 SEQDB_API int seqdb_create(seqdb *db, const char *name, size_t name_bytes, seqdb_region *region, int *created);
 /* Append `bytes` bytes.  *offset (may be NULL) receives the region offset where they begin. */
 SEQDB_API int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset);
-/* Write at a region offset <= length; may grow the region.  Past the length: SEQDB_RANGE. */
+/* Write at a region offset <= length; may grow the region.  Past the length: SEQDB_RANGE.  After SEQDB_FULL, SEQDB_IO or
+** SEQDB_NOMEM the length is as before and committed bytes are untouched, but bytes of the range that this same transaction had
+** written before may be either: roll back, to a savepoint or wholly. */
 SEQDB_API int seqdb_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes);
 /* Cut to `length` <= the present length; longer is SEQDB_RANGE. */
 SEQDB_API int seqdb_truncate(seqdb *db, seqdb_region region, uint64_t length);
@@ -116,8 +118,8 @@ SEQDB_API int seqdb_region_changed(seqdb *db, seqdb_region region);
 SEQDB_API int seqdb_flush(seqdb *db, uint64_t *generation);
 /* First half of a commit: write a durable prepare record that restates the whole transaction.  May be repeated, with
 ** more changes in between.  token (may be NULL) receives the record's random token, *generation the generation it
-** will have; both are zero if there was nothing to prepare.  Other processes and crashes: an undecided prepare that
-** is the journal's last record counts as committed. */
+** will have; both are zero if there was nothing to prepare.  After a crash an undecided prepare that is the journal's last
+** record counts as committed, unless its handle named a coordinator and it is opened with SEQDB_OPEN_RESOLVE_DROP. */
 SEQDB_API int seqdb_prepare(seqdb *db, uint8_t token[SEQDB_TOKEN_BYTES], uint64_t *generation);
 /* Second half: make the prepared state visible.  Cannot fail: everything that can was done by seqdb_prepare().
 ** Changes made after the prepare are a broken promise and rolled back.  Ends the transaction; harmless without one. */
@@ -146,7 +148,7 @@ SEQDB_API uint64_t seqdb_snapshot_generation(const seqdb_snapshot *snapshot);
 SEQDB_API void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, uint64_t *content_bytes);
 /* The handle's own view: its transaction as it is now, or the newest commit if it has none.  Owned by the handle, not
 ** to be closed.  It pins nothing: each call sees the state of that moment, seqdb_read() always says SEQDB_COPY, and
-** names in seqdb_region_info stay valid only until the handle's next change, commit or rollback. */
+** names in seqdb_region_info stay valid only until the next call with the same handle. */
 SEQDB_API seqdb_snapshot *seqdb_own_view(seqdb *db);
 
 /* Errors of the functions below are recorded in the handle that opened the snapshot. */

@@ -33,6 +33,7 @@ static void list_free(sdb_pending **list) {
 
 void sdb_space_destroy(sdb_space *space) {
   assert(!space->oldest && !space->newest);
+  sdb_free(space->spare);
   list_free(&space->held);
   list_free(&space->slack);
   list_free(&space->slack_kept);
@@ -122,6 +123,11 @@ static void attach(sdb_space *space, sdb_catalog *catalog, sdb_pending *item) {
   space->pending_bytes += item->bytes;
 }
 
+int sdb_space_reserve_give_up(sdb_space *space) {
+  if (!space->spare) space->spare = sdb_malloc(sizeof *space->spare);
+  return space->spare ? SEQDB_OK : SEQDB_NOMEM;
+}
+
 void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes) {
   if (bytes == 0) return;
   sdb_catalog *catalog = seen_by(space->newest, index, start, bytes);
@@ -129,7 +135,8 @@ void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_
     into_holes(space, start, bytes);
     return;
   }
-  sdb_pending *item = sdb_malloc(sizeof *item);
+  sdb_pending *item = space->spare ? space->spare : sdb_malloc(sizeof *item);
+  space->spare = NULL;
   if (!item) {
     space->leaked_bytes += bytes;
     return;
@@ -299,7 +306,8 @@ static bool slack_part(const sdb_space *space, const sdb_pending *item, sdb_exte
   if (!entry || entry->start != item->start) return false; /* moved or removed: its whole extent was given up */
   uint64_t visible = sdb_page_up(sdb_space_visible_bytes(space, item->index, item->start));
   *keep = visible > sdb_page_up(entry->length);
-  *part = (sdb_extent){item->start + visible, item->bytes > visible ? item->bytes - visible : 0};
+  uint64_t end = SDB_MIN(item->bytes, entry->reserved); /* it may be another region by now, in a smaller extent */
+  *part = (sdb_extent){item->start + visible, end > visible ? end - visible : 0};
   return part->bytes > 0 && !sdb_extent_overlap(&space->redo, part->start, part->bytes, NULL);
 }
 

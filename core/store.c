@@ -45,6 +45,7 @@ static int open_file(sdb_store *store, const char *name, bool must_write, bool o
   return cannot_open(os, store->path, name, e);
 }
 
+/* Exclusive locks for the directory, for readers too: converting a shared flock gives it up for a moment. */
 static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *who, seqdb_error *e) {
   int os = sdb_os_lock(fd, exclusive);
   if (!os) return SEQDB_OK;
@@ -60,6 +61,7 @@ static void store_free(sdb_store *store) {
   sdb_catalog *committed = store->committed;
   sdb_overlay_free(store);
   if (store->names) {
+    sdb_catalog_unref(&store->space, store->before_prepare);
     if (committed) sdb_catalog_unref(&store->space, committed);
     sdb_space_destroy(&store->space);
     sdb_names_close(store->names);
@@ -142,6 +144,8 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, seqdb_error *e
   bool have_journal = store->journal.fd >= 0;
   if (have_journal) memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
   store->unclean = found->unclean;
+  store->undecided_kept = found->undecided;
+  store->differs = found->differs;
   store->recovered = have_journal && found->records == 0 && !found->adopted && !found->unclean &&
                      store->journal.header.sync_off == store->sync_off;
   return SEQDB_OK;
@@ -180,18 +184,33 @@ static int add_journal(sdb_store *store, seqdb_error *e) {
   return SEQDB_OK;
 }
 
-/* The first handle that may write: lock for writing, make what was recovered durable. */
+/* After an unclean end nothing in the page cache may be believed (R6): the header page in use, sizes and entries are all
+** written once more before anything relies on them; the latter two by the checkpoint. */
+static int restate(sdb_store *store, seqdb_error *e) {
+  bool poison = false;
+  int rc = sdb_journal_rewrite_header(&store->journal, &poison, e);
+  if (poison) sdb_poison(store);
+  return rc == SEQDB_OK ? sdb_checkpoint(store, e) : rc;
+}
+
+/* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
 static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error *e) {
   int rc = SEQDB_OK;
   if (!store->files_writable)
     return sdb_error_set(e, SEQDB_READONLY, "open", NULL, 0, "%s: its files may only be read", store->path);
-  if (!store->exclusive && (rc = lock_file(store, store->dir, true, "another process", e)) != SEQDB_OK) return rc;
-  store->exclusive = true;
-  if (store->damage.count) return SEQDB_OK; /* opens, and refuses each write with the reason */
+  if (store->damage.count) { /* opens, and refuses each write with the reason */
+    store->writing = true;
+    return SEQDB_OK;
+  }
   store->data.min_bytes = SDB_MAX(store->data.min_bytes, min_size_bytes);
-  if (store->journal.fd < 0 && (rc = add_journal(store, e)) != SEQDB_OK) return rc;
+  if (store->journal.fd < 0 && (rc = add_journal(store, e)) != SEQDB_OK) {
+    close_fd(&store->journal.fd);
+    return rc;
+  }
   rc = sdb_data_ensure(&store->data, SDB_MAX(store->space.end, store->data.min_bytes), "open", e);
-  if (rc == SEQDB_OK && (!store->recovered || store->unclean)) rc = sdb_checkpoint(store, e);
+  if (rc == SEQDB_OK && store->unclean) rc = restate(store, e);
+  if (rc == SEQDB_OK && !store->recovered) rc = sdb_checkpoint(store, e);
+  if (rc == SEQDB_OK) store->writing = true;
   return rc;
 }
 
@@ -200,9 +219,8 @@ static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error 
 static int open_files(sdb_store *store, const seqdb_options *options, seqdb_error *e) {
   bool writing = !(options->flags & SEQDB_OPEN_READONLY), pristine = false;
   sdb_fd data = -1;
-  int rc = lock_file(store, store->dir, writing, "another process", e);
+  int rc = lock_file(store, store->dir, true, "another process", e);
   if (rc != SEQDB_OK) return rc;
-  store->exclusive = writing;
   if (options->flags & SEQDB_OPEN_CREATE) {
     sdb_journal_header header = {.sync_off = store->sync_off};
     if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, e)) != SEQDB_OK) return rc;
@@ -264,22 +282,26 @@ static sdb_store *registry_find(const sdb_os_info *info) {
   return NULL;
 }
 
+/* Another handle on an open store. */
 static int join(sdb_store *store, const seqdb_options *options, seqdb_error *e) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
-  if (sync_off != store->sync_off && store->exclusive)
-    return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "%s is open in this process with sync=%s", store->path,
-                         store->sync_off ? "off" : "full");
-  if (no_mmap != store->no_mmap && store->exclusive)
-    return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "%s is open in this process with mmap=%d", store->path,
-                         !store->no_mmap);
-  pthread_mutex_lock(&store->mutex);
-  bool first = !store->exclusive;
-  pthread_mutex_unlock(&store->mutex);
-  if (!first) {
+  if (store->writing) {
+    if (sync_off != store->sync_off)
+      return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "%s is open in this process with sync=%s", store->path,
+                           store->sync_off ? "off" : "full");
+    if (no_mmap != store->no_mmap)
+      return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "%s is open in this process with mmap=%d", store->path,
+                           !store->no_mmap);
     if (!store->damage.count) store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
     return SEQDB_OK;
   }
+  /* Recovery has decided already, and readers may hold the result. */
+  if ((store->undecided_kept && (options->flags & SEQDB_OPEN_RESOLVE_DROP)) ||
+      (store->differs && (options->flags & SEQDB_OPEN_ADOPT)))
+    return sdb_error_set(e, SEQDB_LOCKED, "open", NULL, 0,
+                         "%s is open in this process for reading: close that first to use resolve=drop or adopt=1",
+                         store->path);
   store->sync_off = sync_off;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
   return make_writable(store, options->min_size_bytes, e);
@@ -306,7 +328,7 @@ static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir,
 static void close_clean(sdb_store *store) {
   seqdb_error ignored;
   bool poison = false;
-  if (!store->exclusive || !store->files_writable || store->damage.count || atomic_load(&store->poisoned)) return;
+  if (!store->writing || !store->files_writable || store->damage.count || atomic_load(&store->poisoned)) return;
   if (store->journal.fd < 0 || !store->recovered || !store->committed) return;
   if (sdb_checkpoint(store, &ignored) != SEQDB_OK || store->layers) return;
   if (!store->regions.guarded) return;

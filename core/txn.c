@@ -29,7 +29,7 @@ int sdb_writer_lock(seqdb *db, const char *operation, seqdb_error *e) {
   uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
   int rc = SEQDB_OK, waited = 0;
   pthread_mutex_lock(&store->mutex);
-  if (store->writer && timeout_ms) deadline_in(&deadline, timeout_ms);
+  if ((store->writer || store->upkeep) && timeout_ms) deadline_in(&deadline, timeout_ms);
   while (store->writer || store->upkeep) {
     if (store->upkeep) { /* a moment's work of a closing snapshot: no reason to be busy */
       pthread_cond_wait(&store->writer_free, &store->mutex);

@@ -9,7 +9,9 @@
 ** The writer lock is taken by the engine with the first change; if that is SEQDB_BUSY nothing happened yet, and the
 ** change can be tried again with more patience (connection.c).
 */
+#include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include "ext.h"
 
 /* Level of the engine mark around a change of several steps; SQLite's levels are far below. */
@@ -68,14 +70,18 @@ static int on_named(seqdb *engine, sdb_change *change, change_step *step) {
 
 /* ---- changes of several steps ------------------------------------------------------------------------------ */
 
-static int create_append_step(seqdb *engine, sdb_change *change) {
-  int rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, NULL);
-  return rc == SEQDB_OK ? append_step(engine, change) : rc;
-}
-
+/* The most frequent change, so it does without a mark and without a look-up in the own view: both make the engine
+** write out its append buffers.  seqdb_create() finds or creates under the writer lock. */
 static int change_append(seqdb *engine, sdb_change *change) {
-  int rc = on_named(engine, change, append_step);
-  return rc == SEQDB_NOTFOUND ? marked(engine, change, create_append_step) : rc;
+  int created = 0;
+  int rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, &created);
+  if (rc != SEQDB_OK) return rc;
+  rc = append_step(engine, change);
+  if (rc != SEQDB_OK && created) {
+    int undo_rc = seqdb_remove(engine, change->region);
+    if (undo_rc != SEQDB_OK) rc = undo_rc;
+  }
+  return rc;
 }
 
 static int insert_step(seqdb *engine, sdb_change *change) {
@@ -150,16 +156,35 @@ static int run(seqdb *engine, void *context) {
   }
 }
 
+/* No file system's files are all larger than this (ext4 with pages of 4 KiB); some allow more. */
+#define FILE_BYTES_SANE (UINT64_C(16) << 40)
+
+/* The engine's message tells the region, unless it comes from a file: "data: cannot grow to ...".  A length that the
+** file system cannot have is the statement's mistake: with SQLITE_FULL it would cost the whole transaction. */
+static int change_full(sdb_conn *conn, const sdb_change *change, const char *name, sdb_failure *f) {
+  seqdb_error error;
+  seqdb_last_error(conn->engine, &error);
+  if (change->name_bytes > 0 && !strstr(error.message, "region '")) {
+    sdb_failure_set(f, SQLITE_FULL, "region '%s': %s", name, error.message);
+  } else {
+    sdb_failure_record(f, &error);
+  }
+  if (error.os_errno == EFBIG && change->number > FILE_BYTES_SANE) f->code = SQLITE_TOOBIG;
+  return f->code;
+}
+
+static int change_failed(sdb_conn *conn, const sdb_change *change, int rc, sdb_failure *f) {
+  char text[SDB_SHOWN_NAME_MAX];
+  sdb_shown_name(change->name, change->name_bytes, text);
+  if (change->conflict)
+    return sdb_failure_set(f, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: %s.name", conn->name);
+  if (rc == SEQDB_NOTFOUND) return sdb_failure_set(f, SQLITE_ERROR, "%s: no such region: '%s'", conn->name, text);
+  if (rc == SEQDB_FULL) return change_full(conn, change, text, f);
+  return sdb_failure_engine(f, conn->engine, rc);
+}
+
 int sdb_change_run(sdb_conn *conn, sdb_change *change, sdb_failure *f) {
   conn->synced = false;
   int rc = sdb_conn_patiently(conn, run, change);
-  if (rc == SEQDB_OK) return SQLITE_OK;
-  if (change->conflict)
-    return sdb_failure_set(f, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: %s.name", conn->name);
-  if (rc == SEQDB_NOTFOUND) {
-    char text[SDB_SHOWN_NAME_MAX];
-    return sdb_failure_set(f, SQLITE_ERROR, "%s: no such region: '%s'", conn->name,
-                           sdb_shown_name(change->name, change->name_bytes, text));
-  }
-  return sdb_failure_engine(f, conn->engine, rc);
+  return rc == SEQDB_OK ? SQLITE_OK : change_failed(conn, change, rc, f);
 }

@@ -8,8 +8,10 @@
 #include "ext.h"
 
 int sdb_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
-  sdb_conn *conn = ((sdb_table *)vtab)->conn;
+  sdb_table *table = (sdb_table *)vtab;
   sdb_failure f = {0};
+  if (sdb_table_ready(table, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  sdb_conn *conn = table->conn;
   sdb_cursor *cursor = sqlite3_malloc64(sizeof *cursor);
   if (!cursor) return SQLITE_NOMEM;
   cursor->base = (sqlite3_vtab_cursor){.pVtab = vtab};

@@ -63,15 +63,20 @@ const char *sdb_shown_name(const char *name, size_t name_bytes, char out[SDB_SHO
 typedef struct sdb_client sdb_client;
 typedef struct sdb_conn sdb_conn;
 typedef struct sdb_pin sdb_pin;
+typedef struct sdb_table sdb_table;
 
 struct sdb_client {
   sqlite3 *db;
   int refs;            /* registrations that carry this pointer */
   sdb_conn *conns;     /* list; those with vtabs > 0 */
+  sdb_table *tables;   /* list of the sqlite3_vtab objects */
   sdb_pin *pins;       /* list of open snapshots */
   int open_cursors;    /* of all our virtual tables; at 0 lent pins are closed */
   sqlite3_stmt *probe; /* SELECT 1, for sdb_client_interrupted() */
 };
+
+/* Entries of sdb_conn.rowids. */
+#define SDB_ROWID_CACHE 64
 
 struct sdb_conn {
   sdb_conn *next;
@@ -91,6 +96,10 @@ struct sdb_conn {
   bool atomic;       /* option atomic */
   sdb_pin *newest;   /* the youngest pin of this conn, or NULL */
   sdb_pin *scanned;  /* what the running write statement took its rowids from, or NULL: the own view */
+  struct {
+    seqdb_region region;
+    sqlite3_int64 rowid;
+  } rowids[SDB_ROWID_CACHE]; /* of regions appended to: a region keeps its rowid as long as it lives */
 };
 
 sdb_client *sdb_client_new(sqlite3 *db);
@@ -202,12 +211,18 @@ int sdb_rows_content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f);
 
 /* ---- the virtual table ------------------------------------------------------------------------------------- */
 
-typedef struct sdb_table {
+struct sdb_table {
   sqlite3_vtab base;
-  sdb_conn *conn;
-  char *name;      /* when this object was made; conn->name is the present one */
-  bool path_given; /* else the directory's name follows from the table's */
-} sdb_table;
+  sdb_table *next; /* client->tables */
+  sdb_client *client;
+  sdb_conn *conn; /* NULL: the directory could not be opened when SQLite connected; see sdb_table_ready() */
+  char *schema;
+  char *name; /* when this object was made; conn->name is the present one */
+  sdb_config config;
+};
+
+/* Opens the directory unless it is open.  Called first wherever a statement begins to use the table. */
+int sdb_table_ready(sdb_table *table, sdb_failure *f);
 
 typedef struct sdb_cursor {
   sqlite3_vtab_cursor base;

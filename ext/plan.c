@@ -25,6 +25,10 @@
 
 #define NONE (-1)
 
+/* What SQLite assumes of a table without statistics.  With the true number of a small table it would scan that and
+** build an index on the other table of a join, instead of looking regions up. */
+#define ROWS_MIN 1048576
+
 typedef struct sdb_terms {
   int name, rowid, lower, upper; /* indexes into aConstraint, or NONE */
 } sdb_terms;
@@ -72,7 +76,7 @@ int sdb_plan(sqlite3_index_info *info, int first_arg, uint64_t regions) {
   sdb_terms terms = find_terms(info);
   int argument = first_arg, plan = 0, lookup = terms.rowid != NONE ? terms.rowid : terms.name;
   bool descending = false;
-  double rows = (double)(regions > 0 ? regions : 1);
+  double rows = (double)(regions > ROWS_MIN ? regions : ROWS_MIN);
 
   if (lookup != NONE) {
     plan = lookup == terms.rowid ? SDB_PLAN_ROWID : SDB_PLAN_NAME;
@@ -109,7 +113,8 @@ int sdb_plan(sqlite3_index_info *info, int first_arg, uint64_t regions) {
 }
 
 int sdb_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
+  const sdb_table *table = (const sdb_table *)vtab;
   uint64_t regions = 0;
-  seqdb_snapshot_totals(seqdb_own_view(((sdb_table *)vtab)->conn->engine), &regions, NULL);
+  if (table->conn) seqdb_snapshot_totals(seqdb_own_view(table->conn->engine), &regions, NULL);
   return sdb_plan(info, 0, regions);
 }

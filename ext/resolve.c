@@ -2,7 +2,7 @@
 **
 ** resolve.c: from the T of a function to its table.
 **
-**   'regions'   'main.regions'   '"my table"'   'aux."a.b"'   '[x]'
+**   'regions'   'main.regions'   'my table'   'aux."a.b"'   '[x]'
 **
 ** Unqualified names resolve as in SQL: temp, main, then the attached databases.  Only tables the schema has are
 ** reached: a function cannot open a directory.  A table SQLite did not connect yet is connected by preparing a
@@ -54,19 +54,65 @@ static bool split_name(const char *text, char *schema, char *table) {
   return *text == '\0';
 }
 
-/* Name of the first schema that has the table, from sqlite3_malloc; NULL: none has, or out of memory. */
-static char *find_schema(sdb_client *client, const char *table) {
+typedef bool schema_visit(sdb_client *client, const char *schema, const char *table, sdb_failure *f);
+
+/* Visits temp, main and the attached databases in the order of name resolution, or `only` if it is not empty, until
+** visit() says yes.  Returns that schema's name, from sqlite3_malloc; NULL: none, or *f is set. */
+static char *visit_schemas(sdb_client *client, const char *only, const char *table, schema_visit *visit,
+                           sdb_failure *f) {
   sqlite3_stmt *statement = NULL;
-  char *found = NULL;
-  if (sdb_client_has_table(client, "temp", table)) return sqlite3_mprintf("temp");
-  if (sdb_client_has_table(client, "main", table)) return sqlite3_mprintf("main");
-  if (sqlite3_prepare_v2(client->db, "PRAGMA database_list", -1, &statement, NULL) != SQLITE_OK) return NULL;
-  while (!found && sqlite3_step(statement) == SQLITE_ROW) {
-    const char *schema = (const char *)sqlite3_column_text(statement, 1);
-    if (schema && sdb_client_has_table(client, schema, table)) found = sqlite3_mprintf("%s", schema);
+  const char *found = NULL;
+  char *copy = NULL;
+  if (only[0]) {
+    found = visit(client, only, table, f) ? only : NULL;
+  } else if (visit(client, "temp", table, f)) {
+    found = "temp";
+  } else if (f->code == SQLITE_OK && visit(client, "main", table, f)) {
+    found = "main";
+  } else if (f->code == SQLITE_OK) {
+    if (sqlite3_prepare_v2(client->db, "PRAGMA database_list", -1, &statement, NULL) != SQLITE_OK) {
+      sdb_failure_nested(f, client->db);
+    }
+    while (!found && f->code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+      const char *schema = (const char *)sqlite3_column_text(statement, 1);
+      if (schema && sqlite3_column_int(statement, 0) > 1 && visit(client, schema, table, f)) found = schema;
+    }
+  }
+  if (found && !(copy = sqlite3_mprintf("%s", found))) sdb_failure_nomem(f);
+  sqlite3_finalize(statement);
+  return copy;
+}
+
+static bool visit_has_table(sdb_client *client, const char *schema, const char *table, sdb_failure *f) {
+  (void)f;
+  return sdb_client_has_table(client, schema, table);
+}
+
+/* What SQLite remembers of a schema is checked only when a statement reads the database, and SELECT seqdb_read(...)
+** does not: another connection may have made the table meanwhile. */
+static bool visit_refresh(sdb_client *client, const char *schema, const char *table, sdb_failure *f) {
+  sqlite3_stmt *statement = NULL;
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_master LIMIT 1", schema);
+  (void)table;
+  if (!sql) {
+    sdb_failure_nomem(f);
+    return false;
+  }
+  /* An error of prepare means that there is no such database. */
+  if (sqlite3_prepare_v2(client->db, sql, -1, &statement, NULL) == SQLITE_OK) {
+    sqlite3_step(statement);
+    if (sqlite3_reset(statement) != SQLITE_OK) sdb_failure_nested(f, client->db);
   }
   sqlite3_finalize(statement);
-  return found;
+  sqlite3_free(sql);
+  return false;
+}
+
+static char *find_schema(sdb_client *client, const char *only, const char *table, sdb_failure *f) {
+  char *schema = visit_schemas(client, only, table, visit_has_table, f);
+  if (schema || f->code != SQLITE_OK) return schema;
+  visit_schemas(client, only, table, visit_refresh, f);
+  return f->code == SQLITE_OK ? visit_schemas(client, only, table, visit_has_table, f) : NULL;
 }
 
 /* ---- table ------------------------------------------------------------------------------------------------- */
@@ -83,43 +129,48 @@ static int connect_table(sdb_client *client, const char *schema, const char *tab
   return rc == SQLITE_OK ? SQLITE_OK : f->code;
 }
 
+/* A table that could not open its directory when it was connected: tries again, to succeed or to say why not. */
+static sdb_conn *retry_table(sdb_client *client, const char *schema, const char *name, sdb_failure *f) {
+  for (sdb_table *table = client->tables; table; table = table->next) {
+    if (table->conn || sqlite3_stricmp(table->schema, schema) != 0 || sqlite3_stricmp(table->name, name) != 0) continue;
+    return sdb_table_ready(table, f) == SQLITE_OK ? table->conn : NULL;
+  }
+  return NULL;
+}
+
 static int find_conn(sdb_client *client, const char *schema, const char *table, sdb_conn **conn, sdb_failure *f) {
   *conn = sdb_conn_by_name(client, schema, table);
   if (*conn) return SQLITE_OK;
   if (connect_table(client, schema, table, f) != SQLITE_OK) return f->code;
   *conn = sdb_conn_by_name(client, schema, table);
-  return *conn ? SQLITE_OK : sdb_failure_set(f, SQLITE_ERROR, "%s is not a seqdb table", table);
+  if (!*conn) *conn = retry_table(client, schema, table, f);
+  if (*conn || f->code != SQLITE_OK) return f->code;
+  return sdb_failure_set(f, SQLITE_ERROR, "%s is not a seqdb table", table);
 }
 
 int sdb_resolve(sdb_client *client, sqlite3_value *value, sdb_conn **conn, sdb_failure *f) {
-  char *schema = NULL, *table = NULL;
+  char *given = NULL, *table = NULL, *schema = NULL;
   const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
   if (!text) {
     sdb_failure_set(f, SQLITE_ERROR, "the name of a seqdb table must be TEXT: 'table' or 'schema.table'");
     goto done;
   }
   size_t bytes = strlen(text) + 1;
-  schema = sqlite3_malloc64(bytes);
+  given = sqlite3_malloc64(bytes);
   table = sqlite3_malloc64(bytes);
-  if (!schema || !table) {
+  if (!given || !table) {
     sdb_failure_nomem(f);
-  } else if (!split_name(text, schema, table)) {
+  } else if (!split_name(text, given, table)) {
     sdb_failure_set(f, SQLITE_ERROR, "malformed table name: %s", text);
-  } else if (schema[0] && !sdb_client_has_table(client, schema, table)) {
-    sdb_failure_set(f, SQLITE_ERROR, "no such seqdb table: %s", text);
-  } else if (schema[0]) {
+  } else if ((schema = find_schema(client, given, table, f)) != NULL) {
     find_conn(client, schema, table, conn, f);
-  } else {
-    sqlite3_free(schema);
-    schema = find_schema(client, table);
-    if (!schema)
-      sdb_failure_set(f, SQLITE_ERROR, "no such seqdb table: %s", text);
-    else
-      find_conn(client, schema, table, conn, f);
+  } else if (f->code == SQLITE_OK) {
+    sdb_failure_set(f, SQLITE_ERROR, "no such seqdb table: %s", text);
   }
 done:
-  sqlite3_free(schema);
+  sqlite3_free(given);
   sqlite3_free(table);
+  sqlite3_free(schema);
   return f->code;
 }
 

@@ -6,7 +6,9 @@
 **   ALTER TABLE regions RENAME TO r;                            the directory stays
 **   DROP TABLE r;                                               detaches: the directory stays
 **
-** Only xCreate may make a directory.  xConnect on a missing one is an error that creates nothing.
+** Only xCreate may make a directory.  When xConnect cannot open one (it is missing, locked, outside the trusted
+** folder) the table is connected without it: SQLite could not even DROP it otherwise.  Each statement that uses the
+** table then tries again, and fails with the reason.
 **
 ** What SQLite does with these methods, and what follows:
 **   - xCreate is xBegin as well: SQLite goes on with xSync and xCommit or xRollback.
@@ -55,46 +57,63 @@ static int declare(sqlite3 *db, const char *table, sdb_failure *f) {
   return rc == SQLITE_OK ? SQLITE_OK : sdb_failure_nested(f, db);
 }
 
-static int resolve_config(sqlite3 *db, const char *schema, const char *table, sdb_config *config, bool create,
-                          sdb_failure *f) {
-  char *absolute = NULL;
-  if (sdb_path_resolve(db, schema, table, config->directory, &absolute, f) != SQLITE_OK) return f->code;
-  sqlite3_free(config->directory);
-  config->directory = absolute;
-  return create ? SQLITE_OK : sdb_path_check_trusted(db, schema, absolute, f);
+int sdb_table_ready(sdb_table *table, sdb_failure *f) {
+  const char *directory = table->config.directory;
+  if (table->conn) return SQLITE_OK;
+  if (sdb_path_check_trusted(table->client->db, table->schema, directory, f) != SQLITE_OK) return f->code;
+  return sdb_conn_attach(table->client, table->schema, table->name, &table->config, false, &table->conn, f);
+}
+
+static void table_free(sdb_table *table) {
+  if (table->conn) sdb_conn_detach(table->conn);
+  sdb_config_clear(&table->config);
+  sqlite3_free(table->schema);
+  sqlite3_free(table->name);
+  sqlite3_free(table);
+}
+
+static int table_attach(sdb_table *table, bool create, sdb_failure *f) {
+  if (create) {
+    if (sdb_conn_attach(table->client, table->schema, table->name, &table->config, true, &table->conn, f) ==
+        SQLITE_OK) {
+      table->conn->enlisted = true;
+    }
+  } else if (sdb_table_ready(table, f) != SQLITE_OK && f->code != SQLITE_NOMEM) {
+    sdb_failure_clear(f); /* told by the statements that use the table */
+  }
+  return f->code;
 }
 
 /* argv: module, schema, table, then the arguments. */
 static int table_new(sdb_client *client, int argc, const char *const *argv, bool create, sqlite3_vtab **out,
                      sdb_failure *f) {
-  const char *schema = argv[1], *name = argv[2];
-  sdb_config config = {0};
-  sdb_conn *conn = NULL;
-  sdb_table *table = NULL;
+  char *absolute = NULL;
+  sdb_table *table = sqlite3_malloc64(sizeof *table);
+  if (!table) return sdb_failure_nomem(f);
+  *table = (sdb_table){.client = client};
 
-  if (check_name(name, f) != SQLITE_OK) goto done;
-  if (sdb_config_parse(&config, argc - 3, argv + 3, f) != SQLITE_OK) goto done;
-  if (resolve_config(client->db, schema, name, &config, create, f) != SQLITE_OK) goto done;
-  if (sdb_conn_attach(client, schema, name, &config, create, &conn, f) != SQLITE_OK) goto done;
-  if (declare(client->db, name, f) != SQLITE_OK) goto done;
-
-  table = sqlite3_malloc64(sizeof *table);
-  if (!table) {
+  if (check_name(argv[2], f) != SQLITE_OK) goto failed;
+  table->schema = sqlite3_mprintf("%s", argv[1]);
+  table->name = sqlite3_mprintf("%s", argv[2]);
+  if (!table->schema || !table->name) {
     sdb_failure_nomem(f);
-    goto done;
+    goto failed;
   }
-  *table = (sdb_table){.conn = conn, .name = sqlite3_mprintf("%s", name), .path_given = config.path_given};
-  if (!table->name) {
-    sqlite3_free(table);
-    sdb_failure_nomem(f);
-    goto done;
+  if (sdb_config_parse(&table->config, argc - 3, argv + 3, f) != SQLITE_OK) goto failed;
+  if (sdb_path_resolve(client->db, table->schema, table->name, table->config.directory, &absolute, f) != SQLITE_OK) {
+    goto failed;
   }
-  if (create) conn->enlisted = true;
-  conn = NULL;
+  sqlite3_free(table->config.directory);
+  table->config.directory = absolute;
+  if (declare(client->db, table->name, f) != SQLITE_OK) goto failed;
+  if (table_attach(table, create, f) != SQLITE_OK) goto failed;
+  table->next = client->tables;
+  client->tables = table;
   *out = &table->base;
-done:
-  if (conn) sdb_conn_detach(conn);
-  sdb_config_clear(&config);
+  return SQLITE_OK;
+
+failed:
+  table_free(table);
   return f->code;
 }
 
@@ -114,19 +133,21 @@ static int table_connect(sqlite3 *db, void *client, int argc, const char *const 
 
 static int table_disconnect(sqlite3_vtab *vtab) {
   sdb_table *table = (sdb_table *)vtab;
-  sdb_conn_detach(table->conn);
-  sqlite3_free(table->name);
-  sqlite3_free(table);
+  sdb_table **link = &table->client->tables;
+  while (*link != table)
+    link = &(*link)->next;
+  *link = table->next;
+  table_free(table);
   return SQLITE_OK;
 }
 
 static int table_destroy(sqlite3_vtab *vtab) {
   sdb_conn *conn = ((sdb_table *)vtab)->conn;
   sdb_failure f = {0};
-  if (seqdb_has_changes(conn->engine)) {
+  if (conn && seqdb_has_changes(conn->engine)) {
     sdb_failure_set(&f, SQLITE_LOCKED, "seqdb table %s has uncommitted changes: COMMIT or ROLLBACK before DROP",
                     conn->name);
-  } else if (conn->cursors > 0) {
+  } else if (conn && conn->cursors > 0) {
     sdb_failure_set(&f, SQLITE_LOCKED, "seqdb table %s is being read: finish the statements before DROP", conn->name);
   }
   return f.code == SQLITE_OK ? table_disconnect(vtab) : sdb_failure_to_vtab(&f, vtab);
@@ -138,20 +159,26 @@ static int table_rename(sqlite3_vtab *vtab, const char *name) {
   sdb_table *table = (sdb_table *)vtab;
   sdb_failure f = {0};
   if (check_name(name, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
-  if (!table->path_given) {
+  if (!table->config.path_given) {
     sdb_failure_set(&f, SQLITE_ERROR,
                     "seqdb table %s was made without a path, its directory is named after it: it cannot be renamed",
-                    table->conn->name);
+                    table->name);
     return sdb_failure_to_vtab(&f, vtab);
   }
-  return sdb_conn_set_name(table->conn, table->conn->schema, name);
+  return table->conn ? sdb_conn_set_name(table->conn, table->schema, name) : SQLITE_OK;
 }
 
 static int table_integrity(sqlite3_vtab *vtab, const char *schema, const char *name, int flags, char **problems) {
+  sdb_table *table = (sdb_table *)vtab;
   sdb_failure f = {0};
   char *text = NULL;
   (void)flags; /* quick_check differs in reading contents, and nothing here does */
-  if (sdb_conn_check(((sdb_table *)vtab)->conn, false, &text, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  if (sdb_table_ready(table, &f) != SQLITE_OK) {
+    text = f.message;
+    f.message = NULL;
+  } else if (sdb_conn_check(table->conn, false, &text, &f) != SQLITE_OK) {
+    return sdb_failure_to_vtab(&f, vtab);
+  }
   if (text) *problems = sqlite3_mprintf("seqdb table %s.%s:\n%s", schema, name, text);
   bool lost = text && !*problems;
   sqlite3_free(text);

@@ -48,6 +48,8 @@ static bool was_rolled_away(const sdb_table *table) {
 }
 
 int sdb_table_begin(sqlite3_vtab *vtab) {
+  sdb_failure f = {0};
+  if (sdb_table_ready((sdb_table *)vtab, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
   conn_of(vtab)->enlisted = true;
   return SQLITE_OK;
 }

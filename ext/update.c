@@ -53,10 +53,15 @@ static int take_data(sdb_conn *conn, const char *column, sqlite3_value *value, s
   return SQLITE_OK;
 }
 
+/* change->name tells whose length it is. */
 static int take_length(sdb_conn *conn, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
+  char text[SDB_SHOWN_NAME_MAX];
   if (sqlite3_value_type(value) != SQLITE_INTEGER) return column_fail(conn, "length", "must be an INTEGER", f);
   sqlite3_int64 length = sqlite3_value_int64(value);
-  if (length < 0) return column_fail(conn, "length", "must not be negative", f);
+  if (length < 0) {
+    return sdb_failure_set(f, SQLITE_ERROR, "region '%s': length %lld is negative",
+                           sdb_shown_name(change->name, change->name_bytes, text), length);
+  }
   change->number = (uint64_t)length;
   change->has_number = true;
   return SQLITE_OK;
@@ -84,16 +89,23 @@ static int take_insert(sdb_conn *conn, sqlite3_value *rowid, sqlite3_value **col
   return SQLITE_OK;
 }
 
+/* Asking the engine makes it write out its append buffers, so the answer is kept. */
+static sqlite3_int64 rowid_of(sdb_conn *conn, seqdb_region region) {
+  seqdb_region_info info;
+  size_t slot = (size_t)(region % SDB_ROWID_CACHE);
+  if (conn->rowids[slot].region != region) {
+    if (seqdb_region_info_get(seqdb_own_view(conn->engine), region, &info) != SEQDB_OK) return 0;
+    conn->rowids[slot].region = region;
+    conn->rowids[slot].rowid = (sqlite3_int64)info.index + 1;
+  }
+  return conn->rowids[slot].rowid;
+}
+
 static int insert(sdb_conn *conn, sqlite3_value **argv, sqlite3_int64 *rowid, sdb_failure *f) {
   sdb_change change = {.replace = sqlite3_vtab_on_conflict(conn->client->db) == SQLITE_REPLACE};
-  seqdb_region_info info;
   if (take_insert(conn, argv[1], argv + 2, &change, f) != SQLITE_OK) return f->code;
   if (sdb_change_run(conn, &change, f) != SQLITE_OK) return f->code;
-  if (change.kind == SDB_CHANGE_INSERT) {
-    *rowid = (sqlite3_int64)change.result;
-  } else if (seqdb_region_info_get(seqdb_own_view(conn->engine), change.region, &info) == SEQDB_OK) {
-    *rowid = (sqlite3_int64)info.index + 1;
-  }
+  *rowid = change.kind == SDB_CHANGE_INSERT ? (sqlite3_int64)change.result : rowid_of(conn, change.region);
   return SQLITE_OK;
 }
 
@@ -187,9 +199,13 @@ static int take_update(sdb_conn *conn, sqlite3_value **column, const seqdb_regio
 static int update(sdb_conn *conn, sqlite3_value **argv, sdb_failure *f) {
   sdb_change change = {.kind = SDB_CHANGE_UPDATE,
                        .replace = sqlite3_vtab_on_conflict(conn->client->db) == SQLITE_REPLACE};
+  char old_name[SEQDB_NAME_BYTES_MAX];
   seqdb_region_info row;
   if (!region_of_rowid(conn, argv[0], &row)) return SQLITE_OK;
   change.region = row.region;
+  memcpy(old_name, row.name, row.name_bytes); /* for messages: the engine's is gone with the first change */
+  change.name = old_name;
+  change.name_bytes = row.name_bytes;
   if (refuse_fixed(conn, argv, &row, f) != SQLITE_OK) return f->code;
   if (take_update(conn, argv + 2, &row, &change, f) != SQLITE_OK) return f->code;
   return sdb_change_run(conn, &change, f);

@@ -8,8 +8,8 @@
 -- By hand:  sqlite3 -batch -bail -cmd '.load /path/to/build/seqdb' quickstart.db < quickstart.sql
 -- Leaves the regions in ./quickstart-regions.  Fails (exit status 1) if one byte is not as it was stored.
 --
--- A file may change or vanish while this runs, so each is read once into the table `source`; regions must equal that
--- copy, always, and the file itself, unless the file no longer equals the copy.
+-- A file may change or vanish while this runs, so each is read once into the table `source`, which stays; regions must
+-- equal that copy, always, and the file itself, unless the file no longer equals the copy.
 --
 -- It prints a report with times and sizes; what matters is its last line.
 -- Expected output:
@@ -22,18 +22,18 @@ CREATE TEMP TABLE step(label TEXT, at_ms REAL);
 CREATE TEMP VIEW now(ms) AS SELECT (julianday('now') - 2440587.5) * 86400000.0;
 CREATE TEMP TABLE report(label TEXT, value TEXT);
 
--- 1. The sources: at most 3000 files and 64 MB of them.
+-- 1. The sources: at most 3000 files (the script's --files) and 64 MB of them.
 INSERT INTO step SELECT 'read the files', ms FROM now;
 CREATE TEMP TABLE path(path TEXT);
 .import --ascii files.list path
-CREATE TEMP TABLE source(id INTEGER PRIMARY KEY, path TEXT UNIQUE, content BLOB);
+CREATE TABLE source(id INTEGER PRIMARY KEY, path TEXT UNIQUE, content BLOB);
 INSERT OR IGNORE INTO source(path, content) SELECT path, readfile(path) FROM path ORDER BY random();
 -- NULL: it vanished, or became unreadable, since it was listed.
 DELETE FROM source WHERE content IS NULL OR length(CAST(path AS BLOB)) > 1024;
 DELETE FROM source WHERE id NOT IN (
   SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS files,
                          sum(length(content)) OVER (ORDER BY id) AS bytes FROM source)
-  WHERE files <= 3000 AND bytes <= 64000000);
+  WHERE files <= ifnull($files, 3000) AND bytes <= 64000000);
 -- A line ends after its newline; the last one may have none.
 CREATE TEMP TABLE line(n INTEGER PRIMARY KEY, text BLOB);
 WITH RECURSIVE

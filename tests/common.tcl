@@ -36,8 +36,12 @@ testConstraint plainBuild [expr {$test_variant eq "gcc"}]
 # Root passes every permission check: tests of refused access need somebody else.
 testConstraint notRoot [expr {[catch {exec id -u} uid] || $uid ne "0"}]
 testConstraint linux [file exists /proc/self/maps]
-foreach tool {strace clang-format clang gcc g++ readelf nm sqlite3} {
-  testConstraint has_$tool [expr {[auto_execok $tool] ne {}}]
+# Names of constraints must be words: tcltest takes anything else for an expression.
+foreach {name tool} {
+  has_strace strace  has_clang clang  has_clang_format clang-format  has_gcc gcc  has_cxx g++  has_readelf readelf
+  has_nm nm  has_sqlite3 sqlite3
+} {
+  testConstraint $name [expr {[auto_execok $tool] ne {}}]
 }
 
 # The extension as it is installed, and the test build of it (with faults, checks and the commands of tests/c).
@@ -86,6 +90,13 @@ proc temp_dir {} {
   return $dir
 }
 
+# Also where a script ends with an error: tclsh then evaluates `exit 1`.
+rename exit exit_process
+proc exit {{status 0}} {
+  if {$::temp_root ne {}} {catch {file delete -force -- $::temp_root}}
+  exit_process $status
+}
+
 proc write_file {path bytes} {
   set channel [open $path wb]
   puts -nonewline $channel $bytes
@@ -104,9 +115,11 @@ proc read_file {path} {
 # Run a script in a tclsh of its own, with this file and the fixture loaded; what it writes to stdout comes back with how
 # it ended: {exit 0 text}, {exit 3 text}, {signal SIGKILL text}.
 proc run_child {script} {
-  set file [file join [temp_dir] child.tcl]
+  set folder [temp_dir]
+  set file [file join $folder child.tcl]
   write_file $file "[list source [file join $::source_root tests common.tcl]]\nload_fixture\n$script\nexit 0\n"
-  set code [catch {exec -ignorestderr -- [info nameofexecutable] $file} output options]
+  set command [list env SEQDB_TMP=$folder SEQDB_BUILD=$::build_dir [info nameofexecutable] $file]
+  set code [catch {exec -ignorestderr -- {*}$command} output options]
   if {!$code} {return [list exit 0 $output]}
   set error [dict get $options -errorcode]
   set text [regsub {\n?(child killed: .*|child process exited abnormally)$} $output {}]
@@ -130,7 +143,6 @@ proc skip_file {reason} {
 proc finish_tests {} {
   set failed $::tcltest::numTests(Failed)
   cleanupTests
-  if {$::temp_root ne {}} {catch {file delete -force -- $::temp_root}}
   flush stdout
   exit [expr {$failed > 0}]
 }

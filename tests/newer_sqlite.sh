@@ -16,9 +16,13 @@ set -u
 amalgamation_package=better-sqlite3@12.11.1
 autoconf_package=sqlite3@6.0.1
 npm_timeout_s=60
+# What Debian's build has and the tests use.  Raise the recipe's number with every change of what is built.
+features="-DSQLITE_ENABLE_COLUMN_METADATA -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_DBSTAT_VTAB
+  -DSQLITE_ENABLE_MATH_FUNCTIONS -DSQLITE_ENABLE_STMTVTAB -DSQLITE_USE_URI=1"
+recipe=2
 
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/seqdb-tests
-key=$(printf '%s %s' "$amalgamation_package" "$autoconf_package" | tr '@ ' '--')
+key=$(printf '%s %s %s' "$amalgamation_package" "$autoconf_package" "$recipe" | tr '@ ' '--')
 done_list=$cache/$key.list
 
 skip() {
@@ -40,7 +44,7 @@ build() {
   # shell.c and tclsqlite3.c take the sqlite3.h that lies beside them: give each release its own copy of both.
   cp "$1/sqlite3.c" "$1/sqlite3.h" "$1/sqlite3ext.h" "$to/src/" && cp "$2" "$to/src/shell.c" &&
     cp "$3" "$to/src/tclsqlite3.c" || fail "cannot copy the sources of $version"
-  "$compiler" -O1 -fPIC -w -DSQLITE_THREADSAFE=1 -DSQLITE_ENABLE_COLUMN_METADATA \
+  "$compiler" -O1 -fPIC -w -DSQLITE_THREADSAFE=1 $features \
     -c "$to/src/sqlite3.c" -o "$to/sqlite3.o" || fail "sqlite3.c of $version does not compile"
   "$compiler" -O1 -w "$to/src/shell.c" "$to/sqlite3.o" -o "$to/sqlite3" -lm -lpthread $dl ||
     fail "shell.c of $version does not compile"
@@ -79,7 +83,7 @@ work=$(mktemp -d "$cache/build.XXXXXX") || skip "cannot write to $cache"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# $limit, $dl and $tcl_cflags are lists of words and stay unquoted.
+# $limit, $dl, $features and $tcl_cflags are lists of words and stay unquoted.
 if ! (cd "$work" && $limit npm pack --loglevel=error --fetch-retries=0 "$amalgamation_package" "$autoconf_package") \
   >"$work/npm.out" 2>&1; then
   reason=$(grep -m 1 error "$work/npm.out")

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+#
+# random_sql_faults.tcl: random_sql.tcl's workload while system calls and allocations of the engine fail.
+#
+#   random_sql_faults SEED STEPS PROFILE OPTIONS -> "" or what is wrong
+#
+# Before some statements one call, a few calls ahead, is set to fail.  A statement that fails for it must have no effect, or
+# SQLite must have rolled the transaction back (IOERR, NOMEM, FULL); the ordinary table follows what happened.  A commit
+# that fails must leave the state before it; if the failure was that of a sync, the store is poisoned: writes fail until
+# all connections are closed, and the reopened database shows the state before or after that commit, never a third.
+# After each failure the whole contents are compared.  Source random_sql.tcl before this file.
+
+namespace eval rnd {
+  # Statements that may keep a part of their work when they fail are left out.
+  variable whole_kinds {
+    insert insert_empty insert_zeros insert_select rename content rename_and_content length delete fail_half_way append
+    append_select fn_append fn_write fn_truncate fn_truncate_write fn_reserve fn_in_insert trigger
+  }
+  variable failures 0
+  variable poisonings 0
+}
+
+proc rnd::contents_differ {} {
+  return [sql_same db {SELECT name, length, content FROM r ORDER BY name} plain {SELECT name, length, content FROM p ORDER BY name}]
+}
+
+# Names the failure of the next calls: which kind, how far ahead, with what.
+proc rnd::set_fault {} {
+  set kinds [one_of {system system {pwrite ftruncate} malloc {fdatasync fsync} pread all}]
+  set errno [one_of {EIO ENOSPC}]
+  set nth [expr {1 + [below 8]}]
+  sdb_fault reset
+  if {[chance 30]} {
+    sdb_fault add $kinds $nth -errno $errno -forever
+  } else {
+    sdb_fault add $kinds $nth -errno $errno
+  }
+  return "$kinds call $nth fails with $errno"
+}
+
+# Every connection anew; the store with it.
+proc rnd::reopen_poisoned {} {
+  foreach name {plain_reader holder reader other db} {disconnect $name}
+  foreach name {db other reader holder} {
+    connect $name $::dir/host.db
+    $name eval {PRAGMA synchronous = OFF; PRAGMA recursive_triggers = ON}
+  }
+  sqlite3 plain_reader $::dir/plain.db
+  lappend ::handles plain_reader
+}
+
+# May db write?  It is asked by a change that is taken back.
+proc rnd::writable {} {
+  set got [run db "SAVEPOINT probe; INSERT INTO r(name) VALUES('probe'); ROLLBACK TO probe; RELEASE probe"]
+  if {$got eq "ok"} {return 1}
+  catch {db eval {ROLLBACK TO probe}}
+  catch {db eval {RELEASE probe}}
+  return 0
+}
+
+# One statement with a fault ahead; p follows.  `for_p` may be "".
+proc rnd::faulty {for_r for_p expected} {
+  set was_open [in_transaction]
+  set fault [set_fault]
+  set got [run db $for_r]
+  sdb_fault reset
+  log "\[$fault\] [string range [regsub -all {\s+} $for_r { }] 0 150] -> [string range $got 0 120]"
+  set word [lindex $got 0]
+  if {![regexp {^(IOERR|FULL|NOMEM|READONLY|CANTOPEN|ERROR|refused|BUSY|CORRUPT)} $word] || $word eq $expected} {
+    # Not hit, or hit where it does not matter: the usual outcome is due.
+    return usual
+  }
+  if {$word in {CORRUPT BUSY}} {return "a failing call is told as $got"}
+  incr ::rnd::failures
+  if {![in_transaction]} {
+    if {$was_open} {
+      run plain ROLLBACK
+      log "the transaction is rolled back"
+    }
+    set ::rnd::marks {}
+  } elseif {!$was_open} {
+    return "a statement that failed left a transaction open"
+  }
+  return failed
+}
+
+# After a failure: contents as before, or, when the store was poisoned in a commit, as after it.  `redo` is what p would run
+# had the commit counted.
+proc rnd::after_failure {redo} {
+  set problem [contents_differ]
+  if {$problem ne {}} {return "after the failure: $problem"}
+  if {[writable]} {return [agree]}
+  incr ::rnd::poisonings
+  if {[in_transaction]} {
+    run db ROLLBACK
+    run plain ROLLBACK
+    set redo {}
+  }
+  set problem [contents_differ]
+  if {$problem ne {}} {return "while poisoned: $problem"}
+  reopen_poisoned
+  if {[contents_differ] ne {} && $redo ne {}} {
+    log "the commit that failed counts after reopening"
+    foreach sql $redo {run plain $sql}
+    # The host's rows of that transaction are gone all the same (as with atomic=0): q follows the host.
+    plain eval {DELETE FROM q}
+    plain eval {DROP TRIGGER tr}
+    db eval {SELECT x, n FROM q} {plain eval {INSERT INTO q VALUES($x, $n)}}
+    plain eval $::rnd::plain_trigger
+  }
+  set problem [contents_differ]
+  if {$problem ne {}} {return "neither state of the failed commit: $problem"}
+  if {![writable]} {return "the reopened database refuses writes: [outcome {INSERT INTO r(name) VALUES('probe')}]"}
+  return [agree]
+}
+
+proc rnd::faulty_statement {} {
+  set ::rnd::blobs 0
+  set kind [one_of $::rnd::whole_kinds]
+  lassign [st_$kind] for_r for_p expected
+  set was_open [in_transaction]
+  set how [faulty $for_r $for_p [expr {$expected eq {} ? "refused" : [string map {unique/none unique} $expected]}]]
+  switch -- $how {
+    usual {
+      set plain [run plain $for_p]
+      if {$expected eq "unique/none" || $expected eq "refused"} {set plain {}}
+      if {$plain ni {ok unique refused {}} && ![string match ok:* $plain]} {return "an ordinary table: $plain"}
+      return [agree]
+    }
+    failed {return [after_failure [expr {$was_open ? {} : [list $for_p]}]]}
+  }
+  return $how
+}
+
+# COMMIT with a fault ahead: p's transaction is still open and may follow either way.
+proc rnd::faulty_commit {} {
+  if {![in_transaction]} {return [both BEGIN]}
+  set fault [set_fault]
+  set got [run db COMMIT]
+  sdb_fault reset
+  log "\[$fault\] COMMIT -> [string range $got 0 120]"
+  if {$got eq "ok"} {
+    run plain COMMIT
+    set ::rnd::marks {}
+    return [agree]
+  }
+  incr ::rnd::failures
+  if {[in_transaction]} {run db ROLLBACK}
+  set ::rnd::marks {}
+  # Keep what p would have committed aside, should the commit count after all.
+  set rows [plain eval {SELECT id, name, content FROM p}]
+  plain eval ROLLBACK
+  set redo [list {DELETE FROM p}]
+  set i 0
+  foreach {id name content} $rows {
+    set ::rnd_k$i $content
+    lappend redo "INSERT INTO p(id, name, content) VALUES($id, '$name', @::rnd_k$i)"
+    incr i
+  }
+  return [after_failure $redo]
+}
+
+proc random_sql_faults {seed steps profile {options {}}} {
+  rnd::start $seed $profile $options
+  set ::rnd::failures 0
+  set ::rnd::poisonings 0
+  set problem {}
+  for {set i 1} {$i <= $steps && $problem eq {}} {incr i} {
+    set code [catch {
+      if {[rnd::chance 12]} {
+        rnd::transaction_step
+      } elseif {[rnd::chance 8]} {
+        rnd::faulty_commit
+      } elseif {[rnd::chance 50]} {
+        rnd::faulty_statement
+      } elseif {[rnd::chance 3]} {
+        rnd::check
+      } else {
+        rnd::statement
+      }
+    } problem]
+    if {$code} {set problem "unexpected error: $problem\n$::errorInfo"}
+  }
+  catch {sdb_fault reset}
+  if {$problem eq {} && [catch {rnd::finish} problem]} {set problem "unexpected error at the end: $problem"}
+  if {$problem ne {}} {
+    set problem "seed $seed, profile $profile, step [expr {$i - 1}]: $problem\nstatements before:\n  [join $::rnd::history "\n  "]"
+  } elseif {$::rnd::failures < $steps / 50} {
+    set problem "only $::rnd::failures of $steps statements met a failure: the faults miss"
+  }
+  stale
+  return $problem
+}
