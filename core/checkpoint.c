@@ -66,7 +66,7 @@ static int reset_journal(sdb_store *store, seqdb_error *e) {
   bool poison = false;
   header.sync_off = store->sync_off;
   header.base_generation = store->committed->generation;
-  header.data_bytes = store->space.end;
+  header.data_bytes = sdb_store_end(store);
   header.regions_bytes = store->regions.pages * SDB_ENTRY_BYTES;
   header.entries = tree->entries;
   header.entries_hash = tree->hash;
@@ -117,7 +117,7 @@ static int fold(sdb_store *store, seqdb_error *e) {
   /* After an unclean end the size in the page cache may never have reached the disk (a failed fdatasync): a page more makes
   ** the next fdatasync write it. */
   uint64_t size = store->unclean ? atomic_load(&store->data.size_bytes) + SDB_PAGE : 0;
-  int rc = sdb_data_ensure(&store->data, SDB_MAX(size, store->space.end), "checkpoint", e);
+  int rc = sdb_data_ensure(&store->data, SDB_MAX(size, sdb_store_end(store)), "checkpoint", e);
   if (rc == SEQDB_OK) rc = sync_file(store, store->data.fd, "data", e);       /* 2 */
   if (rc == SEQDB_OK) rc = write_entries(store, e);                           /* 3 */
   if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e); /* 4 */
@@ -130,8 +130,8 @@ static int fold(sdb_store *store, seqdb_error *e) {
 }
 
 int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
-  int rc = store->before_prepare ? sdb_commit_keep(store, e) : SEQDB_OK; /* 0: decided before anything is applied */
-  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);                  /* 1 */
+  int rc = store->before_prepare ? sdb_commit_decide(store, e) : SEQDB_OK; /* 0: decided before anything is applied */
+  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);                    /* 1 */
   if (rc != SEQDB_OK || store->layers) return rc;
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {
     pthread_mutex_lock(&store->files_mutex);

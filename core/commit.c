@@ -155,10 +155,14 @@ static int reserve(seqdb *db, const struct collect *c) {
   if (txn->mark_count && sdb_patch_reserve(&txn->marks[0].patch, all) != SEQDB_OK) return SEQDB_NOMEM;
   if (sdb_overlay_reserve(store, all, &txn->spare_layer) != SEQDB_OK) return SEQDB_NOMEM;
   if (need > store->named_capacity) {
+    pthread_mutex_lock(&store->files_mutex); /* check reads the list */
     uint32_t *grown = sdb_realloc(store->named, 2 * need * sizeof *grown);
+    if (grown) {
+      store->named = grown;
+      store->named_capacity = 2 * need;
+    }
+    pthread_mutex_unlock(&store->files_mutex);
     if (!grown) return SEQDB_NOMEM;
-    store->named = grown;
-    store->named_capacity = 2 * need;
   }
   return SEQDB_OK;
 }
@@ -253,7 +257,7 @@ static int write_record(seqdb *db, struct collect *c, uint16_t kind, seqdb_error
   sdb_store *store = db->store;
   sdb_txn *txn = &db->txn;
   sdb_record_sizes direct = {0};
-  sdb_record_header header = {.kind = kind, .generation = txn->generation, .data_bytes = store->space.end};
+  sdb_record_header header = {.kind = kind, .generation = txn->generation, .data_bytes = sdb_store_end(store)};
   uint8_t *record = NULL;
   int rc, os;
   (void)each_direct_piece(db, &c->delta, count_piece, &direct);
@@ -286,20 +290,15 @@ done:
 }
 
 /* An empty record decides the prepare before it: with the KEEP bit (a published one) it is kept, without it dropped. */
-static int decide(sdb_store *store, seqdb_error *e) {
+int sdb_commit_decide(sdb_store *store, seqdb_error *e) {
   sdb_record_sizes sizes = {0};
   uint8_t record[SDB_RECORD_HEADER_BYTES];
   sdb_record_writer writer;
   sdb_record_header header = {
-      .kind = SDB_RECORD_COMMIT, .generation = store->committed->generation, .data_bytes = store->space.end};
+      .kind = SDB_RECORD_COMMIT, .generation = store->committed->generation, .data_bytes = sdb_store_end(store)};
   assert(sdb_record_size(&sizes) == sizeof record);
   sdb_record_begin(&writer, record, &sizes, NULL);
   return append_record(store, record, &writer, &header, e);
-}
-
-int sdb_commit_keep(sdb_store *store, seqdb_error *e) {
-  assert(store->keep_next);
-  return decide(store, e);
 }
 
 static void forget_prepared(seqdb *db) {
@@ -340,7 +339,7 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
   (void)each_patch_piece(db, &c.delta, count_piece, &c.sizes);
   if (c.delta.puts == 0 && c.delta.deletes == 0) { /* what was done was undone */
     delta_free(&c.delta);
-    if (txn->prepared && (rc = decide(db->store, e)) == SEQDB_OK) forget_prepared(db);
+    if (txn->prepared && (rc = sdb_commit_decide(db->store, e)) == SEQDB_OK) forget_prepared(db);
     return rc;
   }
   if (reserve(db, &c) != SEQDB_OK) { /* 3 */
@@ -465,7 +464,7 @@ int sdb_commit_rollback(seqdb *db, seqdb_error *e) {
   sdb_slots_discard(db);
   if (txn->active) {
     if (txn->prepared) {
-      rc = atomic_load(&db->store->poisoned) ? SEQDB_OK : decide(db->store, e);
+      rc = atomic_load(&db->store->poisoned) ? SEQDB_OK : sdb_commit_decide(db->store, e);
       if (rc != SEQDB_OK) sdb_poison(db->store); /* the next open would count the prepare as committed */
       forget_prepared(db);
     }

@@ -78,7 +78,10 @@ static int fill_holes(seqdb *db, const sdb_owned_extent *extents, size_t count, 
     sdb_extent largest;
     bool found = false;
     if (batch->regions >= batch->max_regions || batch->moved_bytes >= BATCH_BYTES) break;
-    if (!sdb_extent_largest(&store->space.holes, &largest)) break;
+    pthread_mutex_lock(&store->mutex);
+    bool any = sdb_extent_largest(&store->space.holes, &largest);
+    pthread_mutex_unlock(&store->mutex);
+    if (!any) break;
     if (largest.bytes < region->bytes) continue;
     if ((rc = check_interrupt(db, e)) != SEQDB_OK) break;
     if (allocate_below(store, region, &start, &found) != SEQDB_OK)
@@ -184,7 +187,7 @@ static int cut_step(sdb_store *store, seqdb_compact_step_info *step, seqdb_error
   int rc = sdb_checkpoint(store, e);
   step->kind = SEQDB_COMPACT_CUT;
   if (rc != SEQDB_OK || store->journal.tail != SDB_JOURNAL_START) return rc;
-  if (store->journal.header.data_bytes > store->space.end) {
+  if (store->journal.header.data_bytes > sdb_store_end(store)) {
     store->recovered = false; /* forces a header */
     if ((rc = sdb_checkpoint(store, e)) != SEQDB_OK || !store->recovered) return rc;
   }
@@ -223,7 +226,10 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
   if (*cursor >= AT_END) return SEQDB_DONE;
   if (*cursor == AT_MOVES || *cursor == AT_MOVES_AFTER_ASIDE) {
     rc = move_step(db, max_regions, cursor, step, &done, e);
-    if (rc == SEQDB_OK && done && store->space.held_bytes) { /* places pinned by the journal become holes */
+    pthread_mutex_lock(&store->mutex);
+    bool held = store->space.held_bytes > 0;
+    pthread_mutex_unlock(&store->mutex);
+    if (rc == SEQDB_OK && done && held) { /* places pinned by the journal become holes */
       uint64_t start = AT_START;
       seqdb_compact_step_info ignored;
       rc = upkeep_step(db, &start, &ignored, e);

@@ -47,9 +47,9 @@ typedef struct sdb_store {
   /* fixed after open, but for upgrade() under the registry mutex */
   char *path;
   bool sync_off, no_mmap;
-  bool files_writable;          /* descriptors can write */
-  bool writing;                 /* a handle that may write has joined */
-  bool undecided_kept, differs; /* recovery kept an undecided prepare; entries differ from the header's hash */
+  bool files_writable;     /* descriptors can write */
+  bool writing;            /* a handle that may write has joined */
+  bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
   sdb_fd dir;
   sdb_data_file data;
   sdb_regions_file regions; /* [w] */
@@ -117,6 +117,8 @@ typedef struct sdb_txn {
   sdb_patch patch; /* overwrites since the newest mark */
   sdb_mark *marks;
   size_t mark_count, mark_capacity;
+  bool mark_failed; /* the last savepoint() failed, at failed_level */
+  int failed_level;
   sdb_extent_pool direct_pool;
   sdb_extent_set direct; /* bytes written to `data` and not known to be durable */
   sdb_slot *open_slots;
@@ -177,6 +179,8 @@ int sdb_writable(seqdb *db, const char *operation, seqdb_error *e);
 /* INTERRUPTED if the callback says so. */
 int sdb_interrupted(seqdb *db, const char *operation, seqdb_error *e);
 void sdb_poison(sdb_store *store);
+/* No extent of `data` reaches beyond; closing snapshots lower it at any time. */
+uint64_t sdb_store_end(sdb_store *store);
 /* NOTFOUND with a message. */
 int sdb_gone(seqdb *db, const char *operation, seqdb_error *e);
 
@@ -245,8 +249,8 @@ void sdb_commit_publish(seqdb *db);
 int sdb_commit_rollback(seqdb *db, seqdb_error *e);
 /* The journal's last record is durable and no undecided prepare: let go of the state before it. */
 void sdb_commit_decided(sdb_store *store);
-/* Write the empty record that keeps a published prepare. Writer lock held. */
-int sdb_commit_keep(sdb_store *store, seqdb_error *e);
+/* Write an empty record that decides the prepare before it: kept if keep_next is set, else dropped.  Writer lock held. */
+int sdb_commit_decide(sdb_store *store, seqdb_error *e);
 
 /* ---- checkpoint.c.  Writer lock held. */
 int sdb_checkpoint(sdb_store *store, seqdb_error *e);

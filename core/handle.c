@@ -40,6 +40,13 @@ int sdb_interrupted(seqdb *db, const char *operation, seqdb_error *e) {
   return sdb_error_set(e, SEQDB_INTERRUPTED, operation, NULL, 0, "%s: interrupted", operation);
 }
 
+uint64_t sdb_store_end(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t end = store->space.end;
+  pthread_mutex_unlock(&store->mutex);
+  return end;
+}
+
 void sdb_poison(sdb_store *store) {
   atomic_store(&store->poisoned, true);
 }

@@ -28,9 +28,9 @@ static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
   if (store->committed->tree.entries > CHECK_ENTRIES_MAX) return;
   pthread_mutex_lock(&store->mutex);
   assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
+  assert(!sdb_extent_overlap(&store->space.unpunched, offset, bytes, NULL));
   pthread_mutex_unlock(&store->mutex);
   assert(!sdb_overlay_overlaps(store, UINT64_MAX, offset, bytes));
-  assert(!sdb_extent_overlap(&store->space.unpunched, offset, bytes, NULL));
 }
 #else
 #define check_direct(db, offset, bytes) ((void)0)

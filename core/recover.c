@@ -307,6 +307,7 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
   if (scan.count) {
     const sdb_record_header *last = &scan.records[scan.count - 1].header;
     out->undecided = last->kind == SDB_RECORD_PREPARE && last->coordinator_bytes;
+    out->kept_last = out->undecided && is_kept(&scan, scan.count - 1, options);
   }
 
   /* 4. Check the result. */

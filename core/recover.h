@@ -37,6 +37,7 @@ typedef struct sdb_recovered {
   bool adopted;   /* the header must be written anew */
   bool any_trailer;
   bool undecided;    /* the last record is a prepare that a coordinator decides about */
+  bool kept_last;    /* ... and it was counted as committed */
   bool differs;      /* entries are not what the header says */
   bool sync_was_off; /* the last session crashed while it ran with sync=off: only broken structure is damage */
   sdb_damage damage;

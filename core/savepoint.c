@@ -24,12 +24,17 @@ static int add_mark(sdb_txn *txn, int level) {
   return SEQDB_OK;
 }
 
+static bool has_mark(const sdb_txn *txn, int level) {
+  for (size_t i = 0; i < txn->mark_count; i++)
+    if (txn->marks[i].level == level) return true;
+  return false;
+}
+
 static int set_mark(seqdb *db, int level, seqdb_error *e) {
   sdb_txn *txn = &db->txn;
   sdb_store *store = db->store;
   int rc = SEQDB_OK;
-  for (size_t i = 0; i < txn->mark_count; i++)
-    if (txn->marks[i].level == level) return SEQDB_OK;
+  if (has_mark(txn, level)) return SEQDB_OK;
   if (txn->active && (rc = sdb_slots_settle(db, e)) != SEQDB_OK) return rc;
   if (add_mark(txn, level) != SEQDB_OK) return sdb_error_nomem(e, "savepoint");
   if (!txn->active || !sdb_txn_changed(db)) return SEQDB_OK;
@@ -99,6 +104,8 @@ static int release_marks(seqdb *db, int level, seqdb_error *e) {
 
 static void go_back(seqdb *db, int level) {
   sdb_txn *txn = &db->txn;
+  /* SQLite rolls back to a savepoint that could not be set: nothing has changed since. */
+  if (txn->mark_failed && level == txn->failed_level && !has_mark(txn, level)) return;
   size_t keep = txn->mark_count;
   sdb_slots_discard(db);
   while (keep > 0 && txn->marks[keep - 1].level > level)
@@ -128,6 +135,8 @@ int seqdb_savepoint(seqdb *db, int level) {
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
     rc = set_mark(db, level, &e);
+    db->txn.mark_failed = rc != SEQDB_OK;
+    db->txn.failed_level = level;
     pthread_mutex_unlock(&db->txn_mutex);
   }
   return sdb_fail(db, rc, &e);

@@ -364,6 +364,12 @@ bool sdb_space_is_unreserved(const sdb_space *space, uint64_t offset, uint64_t b
   return !in_use(space, offset, bytes, own, true);
 }
 
+void sdb_space_recount_leaked(sdb_space *space, const sdb_tree *own) {
+  if (!space->leaked_bytes) return;
+  space->leaked_bytes =
+      space->end - own->reserved_bytes - space->holes.total_bytes - space->pending_bytes - space->held_bytes;
+}
+
 bool sdb_space_adds_up(const sdb_space *space, const sdb_tree *own) {
   return own->reserved_bytes + space->holes.total_bytes + space->pending_bytes + space->held_bytes +
              space->leaked_bytes ==

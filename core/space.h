@@ -92,6 +92,8 @@ void sdb_space_unpin_all(sdb_space *space);
 bool sdb_space_may_write(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own);
 /* No live catalog and not `own` (unless NULL) reserves any of it.  Brute force, for assertions. */
 bool sdb_space_is_unreserved(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own);
+/* After going back to `own`: what was leaked for lack of memory may be owned again. */
+void sdb_space_recount_leaked(sdb_space *space, const sdb_tree *own);
 bool sdb_space_adds_up(const sdb_space *space, const sdb_tree *own);
 
 /* ---- punching */

@@ -144,7 +144,8 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, seqdb_error *e
   bool have_journal = store->journal.fd >= 0;
   if (have_journal) memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
   store->unclean = found->unclean;
-  store->undecided_kept = found->undecided;
+  store->undecided = found->undecided;
+  store->keep_next = found->kept_last;
   store->differs = found->differs;
   store->recovered = have_journal && found->records == 0 && !found->adopted && !found->unclean &&
                      store->journal.header.sync_off == store->sync_off;
@@ -168,12 +169,12 @@ static int load(sdb_store *store, const seqdb_options *options, seqdb_error *e) 
 static int add_journal(sdb_store *store, seqdb_error *e) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = {.sync_off = store->sync_off,
-                               .data_bytes = store->space.end,
+                               .data_bytes = sdb_store_end(store),
                                .regions_bytes = store->regions.pages * SDB_ENTRY_BYTES,
                                .entries = tree->entries,
                                .entries_hash = tree->hash};
   enum sdb_journal_state state;
-  int rc = sdb_data_ensure(&store->data, store->space.end, "open", e);
+  int rc = sdb_data_ensure(&store->data, sdb_store_end(store), "open", e);
   if (rc == SEQDB_OK) rc = sdb_create_files(store->dir, store->path, true, &header, e);
   if (rc == SEQDB_OK) rc = open_file(store, "journal", true, false, &store->journal.fd, e);
   if (rc == SEQDB_OK) rc = sdb_journal_read(&store->journal, &state, e);
@@ -190,6 +191,8 @@ static int restate(sdb_store *store, seqdb_error *e) {
   bool poison = false;
   int rc = sdb_journal_rewrite_header(&store->journal, &poison, e);
   if (poison) sdb_poison(store);
+  /* Whoever decided about an undecided prepare may decide otherwise next time: nothing is applied before it is on record. */
+  if (rc == SEQDB_OK && store->undecided && (rc = sdb_commit_decide(store, e)) == SEQDB_OK) store->undecided = false;
   return rc == SEQDB_OK ? sdb_checkpoint(store, e) : rc;
 }
 
@@ -207,7 +210,7 @@ static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error 
     close_fd(&store->journal.fd);
     return rc;
   }
-  rc = sdb_data_ensure(&store->data, SDB_MAX(store->space.end, store->data.min_bytes), "open", e);
+  rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), "open", e);
   if (rc == SEQDB_OK && store->unclean) rc = restate(store, e);
   if (rc == SEQDB_OK && !store->recovered) rc = sdb_checkpoint(store, e);
   if (rc == SEQDB_OK) store->writing = true;
@@ -297,7 +300,7 @@ static int join(sdb_store *store, const seqdb_options *options, seqdb_error *e) 
     return SEQDB_OK;
   }
   /* Recovery has decided already, and readers may hold the result. */
-  if ((store->undecided_kept && (options->flags & SEQDB_OPEN_RESOLVE_DROP)) ||
+  if ((store->undecided && (options->flags & SEQDB_OPEN_RESOLVE_DROP)) ||
       (store->differs && (options->flags & SEQDB_OPEN_ADOPT)))
     return sdb_error_set(e, SEQDB_LOCKED, "open", NULL, 0,
                          "%s is open in this process for reading: close that first to use resolve=drop or adopt=1",
@@ -332,7 +335,7 @@ static void close_clean(sdb_store *store) {
   if (store->journal.fd < 0 || !store->recovered || !store->committed) return;
   if (sdb_checkpoint(store, &ignored) != SEQDB_OK || store->layers) return;
   if (!store->regions.guarded) return;
-  if (sdb_data_ensure(&store->data, store->space.end, "close", &ignored) != SEQDB_OK) return;
+  if (sdb_data_ensure(&store->data, sdb_store_end(store), "close", &ignored) != SEQDB_OK) return;
   if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &ignored) != SEQDB_OK) return;
   (void)sdb_os_truncate(store->journal.fd, SDB_JOURNAL_START);
 }

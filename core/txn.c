@@ -105,6 +105,7 @@ void sdb_txn_return_to(seqdb *db, sdb_catalog *to) {
   sdb_space_take_back(&store->space, to);
   (void)sdb_tree_diff(&db->txn.tree, &to->tree, leave_entry, &leave);
   sdb_tree shared = sdb_tree_share(&to->tree);
+  sdb_space_recount_leaked(&store->space, &shared);
 #ifdef SDB_CHECKS
   assert(sdb_space_adds_up(&store->space, &shared));
 #endif

@@ -6,9 +6,9 @@
 ** a transaction, make SQLite hold two or three objects of one table at once, and it calls the transaction methods of
 ** each.  They all find the same conn by the directory's device and inode (a path may be spelled in many ways).
 **
-** Two different tables on one directory would share a transaction and roll each other back, so the second is
-** refused.  A table is the same one if it has the conn's name, or if no table has that name any more (it was renamed, or a
-** rename was rolled back).
+** Two different tables on one directory would share a transaction and roll each other back, so the second is refused.
+** A table is the same one if it has the conn's name, or if no table has that name any more (it was renamed, or a rename
+** was rolled back).
 **
 ** A conn dies with its last vtab object: the engine handle is closed at once.  Its memory stays while a function
 ** target (resolve.c) still points to it; `identity` tells such a target that it is stale.

@@ -42,7 +42,7 @@ typedef struct sdb_failure {
   char *message; /* from sqlite3_malloc, or NULL: SQLite's text of the code is used */
 } sdb_failure;
 
-/* "%!.80s" style precision on names is not needed: callers pass names through sdb_shown_name(). */
+/* Names of regions in the arguments go through sdb_shown_name(). */
 int sdb_failure_set(sdb_failure *f, int code, const char *format, ...) SDB_PRINTF(3, 4);
 int sdb_failure_nomem(sdb_failure *f);
 /* From the engine: `rc` is what a call on `engine` just returned. */

@@ -17,7 +17,7 @@
 */
 #include "ext.h"
 
-/* Finds the table enlisted or not; not: lets SQLite do the INSERT. */
+/* The table is not enlisted: lets SQLite do an INSERT that brings the change to xUpdate. */
 static int insert_pointer(sdb_client *client, sdb_target *target, sdb_change *change, sdb_failure *f) {
   sdb_conn *conn = target->conn;
   if (!target->insert) {

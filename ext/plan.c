@@ -14,8 +14,8 @@
 ** Without NAME and ROWID it is a scan in rowid order.  No constraint is marked `omit`: SQLite tests each row again,
 ** so that a bound may be rounded outwards and a value of another type need not be converted exactly.
 **
-** LIMIT is not taken: rows are made one at a time, and SQLite stops asking.  `name` is unique, and so is rowid; any order
-** therefore satisfies GROUP BY and DISTINCT on them (sqlite3_vtab_distinct() 1 and 2).
+** LIMIT is not taken: rows are made one at a time, and SQLite stops asking.  `name` is unique, and so is rowid; any
+** order therefore satisfies GROUP BY and DISTINCT on them (sqlite3_vtab_distinct() 1 and 2).
 **
 ** Content is touched by xColumn alone, which SQLite calls only for columns a statement uses.  colUsed makes plans
 ** that read it dearer, so that a join reads each content as few times as possible.

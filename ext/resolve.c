@@ -98,11 +98,14 @@ static bool visit_refresh(sdb_client *client, const char *schema, const char *ta
     sdb_failure_nomem(f);
     return false;
   }
-  /* An error of prepare means that there is no such database. */
-  if (sqlite3_prepare_v2(client->db, sql, -1, &statement, NULL) == SQLITE_OK) {
+  int rc = sqlite3_prepare_v2(client->db, sql, -1, &statement, NULL);
+  if (rc == SQLITE_OK) {
     sqlite3_step(statement);
-    if (sqlite3_reset(statement) != SQLITE_OK) sdb_failure_nested(f, client->db);
+    rc = sqlite3_reset(statement);
+  } else if (rc == SQLITE_ERROR) {
+    rc = SQLITE_OK; /* there is no such database */
   }
+  if (rc != SQLITE_OK) sdb_failure_nested(f, client->db);
   sqlite3_finalize(statement);
   sqlite3_free(sql);
   return false;

@@ -3,8 +3,8 @@
 ** rows.c: the rows a cursor walks; for the table and for seqdb_regions().
 **
 ** Two views.  Without changes of the own transaction rows come from the pin taken when the cursor was opened; a
-** repeated xFilter keeps it, so that every pass of a join sees the same.  With changes they come from the engine's own view,
-** which moves with each change: its rows are listed at xFilter and looked up one by one when their turn comes, so
+** repeated xFilter keeps it, so that every pass of a join sees the same.  With changes they come from the engine's own
+** view, which moves with each change: its rows are listed at xFilter and looked up one by one when their turn comes, so
 ** that a statement never walks into regions it is just making (SELECT seqdb_append(T, name||'2', x) FROM T ends), and
 ** regions removed on the way are left out.
 **

@@ -5,8 +5,8 @@
 **   SELECT kind, sum(bytes) FROM seqdb_layout('regions') GROUP BY kind;
 **
 ** Rows cover the file from 0 to its end, in order and without a gap: kind is region, hole, pending (freed, but still
-** visible to a snapshot or to recovery) or tail.  name and used (the length) are those of a region.  It shows the newest
-** commit; the engine makes the whole list at xFilter, so that the rows agree with each other.
+** visible to a snapshot or to recovery) or tail.  name and used (the length) are those of a region.  It shows the
+** newest commit; the engine makes the whole list at xFilter, so that the rows agree with each other.
 */
 #include "ext.h"
 

@@ -4,8 +4,8 @@
 **
 **   SELECT name, length FROM seqdb_regions('/backup/monday');
 **
-** Columns and plans are those of the table (plan.c, rows.c), then the hidden column `directory`.  A relative path starts
-** where that of a table in main does.  It shows the last commit, also to a connection with changes of its own.
+** Columns and plans are those of the table (plan.c, rows.c), then the hidden column `directory`.  A relative path
+** starts where that of a table in main does.  It shows the last commit, also to a connection with changes of its own.
 **
 ** It opens whatever path it is given, so it is DIRECTONLY: no view or trigger can call it.
 **

@@ -14,9 +14,9 @@
 ** Conflicts: nothing is undone but the row's own steps (change.c); SQLITE_CONSTRAINT_UNIQUE makes SQLite do what the
 ** statement says (ABORT, FAIL, IGNORE, ROLLBACK), and REPLACE has removed the other region before.
 **
-** Rowids of UPDATE and DELETE come from a scan.  Another process-wide handle may have removed a region and put another
-** in its entry between that scan and our first change; so a rowid is read in the pin the scan used, which gives
-** the region that was meant, and if that is gone the row is left out.  Scans of an own view hold the lock already.
+** Rowids of UPDATE and DELETE come from a scan.  A table of another host database may have removed a region and put
+** another into its entry between that scan and our first change; so a rowid is read in the pin the scan used, which
+** gives the region that was meant, and if that is gone the row is left out.  Scans of an own view hold the writer lock.
 **
 ** Values must have their column's type: a length of '12' or 12.0 is an error, nothing is cast.
 */

@@ -163,6 +163,12 @@ proc flip {path offset} {
   poke $path $offset [binary format c [expr {$byte ^ 0x5a}]]
 }
 
+# Bytes that this process has handed to write calls so far.
+proc written {} {
+  regexp -line {^wchar: (\d+)} [read_file /proc/self/io] -> bytes
+  return $bytes
+}
+
 proc disk_bytes {path} {return [expr {512 * [exec stat -c %b $path]}]}
 
 proc get_entry {dir index} {return [sdb_entry_decode [peek $dir/regions [expr {$index * 4096}] 4096] $index]}

@@ -252,7 +252,7 @@ namespace eval random {
     while {[dict size $snaps]} unsnapshot
     say reopen
     ::db close
-    sdb_open ::db $dir
+    sdb_open ::db $dir -coordinator app.db
     end_transaction
     same "after reopening" ::db $now
   }
@@ -290,7 +290,7 @@ namespace eval random {
     variable published 0
     variable trail {}
     expr {srand($seed + 1)}
-    sdb_open ::db $dir -create 1
+    sdb_open ::db $dir -create 1 -coordinator app.db
     for {set step 0} {$step < $steps} {incr step} {
       set dice [below 100]
       if {[catch {
@@ -303,7 +303,7 @@ namespace eval random {
     }
     while {[dict size $snaps]} unsnapshot
     ::db close
-    sdb_open ::db $dir
+    sdb_open ::db $dir -coordinator app.db
     same "at the end" ::db $committed
     if {[::db check] ne {}} {error "seed $seed: at the end check says: [::db check]"}
     ::db close

@@ -42,7 +42,7 @@ proc rnd::size {} {
   switch -- $::rnd::profile {
     tiny {return [one_of {0 1 2 3 7 20 64 100 200}]}
     pages {return [one_of {0 1 100 4095 4096 4097 8191 8192 8193 12288 20000}]}
-    large {return [one_of {1 5000 100000 102400 131072 200000 300001}]}
+    large {return [one_of {1 5000 32767 32768 40000 100000 102400 131072 200000 300001}]}
   }
 }
 

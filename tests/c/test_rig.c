@@ -30,7 +30,7 @@
 
 struct clone {
   sdb_sim_disk *disk;
-  rig_state *acked, *in_flight, *earlier; /* the latter two may be NULL */
+  rig_state *acked, *in_flight, *earlier, *before; /* all but the first may be NULL */
   int step;
   uint64_t call;
 };
@@ -43,7 +43,10 @@ struct rig {
   seqdb *db;
   rig_state *acked, *in_flight, *now;
   rig_state *earlier; /* an earlier prepare of the same transaction */
-  bool changed;       /* the model thinks that there is something to commit */
+  rig_state *before;  /* what `acked` was before the last commit: right again if its coordinator forgets it */
+  uint64_t generation;
+  bool coordinated; /* commits are prepares of a coordinator, and recovery may drop the last */
+  bool changed;     /* the model thinks that there is something to commit */
   bool prepared;
   struct {
     int level;
@@ -173,6 +176,7 @@ static void on_change(void *context, const sdb_call *call) {
                                                    .acked = rig_state_ref(rig->acked),
                                                    .in_flight = rig_state_ref(rig->in_flight),
                                                    .earlier = rig_state_ref(rig->earlier),
+                                                   .before = rig_state_ref(rig->before),
                                                    .step = rig->step,
                                                    .call = rig->calls};
 }
@@ -184,14 +188,14 @@ struct outcome {
   const struct clone *clone;
 };
 
-static bool open_recovered(struct rig *rig, seqdb **db) {
+static bool open_recovered(struct rig *rig, bool drop, seqdb **db) {
   seqdb_error e;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE};
+  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0)};
   if (seqdb_open(PATH, &options, &e, db) == SEQDB_OK) return true;
   return fail(rig, "recovery: open: %s", e.message);
 }
 
-static bool check_recovered(struct rig *rig, const struct clone *clone, seqdb *db) {
+static bool check_recovered(struct rig *rig, const struct clone *clone, bool dropped, seqdb *db) {
   char problem[400] = "";
   uint64_t problems = 0;
   seqdb_region region;
@@ -199,6 +203,7 @@ static bool check_recovered(struct rig *rig, const struct clone *clone, seqdb *d
   char first[300] = "";
   if (not_acked) snprintf(first, sizeof first, "%s", not_acked);
   if (not_acked && clone->earlier && !differs(seqdb_own_view(db), clone->earlier)) not_acked = NULL;
+  if (not_acked && dropped && clone->before && !differs(seqdb_own_view(db), clone->before)) not_acked = NULL;
   if (not_acked && (!clone->in_flight || (not_flying = differs(seqdb_own_view(db), clone->in_flight)) != NULL))
     return fail(rig, "recovery: against the acknowledged commit: %s; against the one in flight: %s", first,
                 clone->in_flight ? not_flying : "none");
@@ -214,7 +219,8 @@ static bool check_recovered(struct rig *rig, const struct clone *clone, seqdb *d
 static bool cut_recovery(struct rig *rig) {
   seqdb *db = NULL;
   seqdb_error e;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE};
+  bool drop = rig->coordinated && below(rig, 2);
+  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0)};
   sdb_fault_stop_start(below(rig, 12));
   bool opened = seqdb_open(PATH, &options, &e, &db) == SEQDB_OK;
   bool stopped = sdb_fault_stopped();
@@ -236,8 +242,9 @@ static int try_outcome(void *context, uint64_t seed) {
   rig->outcomes++;
   for (int again = (int)below(rig, 4) == 0 ? 1 + (int)below(rig, 2) : 0; again > 0; again--)
     if (!cut_recovery(rig)) return 1;
-  if (!open_recovered(rig, &db)) return 1;
-  bool good = check_recovered(rig, o->clone, db);
+  bool drop = rig->coordinated && below(rig, 2);
+  if (!open_recovered(rig, drop, &db)) return 1;
+  bool good = check_recovered(rig, o->clone, rig->coordinated, db);
   seqdb_close(db);
   return good ? 0 : 1;
 }
@@ -251,6 +258,7 @@ static void try_clones(struct rig *rig, uint64_t outcomes) {
     rig_state_unref(rig->clones[i].acked);
     rig_state_unref(rig->clones[i].in_flight);
     rig_state_unref(rig->clones[i].earlier);
+    rig_state_unref(rig->clones[i].before);
   }
   rig->clone_count = 0;
 }
@@ -288,7 +296,7 @@ static void drop_pins(struct rig *rig) {
 
 static bool open_db(struct rig *rig) {
   seqdb_error e;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE};
+  seqdb_options options = {.flags = SEQDB_OPEN_CREATE, .coordinator = rig->coordinated ? "host.db" : NULL};
   if (seqdb_open(PATH, &options, &e, &rig->db) == SEQDB_OK) return true;
   rig->db = NULL;
   return fail(rig, "open: %s", e.message);
@@ -520,6 +528,11 @@ static int op_rollback_to(struct rig *rig) {
 
 static void committed(struct rig *rig) {
   drop_marks(rig, 0);
+  seqdb_stat_info info;
+  if (seqdb_stat(rig->db, &info) == SEQDB_OK && info.generation != rig->generation) { /* a record was written */
+    set_state(&rig->before, rig->acked);
+    rig->generation = info.generation;
+  }
   set_state(&rig->acked, rig->now);
   set_state(&rig->in_flight, NULL);
   set_state(&rig->earlier, NULL);
@@ -539,7 +552,7 @@ static int op_prepare(struct rig *rig) {
 
 static int op_flush(struct rig *rig) {
   int rc;
-  if (rig->prepared) {
+  if (rig->prepared || rig->coordinated) {
     if ((rc = op_prepare(rig)) == SEQDB_OK) seqdb_publish(rig->db);
   } else {
     set_state(&rig->in_flight, rig->now);
@@ -710,6 +723,7 @@ static int rig_command(ClientData unused, Tcl_Interp *interp, int objc, Tcl_Obj 
   rig->seed = (uint64_t)seed;
   rig->random = (uint64_t)seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
   rig->fault_rate = (unsigned)faults;
+  rig->coordinated = seed % 4 == 3;
   rig->acked = rig_state_new();
   rig->now = rig_state_ref(rig->acked);
   sdb_fault_reset();
@@ -731,6 +745,7 @@ static int rig_command(ClientData unused, Tcl_Interp *interp, int objc, Tcl_Obj 
   rig_state_unref(rig->acked);
   rig_state_unref(rig->in_flight);
   rig_state_unref(rig->earlier);
+  rig_state_unref(rig->before);
   rig_state_unref(rig->now);
   int result = TCL_OK;
   if (rig->failure[0]) {
