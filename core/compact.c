@@ -20,6 +20,7 @@ enum { AT_START, AT_MOVES, AT_MOVES_AFTER_ASIDE, AT_CUT, AT_END };
 
 struct batch {
   size_t max_regions;
+  bool trim;           /* the first batch cuts reserves instead */
   bool may_step_aside; /* not twice in a row: the first must have made room */
   bool aside;
   size_t regions;
@@ -62,7 +63,7 @@ static int allocate_below(sdb_store *store, const sdb_owned_extent *region, uint
   *found = sdb_extent_first_fit(&store->space.holes, region->bytes, region->start, &hole);
   if (*found) {
     *start = hole.start;
-    rc = sdb_space_alloc_at(&store->space, hole.start, region->bytes);
+    rc = sdb_space_alloc_at(&store->space, hole.start, region->bytes, NULL);
   }
   pthread_mutex_unlock(&store->mutex);
   return rc;
@@ -116,7 +117,7 @@ static int move_to_end(seqdb *db, const sdb_owned_extent *region, struct batch *
   sdb_store *store = db->store;
   pthread_mutex_lock(&store->mutex);
   uint64_t start = store->space.end, end;
-  int rc = sdb_space_alloc_at(&store->space, start, region->bytes);
+  int rc = sdb_space_alloc_at(&store->space, start, region->bytes, NULL);
   end = store->space.end;
   pthread_mutex_unlock(&store->mutex);
   if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "compact");
@@ -149,6 +150,28 @@ static int step_aside(seqdb *db, const sdb_owned_extent *extents, size_t count, 
   return rc;
 }
 
+/* Reserves are cut down to what their regions need. */
+static int trim(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, seqdb_error *e) {
+  sdb_store *store = db->store;
+  int rc = SEQDB_OK;
+  for (size_t i = 0; i < count && rc == SEQDB_OK; i++) {
+    sdb_entry entry = *sdb_tree_get(&db->txn.tree, extents[i].index);
+    uint64_t needed = SDB_MAX(sdb_page_up(entry.length), SDB_PAGE), extra = entry.reserved - needed;
+    if (extra == 0) continue;
+    entry.reserved = needed;
+    pthread_mutex_lock(&store->mutex);
+    rc = sdb_space_reserve_give_up(&store->space);
+    pthread_mutex_unlock(&store->mutex);
+    if (rc != SEQDB_OK) return sdb_error_nomem(e, "compact");
+    if ((rc = sdb_place_put(db, extents[i].index, &entry, "compact", e)) != SEQDB_OK) break;
+    pthread_mutex_lock(&store->mutex);
+    sdb_space_give_up(&store->space, extents[i].index, entry.start + needed, extra);
+    pthread_mutex_unlock(&store->mutex);
+    batch->regions++;
+  }
+  return rc;
+}
+
 /* One commit's worth of moves; batch->regions == 0: nothing left to move. Writer lock held, transaction begun here. */
 static int move_batch(seqdb *db, struct batch *batch, seqdb_error *e) {
   sdb_owned_extent *extents = NULL;
@@ -157,8 +180,12 @@ static int move_batch(seqdb *db, struct batch *batch, seqdb_error *e) {
   int rc = sdb_txn_begin(db, "compact", e);
   if (rc != SEQDB_OK) return rc;
   if (sdb_tree_extents(&db->txn.tree, &extents, &count) != SEQDB_OK) rc = sdb_error_nomem(e, "compact");
-  if (rc == SEQDB_OK) rc = fill_holes(db, extents, count, batch, e);
-  if (rc == SEQDB_OK && batch->regions == 0 && batch->may_step_aside) rc = step_aside(db, extents, count, batch, e);
+  if (rc == SEQDB_OK && batch->trim)
+    rc = trim(db, extents, count, batch, e);
+  else if (rc == SEQDB_OK)
+    rc = fill_holes(db, extents, count, batch, e);
+  if (rc == SEQDB_OK && batch->regions == 0 && batch->may_step_aside && !batch->trim)
+    rc = step_aside(db, extents, count, batch, e);
   if (rc == SEQDB_OK) rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, e);
   if (rc == SEQDB_OK)
     sdb_commit_publish(db);
@@ -224,6 +251,10 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
   memset(step, 0, offsetof(seqdb_compact_step_info, name));
   step->moved_bytes = step->freed_bytes = 0;
   if (*cursor >= AT_END) return SEQDB_DONE;
+  if (*cursor == AT_START) {
+    struct batch trimming = {.trim = true, .step = step};
+    if ((rc = move_batch(db, &trimming, e)) != SEQDB_OK) return rc;
+  }
   if (*cursor == AT_MOVES || *cursor == AT_MOVES_AFTER_ASIDE) {
     rc = move_step(db, max_regions, cursor, step, &done, e);
     pthread_mutex_lock(&store->mutex);

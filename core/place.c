@@ -25,7 +25,7 @@
 #define CHECK_ENTRIES_MAX 2000u /* brute force is quadratic: large databases check by structure only */
 static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
   sdb_store *store = db->store;
-  if (store->committed->tree.entries > CHECK_ENTRIES_MAX) return;
+  if (SDB_MAX(store->committed->tree.entries, db->txn.tree.entries) > CHECK_ENTRIES_MAX) return;
   pthread_mutex_lock(&store->mutex);
   assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
   assert(!sdb_extent_overlap(&store->space.unpunched, offset, bytes, NULL));
@@ -141,15 +141,24 @@ int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved,
   return SEQDB_OK;
 }
 
+/* The extent came with blocks of what was there before: its reserve is punched at the next checkpoint. */
+static void note_slack(seqdb *db, uint32_t index) {
+  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
+  pthread_mutex_lock(&db->store->mutex);
+  sdb_space_note_cut(&db->store->space, index, entry->start, entry->length, entry->reserved);
+  pthread_mutex_unlock(&db->store->mutex);
+}
+
 /* Allocate an extent of `reserved` bytes and move there. */
 static int relocate(seqdb *db, uint32_t index, uint64_t reserved, const sdb_splice *splice, const char *operation,
                     seqdb_error *e) {
   sdb_store *store = db->store;
   uint64_t start, end;
   pthread_mutex_lock(&store->mutex);
-  int rc = sdb_space_alloc(&store->space, reserved, &start);
+  bool dirty = false;
+  int rc = sdb_space_alloc(&store->space, reserved, &start, &dirty);
 #ifdef SDB_CHECKS
-  if (rc == SEQDB_OK && store->committed->tree.entries <= CHECK_ENTRIES_MAX)
+  if (rc == SEQDB_OK && SDB_MAX(store->committed->tree.entries, db->txn.tree.entries) <= CHECK_ENTRIES_MAX)
     assert(sdb_space_is_unreserved(&store->space, start, reserved, &db->txn.tree));
 #endif
   end = store->space.end;
@@ -160,6 +169,7 @@ static int relocate(seqdb *db, uint32_t index, uint64_t reserved, const sdb_spli
                          (unsigned long long)reserved);
   rc = sdb_data_ensure(&store->data, end, operation, e);
   if (rc == SEQDB_OK) rc = sdb_place_move(db, index, start, reserved, splice, operation, e);
+  if (rc == SEQDB_OK && dirty) note_slack(db, index);
   if (rc != SEQDB_OK) give_up(db, index, start, reserved); /* no catalog sees it: free at once */
   return rc;
 }
@@ -184,7 +194,8 @@ static int extend(seqdb *db, uint32_t index, uint64_t needed, bool exact, bool *
         room == UINT64_MAX ? SDB_MIN(sdb_page_down(entry.reserved / 4), (uint64_t)16 << 20) : entry.reserved;
     extra = SDB_MIN(SDB_MAX(extra, slack), room);
   }
-  int rc = sdb_space_alloc_at(&store->space, after, extra);
+  bool dirty = false;
+  int rc = sdb_space_alloc_at(&store->space, after, extra, &dirty);
   end = store->space.end;
   pthread_mutex_unlock(&store->mutex);
   if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, operation);
@@ -195,6 +206,7 @@ static int extend(seqdb *db, uint32_t index, uint64_t needed, bool exact, bool *
     entry.reserved += extra;
     rc = sdb_place_put(db, index, &entry, operation, e);
   }
+  if (rc == SEQDB_OK && dirty) note_slack(db, index);
   if (rc != SEQDB_OK) give_up(db, index, after, extra);
   *done = rc == SEQDB_OK;
   return rc;
@@ -218,8 +230,10 @@ static int grow(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const sdb
   int rc = extend(db, index, needed, exact, &done, operation, e);
   if (rc != SEQDB_OK || done) return rc;
   entry = sdb_tree_get(&db->txn.tree, index);
-  /* Doubling: over a region's life the copies add up to less than its final length. */
-  uint64_t want = exact || entry->length == 0 ? needed : SDB_MAX(needed, 2 * entry->reserved);
+  /* Eightfold: over a region's life the copies add up to at most 8/7 of its length (with doubling, up to twice).  A reserve is
+  ** sparse, it costs offsets and no disk; from 1 GiB on those count more. */
+  uint64_t factor = entry->reserved < (uint64_t)1 << 30 ? 8 : 2;
+  uint64_t want = exact || entry->length == 0 ? needed : SDB_MAX(needed, factor * entry->reserved);
   rc = relocate(db, index, want, splice, operation, e);
   *spliced = rc == SEQDB_OK && splice;
   return rc;

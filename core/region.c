@@ -62,7 +62,7 @@ static int make(seqdb *db, const char *name, size_t name_bytes, seqdb_region *re
   if (index >= SDB_INDEX_MAX)
     return sdb_error_set(e, SEQDB_FULL, "create", "regions", 0, "regions: no entry index is left");
   pthread_mutex_lock(&store->mutex);
-  int rc = sdb_space_alloc(&store->space, entry.reserved, &entry.start);
+  int rc = sdb_space_alloc(&store->space, entry.reserved, &entry.start, NULL);
   uint64_t end = store->space.end;
   pthread_mutex_unlock(&store->mutex);
   if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "create");

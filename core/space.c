@@ -230,24 +230,25 @@ void sdb_catalog_unref(sdb_space *space, sdb_catalog *catalog) {
 
 /* ---- allocation */
 
-static int take(sdb_space *space, uint64_t start, uint64_t bytes) {
+static int take(sdb_space *space, uint64_t start, uint64_t bytes, bool *dirty) {
   /* One node each at most; reserved together so that neither removal fails after the other. */
   if (sdb_extent_pool_reserve(&space->pool, 2) != SEQDB_OK) return SEQDB_NOMEM;
+  if (dirty) *dirty = sdb_extent_overlap(&space->unpunched, start, bytes, NULL);
   (void)sdb_extent_remove(&space->unpunched, start, bytes);
   (void)sdb_extent_remove(&space->holes, start, bytes);
   return SEQDB_OK;
 }
 
-int sdb_space_alloc(sdb_space *space, uint64_t bytes, uint64_t *start) {
+int sdb_space_alloc(sdb_space *space, uint64_t bytes, uint64_t *start, bool *dirty) {
   sdb_extent hole;
   assert(bytes > 0 && bytes % SDB_PAGE == 0);
   if (sdb_extent_best_fit(&space->holes, bytes, &hole)) {
-    if (take(space, hole.start, bytes) != SEQDB_OK) return SEQDB_NOMEM;
+    if (take(space, hole.start, bytes, dirty) != SEQDB_OK) return SEQDB_NOMEM;
     *start = hole.start;
     return SEQDB_OK;
   }
   *start = space->end;
-  return sdb_space_alloc_at(space, space->end, bytes);
+  return sdb_space_alloc_at(space, space->end, bytes, dirty);
 }
 
 uint64_t sdb_space_room_at(const sdb_space *space, uint64_t at) {
@@ -256,11 +257,11 @@ uint64_t sdb_space_room_at(const sdb_space *space, uint64_t at) {
   return sdb_extent_at(&space->holes, at, &hole) && hole.start == at ? hole.bytes : 0;
 }
 
-int sdb_space_alloc_at(sdb_space *space, uint64_t start, uint64_t bytes) {
-  if (start < space->end) return take(space, start, bytes);
+int sdb_space_alloc_at(sdb_space *space, uint64_t start, uint64_t bytes, bool *dirty) {
+  if (start < space->end) return take(space, start, bytes, dirty);
   assert(start == space->end);
   if (bytes > SDB_OFFSET_MAX - start) return SEQDB_FULL;
-  if (take(space, start, bytes) != SEQDB_OK) return SEQDB_NOMEM; /* may still be waiting to be punched */
+  if (take(space, start, bytes, dirty) != SEQDB_OK) return SEQDB_NOMEM; /* may still be waiting to be punched */
   space->end = start + bytes;
   return SEQDB_OK;
 }

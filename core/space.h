@@ -66,12 +66,13 @@ void sdb_catalog_ref(sdb_catalog *catalog);
 void sdb_catalog_unref(sdb_space *space, sdb_catalog *catalog);
 
 /* ---- allocation (multiples of a page) */
-/* Best-fitting hole, else the end.  SEQDB_FULL past the largest offset, SEQDB_NOMEM; both change nothing. */
-int sdb_space_alloc(sdb_space *space, uint64_t bytes, uint64_t *start);
+/* Best-fitting hole, else the end.  *dirty (may be NULL): it may hold disk blocks of what was there before.  SEQDB_FULL past the
+** largest offset, SEQDB_NOMEM; both change nothing. */
+int sdb_space_alloc(sdb_space *space, uint64_t bytes, uint64_t *start, bool *dirty);
 /* Bytes that could be allocated directly from `at` on: UINT64_MAX if `at` is the end, 0 if another extent begins. */
 uint64_t sdb_space_room_at(const sdb_space *space, uint64_t at);
 /* Allocate exactly [start, start + bytes), within room_at(). */
-int sdb_space_alloc_at(sdb_space *space, uint64_t start, uint64_t bytes);
+int sdb_space_alloc_at(sdb_space *space, uint64_t start, uint64_t bytes, bool *dirty);
 /* Memory for the next give_up() of an extent that a live catalog sees: without it a rollback could not take it back. */
 int sdb_space_reserve_give_up(sdb_space *space);
 /* The transaction gives up an extent of entry `index`.  Never fails. */
@@ -97,7 +98,8 @@ void sdb_space_recount_leaked(sdb_space *space, const sdb_tree *own);
 bool sdb_space_adds_up(const sdb_space *space, const sdb_tree *own);
 
 /* ---- punching */
-/* Remember that entry `index`, of this start, was cut from `old_length` to `length`. */
+/* Remember that entry `index`, of this start, may hold blocks from `length` (or what will be seen of it then) up to
+** `old_length`: it was cut, or its extent came unpunched. */
 void sdb_space_note_cut(sdb_space *space, uint32_t index, uint64_t start, uint64_t length, uint64_t old_length);
 /* Next range that may be punched now, taken off the list; false when there is none.  Page-aligned. */
 bool sdb_space_next_punch(sdb_space *space, sdb_extent *range);
