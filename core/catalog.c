@@ -32,6 +32,7 @@ struct sdb_name {
 
 struct sdb_names {
   pthread_mutex_t mutex; /* guards table and chains */
+  bool repeat;
   sdb_name *table;
 };
 
@@ -72,6 +73,7 @@ sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_
   pthread_mutex_lock(&names->mutex);
   sdb_name *head = chain_of(names, text, bytes, hash);
   if (head) {
+    names->repeat = true;
     name->next = head->next;
     head->next = name;
   } else {
@@ -84,6 +86,10 @@ sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_
   }
   pthread_mutex_unlock(&names->mutex);
   return name;
+}
+
+bool sdb_names_repeat(const sdb_names *names) {
+  return names->repeat;
 }
 
 void sdb_name_ref(sdb_name *name) {
@@ -381,6 +387,12 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
   }
   count_in(tree, index, &fresh);
   return SEQDB_OK;
+}
+
+int sdb_tree_own(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index) {
+  sdb_node *path[HEIGHT_MAX];
+  assert(sdb_tree_get(tree, index));
+  return own_path(tree, names, epoch, index, path);
 }
 
 /* Empty nodes stay: a removed index is the next one to be used again. */

@@ -23,6 +23,8 @@ int sdb_names_open(sdb_names **names);
 void sdb_names_close(sdb_names *names); /* every name must be gone */
 /* New object with one reference, findable at once (a look-up verifies against its catalog).  NULL: out of memory. */
 sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_t index);
+/* Some text has, or once had, several objects: names need not be unique. */
+bool sdb_names_repeat(const sdb_names *names);
 void sdb_name_ref(sdb_name *name);
 void sdb_name_unref(sdb_names *names, sdb_name *name);
 const char *sdb_name_text(const sdb_name *name);
@@ -55,6 +57,8 @@ const sdb_entry *sdb_tree_next(const sdb_tree *tree, uint64_t from, uint32_t *in
 uint32_t sdb_tree_unused_index(const sdb_tree *tree);
 /* Set or replace.  Takes a reference of its own on entry->name.  SEQDB_NOMEM leaves the contents as they were. */
 int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry);
+/* Make the nodes on the way to a used index this epoch's own: the next put there cannot fail. */
+int sdb_tree_own(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index);
 int sdb_tree_remove(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index);
 /* Another reference to the same root. */
 sdb_tree sdb_tree_share(const sdb_tree *tree);

@@ -103,9 +103,10 @@ static int each_piece(const sdb_delta *delta, const sdb_patch *patch, piece_visi
   if (patch->count == 0) return SEQDB_OK;
   for (size_t i = 0; i < delta->length_count; i++) {
     uint64_t from = delta->lengths[i].start, end = from + delta->lengths[i].bytes;
-    for (uint64_t at = from; sdb_patch_next(patch, at, &range) && range.offset < end; at = range.offset + range.bytes) {
+    for (bool more = sdb_patch_next(patch, from, &range); more && range.offset < end;
+         more = sdb_patch_following(&range)) {
       uint64_t a = SDB_MAX(range.offset, from), b = SDB_MIN(range.offset + range.bytes, end);
-      sdb_patch_range piece = {a, b - a, range.data + (a - range.offset)};
+      sdb_patch_range piece = {a, b - a, range.data + (a - range.offset), NULL};
       int rc = visit(context, &piece);
       if (rc != SEQDB_OK) return rc;
     }
@@ -129,7 +130,7 @@ static int each_direct_piece(seqdb *db, const sdb_delta *delta, piece_visit *vis
     uint64_t end = delta->lengths[i].start + delta->lengths[i].bytes;
     for (uint64_t at = delta->lengths[i].start; at < end && sdb_extent_overlap(&db->txn.direct, at, end - at, &found);
          at = found.start + found.bytes) {
-      sdb_patch_range piece = {found.start, found.bytes, NULL};
+      sdb_patch_range piece = {found.start, found.bytes, NULL, NULL};
       int rc = visit(context, &piece);
       if (rc != SEQDB_OK) return rc;
     }
@@ -184,6 +185,7 @@ struct fill {
   seqdb *db;
   sdb_record_writer writer;
   bool by_page; /* very many ranges: pin whole pages, which costs less memory and pins more than needed */
+  uint64_t pinned_from, pinned_to; /* the last pin */
   seqdb_error *e;
 };
 
@@ -200,9 +202,12 @@ static int fill_piece(void *context, const sdb_patch_range *piece) {
     int rc = sdb_data_read(&store->data, piece->offset, to, (size_t)piece->bytes, fill->e);
     if (rc != SEQDB_OK) return rc;
   }
+  if (from >= fill->pinned_from && end <= fill->pinned_to) return SEQDB_OK;
   pthread_mutex_lock(&store->mutex);
   int rc = sdb_space_pin(&store->space, from, end - from);
   pthread_mutex_unlock(&store->mutex);
+  fill->pinned_from = from;
+  fill->pinned_to = end;
   return rc == SEQDB_OK ? rc : sdb_error_nomem(fill->e, "commit");
 }
 

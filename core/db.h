@@ -27,8 +27,9 @@
 #define SDB_CHECKPOINT_BYTES   (UINT64_C(4) << 20)   /* journal length that triggers a checkpoint */
 #define SDB_RELOCATE_MIN_BYTES (UINT64_C(32) << 10)  /* overwrites below this always travel in the record */
 #define SDB_RELOCATE_MAX_BYTES (UINT64_C(128) << 20) /* ... above this never */
-#define SDB_BUFFER_BYTES       65536u                /* append buffer of one region */
-#define SDB_BUFFERS_MAX        240u                  /* of all regions of a store: under 16 MiB */
+#define SDB_BUFFER_BYTES       65536u                /* append buffer of one region ... */
+#define SDB_BUFFER_LARGE_BYTES 262144u               /* ... while few are in use */
+#define SDB_BUFFERS_MAX_BYTES  ((uint64_t)15 << 20)  /* of all regions of a store */
 
 /* Committed overwrites that are not yet in `data` (R4); layers are ordered, oldest first. */
 typedef struct sdb_layer {
@@ -90,7 +91,7 @@ typedef struct sdb_store {
   /* ... and as long as another database's commit decides about it after a crash (it has a coordinator), the state before must
   ** stay readable: its catalog is live and overlays are not applied.  NULL otherwise.  store.mutex */
   sdb_catalog *before_prepare;
-  _Atomic uint32_t buffers_used;
+  _Atomic uint64_t buffer_bytes;
 } sdb_store;
 
 /* An open savepoint. */

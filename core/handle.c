@@ -2,6 +2,7 @@
 **
 ** handle.c: a handle's error record, health checks and small settings.
 */
+#include <errno.h>
 #include "db.h"
 #include "error.h"
 
@@ -72,6 +73,23 @@ int seqdb_is_readonly(seqdb *db, seqdb_error *error) {
   int rc = sdb_writable(db, "write", &e);
   if (rc != SEQDB_OK && error) *error = e;
   return rc != SEQDB_OK;
+}
+
+int seqdb_same_directory(seqdb *db, const char *directory) {
+  sdb_os_info info = {0};
+  seqdb_error e;
+  sdb_fd dir = -1;
+  int os = sdb_os_open_dir(directory, &dir);
+  if (os == ENOENT || os == ENOTDIR) return 0;
+  if (!os) {
+    os = sdb_os_dir_info(dir, &info);
+    sdb_os_close(dir);
+  }
+  if (os) {
+    int rc = sdb_error_os(&e, os, "open", NULL, 0, "%s: cannot look at the directory", directory);
+    return sdb_fail(db, rc, &e);
+  }
+  return info.device == db->store->device && info.inode == db->store->inode;
 }
 
 void seqdb_uuid(seqdb *db, uint8_t uuid[16]) {

@@ -338,7 +338,6 @@ uint64_t sdb_os_now_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static _Atomic uint64_t fork_count;
 static bool fork_watched;
 
@@ -346,12 +345,11 @@ static void count_fork(void) {
   atomic_fetch_add_explicit(&fork_count, 1, memory_order_relaxed);
 }
 
-static void watch_forks(void) {
+__attribute__((constructor)) static void watch_forks(void) { /* when the library is loaded */
   fork_watched = pthread_atfork(NULL, NULL, count_fork) == 0;
 }
 
 /* Not getpid(): a system call on each use, and numbers repeat.  It serves only where atfork had no memory. */
 uint64_t sdb_os_fork_count(void) {
-  pthread_once(&fork_once, watch_forks);
   return fork_watched ? atomic_load_explicit(&fork_count, memory_order_relaxed) : (uint64_t)getpid();
 }

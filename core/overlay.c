@@ -119,14 +119,15 @@ static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e)
   uint8_t *block = NULL;
   for (bool more = sdb_patch_next(&layer->patch, 0, &range); more && rc == SEQDB_OK; range = next) {
     uint64_t end = range.offset + range.bytes;
-    more = sdb_patch_next(&layer->patch, end, &next);
+    next = range;
+    more = sdb_patch_following(&next);
     if (!more || next.offset - end > RUN_GAP_BYTES || next.offset + next.bytes - range.offset > RUN_BYTES) {
       rc = sdb_data_write(&store->data, range.offset, range.data, (size_t)range.bytes, "commit", e);
       continue;
     }
     while (more && next.offset - end <= RUN_GAP_BYTES && next.offset + next.bytes - range.offset <= RUN_BYTES) {
       end = next.offset + next.bytes;
-      more = sdb_patch_next(&layer->patch, end, &next);
+      more = sdb_patch_following(&next);
     }
     if (!block && !(block = sdb_malloc(RUN_BYTES))) return sdb_error_nomem(e, "commit");
     rc = apply_run(store, &layer->patch, range.offset, end, block, e);

@@ -232,6 +232,13 @@ void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8
 bool sdb_patch_next(const sdb_patch *patch, uint64_t from, sdb_patch_range *range) {
   const sdb_patch_node *node = node_after(patch, from);
   if (!node) return false;
-  *range = (sdb_patch_range){node->offset, node->bytes, node->data};
+  *range = (sdb_patch_range){node->offset, node->bytes, node->data, node};
+  return true;
+}
+
+bool sdb_patch_following(sdb_patch_range *range) {
+  sdb_patch_node *at = (sdb_patch_node *)range->node, *next = sdb_patch_tree_RB_NEXT(at);
+  if (!next) return false;
+  *range = (sdb_patch_range){next->offset, next->bytes, next->data, next};
   return true;
 }

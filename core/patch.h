@@ -29,6 +29,7 @@ typedef struct sdb_patch {
 typedef struct sdb_patch_range {
   uint64_t offset, bytes;
   const uint8_t *data; /* valid until the patch changes */
+  const sdb_patch_node *node;
 } sdb_patch_range;
 
 void sdb_patch_init(sdb_patch *patch);
@@ -47,7 +48,9 @@ void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer);
 bool sdb_patch_overlaps(const sdb_patch *patch, uint64_t offset, uint64_t bytes);
 /* Copy what the patch has of [offset, offset + bytes) over `buffer`, which holds the bytes below it. */
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer);
-/* First range that ends after `from`, whole; false if there is none.  Go on with range->offset + range->bytes. */
+/* First range that ends after `from`, whole; false if there is none. */
 bool sdb_patch_next(const sdb_patch *patch, uint64_t from, sdb_patch_range *range);
+/* The range after *range, in place of it; false if there is none.  Much cheaper than a search. */
+bool sdb_patch_following(sdb_patch_range *range);
 
 #endif /* SDB_PATCH_H */

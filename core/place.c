@@ -261,26 +261,51 @@ static bool should_relocate(uint64_t patched, uint64_t kept) {
   return patched >= SDB_RELOCATE_MAX_BYTES || (patched >= SDB_RELOCATE_MIN_BYTES && patched >= kept);
 }
 
-/* Put [from, to) of `data` (the file); bytes below visible_end and pinned ones into the patch.  Direct parts first: they
-** are what may fail for lack of disk. */
-static int put_range(seqdb *db, uint64_t from, uint64_t to, uint64_t visible_end, const uint8_t *bytes,
-                     const char *operation, seqdb_error *e) {
+/* Pieces of [from, to) that go to `patch`: what is visible, and what records pin. */
+static int patch_pieces(seqdb *db, sdb_patch *patch, uint64_t from, uint64_t to, uint64_t visible_end,
+                        const uint8_t *bytes) {
   const sdb_space *space = &db->store->space; /* redo ranges change at commit only: no lock */
   uint64_t direct_from = SDB_MIN(SDB_MAX(from, visible_end), to);
   sdb_extent pin;
+  int rc = direct_from > from ? sdb_patch_write(patch, from, bytes, (size_t)(direct_from - from)) : SEQDB_OK;
+  for (uint64_t at = direct_from; rc == SEQDB_OK && at < to && sdb_extent_overlap(&space->redo, at, to - at, &pin);
+       at = pin.start + pin.bytes)
+    rc = sdb_patch_write(patch, pin.start, bytes ? bytes + (pin.start - from) : NULL, (size_t)pin.bytes);
+  return rc;
+}
+
+/* The other pieces go to `data`. */
+static int direct_pieces(seqdb *db, uint64_t from, uint64_t to, uint64_t visible_end, const uint8_t *bytes,
+                         const char *operation, seqdb_error *e) {
+  const sdb_space *space = &db->store->space;
+  sdb_extent pin;
   int rc = SEQDB_OK;
-  for (uint64_t at = direct_from; at < to && rc == SEQDB_OK;) {
+  for (uint64_t at = SDB_MIN(SDB_MAX(from, visible_end), to); at < to && rc == SEQDB_OK;) {
     bool pinned = sdb_extent_overlap(&space->redo, at, to - at, &pin);
     uint64_t end = pinned ? pin.start : to;
     rc = write_direct(db, at, bytes ? bytes + (at - from) : NULL, end - at, operation, e);
-    at = end;
-    if (!pinned || rc != SEQDB_OK) continue;
-    rc = sdb_patch_write(&db->txn.patch, at, bytes ? bytes + (at - from) : NULL, (size_t)pin.bytes);
-    at += pin.bytes;
+    at = pinned ? pin.start + pin.bytes : end;
   }
-  if (rc == SEQDB_OK && direct_from > from)
-    rc = sdb_patch_write(&db->txn.patch, from, bytes, (size_t)(direct_from - from));
-  return rc == SEQDB_NOMEM ? sdb_error_nomem(e, operation) : rc;
+  return rc;
+}
+
+/* Write into the extent as it is.  The patch is prepared aside and merged last, so that a failure leaves no part of it. */
+static int put_range(seqdb *db, uint64_t from, uint64_t to, uint64_t visible_end, const uint8_t *bytes,
+                     const char *operation, seqdb_error *e) {
+  sdb_patch *patch = &db->txn.patch, fresh;
+  if (to <= visible_end) { /* one piece, all or nothing by itself: the usual overwrite */
+    return sdb_patch_write(patch, from, bytes, (size_t)(to - from)) == SEQDB_OK ? SEQDB_OK
+                                                                                : sdb_error_nomem(e, operation);
+  }
+  sdb_patch_init(&fresh);
+  int rc = patch_pieces(db, &fresh, from, to, visible_end, bytes);
+  if (rc == SEQDB_OK) rc = sdb_patch_reserve(patch, fresh.count);
+  if (rc != SEQDB_OK) rc = sdb_error_nomem(e, operation);
+  if (rc == SEQDB_OK) rc = direct_pieces(db, from, to, visible_end, bytes, operation, e);
+  if (rc == SEQDB_OK && sdb_patch_reserve(patch, fresh.count) != SEQDB_OK) rc = sdb_error_nomem(e, operation);
+  if (rc == SEQDB_OK) sdb_patch_merge(patch, &fresh);
+  sdb_patch_clear(&fresh);
+  return rc;
 }
 
 int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t bytes, const char *operation,
@@ -298,11 +323,15 @@ int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t
   uint64_t patched = patched_bytes(&db->store->space, entry.start + at, entry.start + end, entry.start + visible);
   uint64_t kept = entry.length - (SDB_MIN(end, entry.length) - at);
   if (should_relocate(patched, kept)) return relocate(db, index, entry.reserved, &splice, operation, e);
-  rc = put_range(db, entry.start + at, entry.start + end, entry.start + visible, data, operation, e);
-  if (rc != SEQDB_OK) return rc;
+  /* The entry first, as it is: afterwards its nodes are this transaction's own, and setting the length cannot fail. */
   db->txn.prepared_is_current = false;
-  if (end <= entry.length && entry.generation == db->txn.generation) return SEQDB_OK;
-  entry.length = SDB_MAX(entry.length, end);
+  if (entry.generation != db->txn.generation && (rc = sdb_place_put(db, index, &entry, operation, e)) != SEQDB_OK)
+    return rc;
+  if (end > entry.length && (rc = sdb_tree_own(&db->txn.tree, db->store->names, db->txn.epoch, index)) != SEQDB_OK)
+    return sdb_error_nomem(e, operation);
+  rc = put_range(db, entry.start + at, entry.start + end, entry.start + visible, data, operation, e);
+  if (rc != SEQDB_OK || end <= entry.length) return rc;
+  entry.length = end;
   return sdb_place_put(db, index, &entry, operation, e);
 }
 

@@ -66,7 +66,10 @@ int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *c
   uint64_t from = 0;
   for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1)
     list[n++] = (sdb_owned_extent){entry->start, entry->reserved, index};
-  qsort(list, n, sizeof *list, by_start);
+  bool sorted = true; /* as most databases are */
+  for (size_t i = 1; i < n && sorted; i++)
+    sorted = list[i - 1].start <= list[i].start;
+  if (!sorted) qsort(list, n, sizeof *list, by_start);
   *extents = list;
   *count = n;
   return SEQDB_OK;
@@ -195,18 +198,22 @@ static int check_entry(sdb_recovered *out, sdb_names *names, uint32_t index, con
   uint64_t at = (uint64_t)index * SDB_ENTRY_BYTES;
   uint32_t twin = index;
   bool named = is_named(out, index);
-  const char *name = sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted);
+  const char *text = sdb_name_text(entry->name);
+  uint32_t bytes = sdb_name_bytes(entry->name);
   int rc = SEQDB_OK;
-  if (sdb_tree_find(&out->tree, names, sdb_name_text(entry->name), sdb_name_bytes(entry->name), &twin) && twin != index)
-    rc = damage_add(&out->damage, "regions", at, "regions: entries %u and %u have the same name %s", twin, index, name);
+  if (sdb_names_repeat(names) && sdb_tree_find(&out->tree, names, text, bytes, &twin) && twin != index)
+    rc = damage_add(&out->damage, "regions", at, "regions: entries %u and %u have the same name %s", twin, index,
+                    sdb_quote_name(text, bytes, quoted));
   if (rc == SEQDB_OK && has_journal && !named && entry->generation > base && !out->sync_was_off)
     rc = damage_add(&out->damage, "regions", at + 4040,
-                    "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index, name,
-                    (unsigned long long)entry->generation, (unsigned long long)base);
+                    "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index,
+                    sdb_quote_name(text, bytes, quoted), (unsigned long long)entry->generation,
+                    (unsigned long long)base);
   if (rc == SEQDB_OK && !named && entry->start + entry->length > data_bytes && !out->sync_was_off)
     rc = damage_add(&out->damage, "data", data_bytes,
-                    "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu", name, index,
-                    (unsigned long long)(entry->start + entry->length), (unsigned long long)data_bytes);
+                    "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu",
+                    sdb_quote_name(text, bytes, quoted), index, (unsigned long long)(entry->start + entry->length),
+                    (unsigned long long)data_bytes);
   return rc;
 }
 

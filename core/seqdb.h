@@ -193,6 +193,9 @@ SEQDB_API void seqdb_busy_timeout(seqdb *db, uint32_t timeout_ms);
 SEQDB_API void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), void *context);
 /* 1 if every write will fail (read-only handle, damage, poison), and errmsg-style reason in *error if not NULL. */
 SEQDB_API int seqdb_is_readonly(seqdb *db, seqdb_error *error);
+/* 1 if `directory` is at this moment the one the handle has open, however its path is spelled; 0 if it is another one or there is
+** none; an error if that cannot be told. */
+SEQDB_API int seqdb_same_directory(seqdb *db, const char *directory);
 /* The database's uuid; all zero for a rawdb directory opened read-only. */
 SEQDB_API void seqdb_uuid(seqdb *db, uint8_t uuid[16]);
 /* Copy of the handle's last error.  seqdb_errmsg() points into the handle, valid until the handle's next failure. */

@@ -3,7 +3,7 @@
 ** slot.c: appending (R2): the fast path, and the only one that does not take the transaction's mutex.
 **
 ** A region that is appended to more than once in a transaction gets an open slot: its end, how far it may be written
-** directly, and a 64 KiB buffer.  An append then costs one mutex of its own and a copy; appends to different regions run in
+** directly, and a buffer.  An append then costs one mutex of its own and a copy; appends to different regions run in
 ** parallel.  Everything else in the transaction first settles the slot: writes the buffer out and folds the new length
 ** into the tree.  While a slot is open its length is ahead of the tree's.
 ** INVARIANT: bytes [length, limit) of an open slot may be written directly (R1) as long as it is open; what could change that,
@@ -28,7 +28,7 @@ struct sdb_slot {
   uint64_t start, length, limit; /* limit: region offset up to which may be appended */
   uint64_t settled;              /* length in the tree */
   uint64_t buffer_at;            /* region offset of the buffer's first byte */
-  size_t buffered;
+  size_t buffered, capacity;
   uint8_t *buffer;
   sdb_slot *next_open, *previous_open;
 };
@@ -49,12 +49,12 @@ static void drop_buffer(sdb_store *store, sdb_slot *slot) {
   sdb_free(slot->buffer);
   slot->buffer = NULL;
   slot->buffered = 0;
-  atomic_fetch_sub(&store->buffers_used, 1);
+  atomic_fetch_sub(&store->buffer_bytes, slot->capacity);
 }
 
 static int append_open(sdb_store *store, sdb_slot *slot, const uint8_t *data, size_t bytes, seqdb_error *e) {
   int rc = SEQDB_OK;
-  if (slot->buffered + bytes > SDB_BUFFER_BYTES && (rc = write_out(store, slot, "append", e)) != SEQDB_OK) return rc;
+  if (slot->buffered + bytes > slot->capacity && (rc = write_out(store, slot, "append", e)) != SEQDB_OK) return rc;
   if (bytes >= SDB_BUFFER_BYTES / 2 ||
       !slot->buffer) { /* large: past the buffer, which is empty now or written out first */
     if ((rc = write_out(store, slot, "append", e)) != SEQDB_OK) return rc;
@@ -166,21 +166,25 @@ void sdb_slots_free(seqdb *db) {
   }
 }
 
-/* A buffer of the store's budget; when that is spent, the oldest open slot of this handle gives its own up. */
-static uint8_t *buffer_get(seqdb *db) {
+/* A buffer of the store's budget: large while few regions are appended to, small while many are.  When the budget is spent,
+** the oldest open slot of this handle gives its own up. */
+static uint8_t *buffer_get(seqdb *db, size_t *capacity) {
   sdb_store *store = db->store;
-  if (atomic_fetch_add(&store->buffers_used, 1) >= SDB_BUFFERS_MAX) {
+  uint64_t used = atomic_load(&store->buffer_bytes);
+  size_t want = used < SDB_BUFFERS_MAX_BYTES / 2 ? SDB_BUFFER_LARGE_BYTES : SDB_BUFFER_BYTES;
+  if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES) {
     seqdb_error ignored;
     sdb_slot *oldest = db->txn.open_slots;
     while (oldest && oldest->next_open)
       oldest = oldest->next_open;
     if (!oldest || settle(db, oldest, &ignored) != SEQDB_OK) {
-      atomic_fetch_sub(&store->buffers_used, 1);
+      atomic_fetch_sub(&store->buffer_bytes, want);
       return NULL;
     }
   }
-  uint8_t *buffer = sdb_malloc(SDB_BUFFER_BYTES);
-  if (!buffer) atomic_fetch_sub(&store->buffers_used, 1);
+  uint8_t *buffer = sdb_malloc(want);
+  if (!buffer) atomic_fetch_sub(&store->buffer_bytes, want);
+  *capacity = want;
   return buffer;
 }
 
@@ -204,7 +208,8 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
     return sdb_error_nomem(e, "append");
   /* The entry counts as changed from now on, also while its new length is only here. */
   if ((rc = sdb_place_put(db, slot->index, &entry, "append", e)) != SEQDB_OK) return rc;
-  uint8_t *buffer = bytes < SDB_BUFFER_BYTES / 2 ? buffer_get(db) : NULL;
+  size_t capacity = 0;
+  uint8_t *buffer = bytes < SDB_BUFFER_BYTES / 2 ? buffer_get(db, &capacity) : NULL;
   pthread_mutex_lock(&slot->mutex);
   assert(!slot->open);
   slot->incarnation = (uint32_t)(region >> 32);
@@ -212,6 +217,7 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
   slot->length = slot->settled = slot->buffer_at = length;
   slot->limit = limit;
   slot->buffer = buffer;
+  slot->capacity = capacity;
   slot->buffered = 0;
   slot->open = true;
   link_open(db, slot);
@@ -276,7 +282,7 @@ int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes,
   seqdb_error e;
   int rc = SEQDB_OK;
   if (sdb_os_fork_count() == db->store->fork_count && append_fast(db, region, data, bytes, offset, &rc, &e))
-    return sdb_fail(db, rc, &e);
+    return rc == SEQDB_OK ? rc : sdb_fail(db, rc, &e);
   if ((rc = sdb_usable(db, "append", &e)) == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
     rc = append_slow(db, region, data, bytes, offset, &e);

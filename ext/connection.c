@@ -4,7 +4,7 @@
 **
 ** The transaction belongs to the sdb_conn and not to the sqlite3_vtab: ROLLBACK TO after DDL, and any ALTER TABLE in
 ** a transaction, make SQLite hold two or three objects of one table at once, and it calls the transaction methods of
-** each.  They all find the same conn by the directory's device and inode (a path may be spelled in many ways).
+** each.  They all find the same conn by its directory (whose path may be spelled in many ways).
 **
 ** Two different tables on one directory would share a transaction and roll each other back, so the second is refused.
 ** A table is the same one if it has the conn's name, or if no table has that name any more (it was renamed, or a rename
@@ -13,9 +13,6 @@
 ** A conn dies with its last vtab object: the engine handle is closed at once.  Its memory stays while a function
 ** target (resolve.c) still points to it; `identity` tells such a target that it is stale.
 */
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
 #include "ext.h"
 
 /* ---- client ------------------------------------------------------------------------------------------------ */
@@ -89,13 +86,14 @@ sdb_conn *sdb_conn_by_name(sdb_client *client, const char *schema, const char *n
   return NULL;
 }
 
-sdb_conn *sdb_conn_by_directory(sdb_client *client, const char *directory) {
-  struct stat status;
-  if (stat(directory, &status) != 0) return NULL;
-  for (sdb_conn *conn = client->conns; conn; conn = conn->next) {
-    if (conn->device == status.st_dev && conn->inode == status.st_ino) return conn;
+/* *conn is NULL if the directory is open nowhere on this connection. */
+static int conn_by_directory(sdb_client *client, const char *directory, sdb_conn **conn, sdb_failure *f) {
+  for (*conn = client->conns; *conn; *conn = (*conn)->next) {
+    int same = seqdb_same_directory((*conn)->engine, directory);
+    if (same < 0) return sdb_failure_engine(f, (*conn)->engine, same);
+    if (same) break;
   }
-  return NULL;
+  return SQLITE_OK;
 }
 
 /* A table finds its directory open already. */
@@ -121,36 +119,24 @@ static int conn_share(sdb_conn *conn, const char *schema, const char *name, bool
 static int conn_open(sdb_client *client, const sdb_config *config, bool create, sdb_conn **out, sdb_failure *f) {
   seqdb_options options = {.flags = config->flags, .min_size_bytes = config->min_size_bytes};
   seqdb_error error = {0};
-  struct stat status;
   sdb_conn *conn = sqlite3_malloc64(sizeof *conn);
   if (!conn) return sdb_failure_nomem(f);
   *conn = (sdb_conn){.client = client, .refs = 1, .atomic = config->atomic};
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
   if (seqdb_open(config->directory, &options, &error, &conn->engine) != SEQDB_OK) {
-    sdb_failure_record(f, &error);
-    goto failed;
+    sqlite3_free(conn);
+    return sdb_failure_record(f, &error);
   }
-  if (stat(config->directory, &status) != 0) {
-    sdb_failure_set(f, SQLITE_CANTOPEN, "seqdb directory '%s' vanished while it was opened: %s", config->directory,
-                    strerror(errno));
-    goto failed;
-  }
-  conn->device = status.st_dev;
-  conn->inode = status.st_ino;
   seqdb_set_interrupt(conn->engine, sdb_client_interrupted, client);
   *out = conn;
   return SQLITE_OK;
-
-failed:
-  seqdb_close(conn->engine);
-  sqlite3_free(conn);
-  return f->code;
 }
 
 int sdb_conn_attach(sdb_client *client, const char *schema, const char *name, const sdb_config *config, bool create,
                     sdb_conn **out, sdb_failure *f) {
-  sdb_conn *conn = sdb_conn_by_directory(client, config->directory);
+  sdb_conn *conn = NULL;
+  if (conn_by_directory(client, config->directory, &conn, f) != SQLITE_OK) return f->code;
   if (conn) {
     if (conn_share(conn, schema, name, create, f) != SQLITE_OK) return f->code;
     sdb_conn_ref(conn);

@@ -21,7 +21,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include <sqlite3ext.h>
 #include "seqdb.h"
 
@@ -84,8 +83,6 @@ struct sdb_conn {
   seqdb *engine; /* NULL once the last vtab object is gone */
   char *schema;  /* of the table, as it is called now */
   char *name;
-  dev_t device; /* of the directory: the key */
-  ino_t inode;
   int refs;          /* vtab objects and cached function targets */
   int vtabs;         /* sqlite3_vtab objects */
   int cursors;       /* open cursors of those */
@@ -125,7 +122,6 @@ sdb_conn *sdb_conn_ref(sdb_conn *conn);
 void sdb_conn_unref(sdb_conn *conn);
 int sdb_conn_set_name(sdb_conn *conn, const char *schema, const char *name);
 sdb_conn *sdb_conn_by_name(sdb_client *client, const char *schema, const char *name);
-sdb_conn *sdb_conn_by_directory(sdb_client *client, const char *directory);
 /* Calls the engine; if another handle holds the writer lock, once more with the patience of PRAGMA busy_timeout.
 ** Returns what the engine returned. */
 int sdb_conn_patiently(sdb_conn *conn, int (*call)(seqdb *engine, void *context), void *context);

@@ -4,11 +4,12 @@
 #
 #   random_sql_faults SEED STEPS PROFILE OPTIONS -> "" or what is wrong
 #
-# Before some statements one call, a few calls ahead, is set to fail.  A statement that fails for it must have no effect, or
-# SQLite must have rolled the transaction back (IOERR, NOMEM, FULL); the ordinary table follows what happened.  A commit
-# that fails must leave the state before it; if the failure was that of a sync, the store is poisoned: writes fail until
-# all connections are closed, and the reopened database shows the state before or after that commit, never a third.
-# After each failure the whole contents are compared.  Source random_sql.tcl before this file.
+# Before some statements one call, a few calls ahead, is set to fail. A statement that fails for it must have no
+# effect, or SQLite must have rolled the transaction back (IOERR, NOMEM, FULL); the ordinary table follows what
+# happened. A commit that fails must leave the state before it; if the failure was that of a sync, the store is
+# poisoned: writes fail until all connections are closed, and the reopened database shows the state before or after
+# that commit, never a third. After each failure the whole contents are compared. Source random_sql.tcl before this
+# file.
 
 namespace eval rnd {
   # Statements that may keep a part of their work when they fail are left out.
@@ -84,8 +85,8 @@ proc rnd::faulty {for_r for_p expected} {
   return failed
 }
 
-# After a failure: contents as before, or, when the store was poisoned in a commit, as after it.  `redo` is what p would run
-# had the commit counted.
+# After a failure: contents as before, or, when the store was poisoned in a commit, as after it. `redo` is what p
+# would run had the commit counted.
 proc rnd::after_failure {redo} {
   set problem [contents_differ]
   if {$problem ne {}} {return "after the failure: $problem"}
