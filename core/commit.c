@@ -106,7 +106,7 @@ static int each_piece(const sdb_delta *delta, const sdb_patch *patch, piece_visi
     for (bool more = sdb_patch_next(patch, from, &range); more && range.offset < end;
          more = sdb_patch_following(&range)) {
       uint64_t a = SDB_MAX(range.offset, from), b = SDB_MIN(range.offset + range.bytes, end);
-      sdb_patch_range piece = {a, b - a, range.data + (a - range.offset), NULL};
+      sdb_patch_range piece = {a, b - a, range.data + (a - range.offset), NULL, 0};
       int rc = visit(context, &piece);
       if (rc != SEQDB_OK) return rc;
     }
@@ -130,7 +130,7 @@ static int each_direct_piece(seqdb *db, const sdb_delta *delta, piece_visit *vis
     uint64_t end = delta->lengths[i].start + delta->lengths[i].bytes;
     for (uint64_t at = delta->lengths[i].start; at < end && sdb_extent_overlap(&db->txn.direct, at, end - at, &found);
          at = found.start + found.bytes) {
-      sdb_patch_range piece = {found.start, found.bytes, NULL, NULL};
+      sdb_patch_range piece = {found.start, found.bytes, NULL, NULL, 0};
       int rc = visit(context, &piece);
       if (rc != SEQDB_OK) return rc;
     }

@@ -91,6 +91,7 @@ void sdb_fault_reset(void) {
     atomic_store(&counts[i], 0);
   }
   sdb_fault_set_map_window(0);
+  sdb_fault_reset_peak();
   watch_again();
   pthread_mutex_unlock(&lock);
 }

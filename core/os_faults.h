@@ -85,6 +85,8 @@ typedef struct sdb_fault_lives {
   int64_t memory, handles, maps; /* blocks allocated, descriptors open, mappings standing; 0 again when all is closed */
 } sdb_fault_lives;
 void sdb_fault_live(sdb_fault_lives *lives);
+/* Bytes of those blocks as they were asked for, and the most there ever were since the last reset. */
+void sdb_fault_bytes(int64_t *now, int64_t *peak);
 
 /* ---- log of calls, in the order in which they ended */
 void sdb_fault_log_start(unsigned kinds); /* empties it; 0 stops logging and keeps what is there */
@@ -115,6 +117,7 @@ typedef struct sdb_fault_pending {
 int sdb_fault_begin(sdb_fault_pending *p, int kind, const char *file, uint64_t offset, uint64_t bytes);
 /* Follows every begin, with what the call returned.  Returns what the caller is told. */
 int sdb_fault_end(sdb_fault_pending *p, int error);
+void sdb_fault_reset_peak(void);
 bool sdb_fault_watching(void);                               /* some kind of call is looked at closely */
 size_t sdb_fault_piece(void);                                /* bytes that happen before this call fails; 0 = all */
 bool sdb_fault_seeded_random(uint8_t *buffer, size_t bytes); /* false: no seed is set */

@@ -2,9 +2,11 @@
 **
 ** patch.c: see patch.h.
 **
-** Nodes lie in a red-black tree by offset and never overlap.  Each refers to bytes in a chunk: small writes share 64 KiB
-** chunks, a large one has its own, and splitting a range copies nothing.  A write that falls wholly into one
+** Ranges stand sorted in blocks of up to 64, and the blocks in a red-black tree by their first offset: a million small
+** overwrites are some twenty thousand blocks, and a neighbour is next in memory.  Each range refers to bytes in a chunk: small writes
+** share 64 KiB chunks, a large one has its own, and splitting a range copies nothing.  A write that falls wholly into one
 ** existing range replaces its bytes in place: a counter rewritten a million times costs its eight bytes once.
+** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one.
 */
 #include "patch.h"
 
@@ -13,38 +15,75 @@
 
 #define CHUNK_BYTES      65536u
 #define CHUNK_SHARED_MAX 4096u /* larger writes get a chunk of their own */
+#define BLOCK_RANGES     64u
 
 struct sdb_patch_chunk {
-  uint64_t refs; /* nodes, plus one while it is patch->chunk */
+  uint64_t refs; /* ranges, plus one while it is patch->chunk */
   size_t used, capacity;
   uint8_t bytes[];
 };
 
-struct sdb_patch_node {
-  RB_ENTRY(sdb_patch_node) link;
+struct range {
   uint64_t offset, bytes;
   uint8_t *data;
   sdb_patch_chunk *owner;
 };
 
+struct sdb_patch_node { /* a block */
+  RB_ENTRY(sdb_patch_node) link;
+  uint32_t count;
+  struct range range[BLOCK_RANGES];
+};
+
 static int compare(const sdb_patch_node *a, const sdb_patch_node *b) {
-  return a->offset < b->offset ? -1 : a->offset > b->offset;
+  return a->range[0].offset < b->range[0].offset ? -1 : a->range[0].offset > b->range[0].offset;
 }
 SDB_RB_GENERATE(sdb_patch_tree, sdb_patch_node, link, compare)
 
-/* First node that ends after `from`. */
-static sdb_patch_node *node_after(const sdb_patch *patch, uint64_t from) {
+static uint64_t end_of(const struct range *range) {
+  return range->offset + range->bytes;
+}
+
+/* ---- places: a block and a position in it */
+
+struct place {
+  sdb_patch_node *block; /* NULL: behind everything */
+  uint32_t at;
+};
+
+static struct range *range_at(struct place place) {
+  return &place.block->range[place.at];
+}
+
+/* First range that ends after `from`. */
+static struct place find(const sdb_patch *patch, uint64_t from) {
   sdb_patch_node *at = patch->tree.rbh_root, *best = NULL;
-  while (at) {
-    if (at->offset + at->bytes > from) {
+  while (at) { /* the first block whose last range ends after `from` */
+    if (end_of(&at->range[at->count - 1]) > from) {
       best = at;
       at = RB_LEFT(at, link);
     } else {
       at = RB_RIGHT(at, link);
     }
   }
-  return best;
+  if (!best) return (struct place){NULL, 0};
+  uint32_t low = 0, high = best->count - 1;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (end_of(&best->range[middle]) > from)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return (struct place){best, low};
 }
+
+static struct place after(struct place place) {
+  if (place.at + 1 < place.block->count) return (struct place){place.block, place.at + 1};
+  return (struct place){sdb_patch_tree_RB_NEXT(place.block), 0};
+}
+
+/* ---- chunks */
 
 static void chunk_unref(sdb_patch_chunk *chunk) {
   if (chunk && --chunk->refs == 0) sdb_free(chunk);
@@ -60,7 +99,7 @@ static sdb_patch_chunk *chunk_new(size_t capacity) {
   return chunk;
 }
 
-/* A chunk with room for `bytes` more; not yet referenced. */
+/* A chunk with room for `bytes` more; a large one is not yet referenced. */
 static sdb_patch_chunk *chunk_for(sdb_patch *patch, size_t bytes) {
   if (bytes > CHUNK_SHARED_MAX) return chunk_new(bytes);
   if (!patch->chunk || patch->chunk->capacity - patch->chunk->used < bytes) {
@@ -73,172 +112,224 @@ static sdb_patch_chunk *chunk_for(sdb_patch *patch, size_t bytes) {
   return patch->chunk;
 }
 
-int sdb_patch_reserve(sdb_patch *patch, size_t ranges) {
-  while (patch->spare_count < ranges) {
-    sdb_patch_node *node = sdb_malloc(sizeof *node);
-    if (!node) return SEQDB_NOMEM;
-    node->data = NULL;
-    RB_RIGHT(node, link) = patch->spares;
-    patch->spares = node;
+/* ---- blocks */
+
+static int spares_to(sdb_patch *patch, size_t blocks) {
+  while (patch->spare_count < blocks) {
+    sdb_patch_node *block = sdb_malloc(sizeof *block);
+    if (!block) return SEQDB_NOMEM;
+    RB_RIGHT(block, link) = patch->spares;
+    patch->spares = block;
     patch->spare_count++;
   }
   return SEQDB_OK;
 }
 
+/* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges split in two,
+** need no more blocks than are full now plus what their own number fills. */
+int sdb_patch_reserve(sdb_patch *patch, size_t ranges) {
+  size_t insertions = 2 * ranges;
+  return spares_to(patch, ranges ? SDB_MIN(insertions, patch->blocks) + insertions / (BLOCK_RANGES / 2) + 1 : 0);
+}
+
 static sdb_patch_node *spare_take(sdb_patch *patch) {
-  sdb_patch_node *node = patch->spares;
-  assert(node);
-  patch->spares = RB_RIGHT(node, link);
+  sdb_patch_node *block = patch->spares;
+  assert(block);
+  patch->spares = RB_RIGHT(block, link);
   patch->spare_count--;
-  return node;
+  block->count = 0;
+  return block;
 }
 
-static void node_drop(sdb_patch *patch, sdb_patch_node *node) {
-  RB_REMOVE(sdb_patch_tree, &patch->tree, node);
-  patch->count--;
-  patch->total_bytes -= node->bytes;
-  chunk_unref(node->owner);
-  sdb_free(node);
+static void spares_free(sdb_patch *patch) {
+  while (patch->spares)
+    sdb_free(spare_take(patch));
 }
 
-/* Make room: no node overlaps [offset, end) afterwards.  Needs one spare if a node reaches beyond both ends. */
-static void cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) {
-  sdb_patch_node *node = node_after(patch, offset);
-  while (node && node->offset < end) {
-    uint64_t node_end = node->offset + node->bytes;
-    sdb_patch_node *next = RB_NEXT(sdb_patch_tree, &patch->tree, node);
-    if (node->offset < offset && node_end > end) {
-      sdb_patch_node *tail = spare_take(patch);
-      tail->offset = end;
-      tail->bytes = node_end - end;
-      tail->data = node->data + (end - node->offset);
-      tail->owner = node->owner;
-      tail->owner->refs++;
-      node->bytes = offset - node->offset;
-      RB_INSERT(sdb_patch_tree, &patch->tree, tail);
-      patch->count++;
-      patch->total_bytes -= end - offset;
-    } else if (node->offset < offset) {
-      patch->total_bytes -= node_end - offset;
-      node->bytes = offset - node->offset;
-    } else if (node_end > end) {
-      patch->total_bytes -= end - node->offset;
-      node->data += end - node->offset;
-      node->bytes = node_end - end;
-      node->offset = end; /* order among the neighbours is unchanged */
-    } else {
-      node_drop(patch, node);
-    }
-    node = next;
+static void block_drop(sdb_patch *patch, sdb_patch_node *block) {
+  RB_REMOVE(sdb_patch_tree, &patch->tree, block);
+  patch->blocks--;
+  sdb_free(block);
+}
+
+/* Put *range before `place`.  Uses at most one spare. */
+static void insert(sdb_patch *patch, struct place place, const struct range *range) {
+  sdb_patch_node *block = place.block;
+  if (!block) { /* behind everything */
+    block = RB_MAX(sdb_patch_tree, &patch->tree);
+    place.at = block ? block->count : 0;
   }
+  if (!block || block->count == BLOCK_RANGES) {
+    sdb_patch_node *fresh = spare_take(patch);
+    if (block && place.at < BLOCK_RANGES) { /* split in halves; appending at the end leaves the full block as it is */
+      fresh->count = BLOCK_RANGES / 2;
+      block->count = BLOCK_RANGES / 2;
+      memcpy(fresh->range, block->range + BLOCK_RANGES / 2, sizeof *fresh->range * (BLOCK_RANGES / 2));
+      RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
+      if (place.at > BLOCK_RANGES / 2) {
+        place.at -= BLOCK_RANGES / 2;
+        block = fresh;
+      }
+    } else {
+      fresh->range[0] = *range; /* the tree compares first ranges */
+      RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
+      block = fresh;
+      place.at = 0;
+    }
+    patch->blocks++;
+  }
+  memmove(block->range + place.at + 1, block->range + place.at, sizeof *range * (block->count - place.at));
+  block->range[place.at] = *range;
+  block->count++;
+  patch->count++;
+  patch->total_bytes += range->bytes;
 }
 
-static bool splits(const sdb_patch *patch, uint64_t offset, uint64_t end) {
-  const sdb_patch_node *node = node_after(patch, offset);
-  return node && node->offset < offset && node->offset + node->bytes > end;
+/* Take the range out; returns the place of the one behind it. */
+static struct place erase(sdb_patch *patch, struct place place) {
+  sdb_patch_node *block = place.block;
+  patch->count--;
+  patch->total_bytes -= range_at(place)->bytes;
+  chunk_unref(range_at(place)->owner);
+  block->count--;
+  memmove(block->range + place.at, block->range + place.at + 1, sizeof(struct range) * (block->count - place.at));
+  if (place.at < block->count) return place;
+  struct place next = {sdb_patch_tree_RB_NEXT(block), 0};
+  if (block->count == 0) block_drop(patch, block);
+  return next;
 }
+
+/* Make room: no range overlaps [offset, end) afterwards.  Returns the place where one would go.  Needs a spare only if a range
+** reaches beyond both ends. */
+static struct place cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) {
+  struct place place = find(patch, offset);
+  if (!place.block || range_at(place)->offset >= end) return place;
+  struct range *range = range_at(place);
+  if (range->offset < offset) {
+    struct range tail = {end, end_of(range) - end, range->data + (end - range->offset), range->owner};
+    bool splits = end_of(range) > end;
+    patch->total_bytes -= end_of(range) - offset;
+    range->bytes = offset - range->offset;
+    place = after(place);
+    if (splits) {
+      tail.owner->refs++;
+      insert(patch, place, &tail);
+      return find(patch, offset);
+    }
+  }
+  while (place.block && end_of(range_at(place)) <= end)
+    place = erase(patch, place);
+  if (place.block && range_at(place)->offset < end) { /* order among the neighbours is unchanged */
+    range = range_at(place);
+    patch->total_bytes -= end - range->offset;
+    range->data += end - range->offset;
+    range->bytes -= end - range->offset;
+    range->offset = end;
+  }
+  return place;
+}
+
+/* ---- public */
 
 void sdb_patch_init(sdb_patch *patch) {
   memset(patch, 0, sizeof *patch);
 }
 
 void sdb_patch_clear(sdb_patch *patch) {
-  sdb_patch_node *node, *next;
-  RB_FOREACH_SAFE(node, sdb_patch_tree, &patch->tree, next) node_drop(patch, node);
-  while (patch->spares)
-    sdb_free(spare_take(patch));
+  sdb_patch_node *block, *next;
+  RB_FOREACH_SAFE(block, sdb_patch_tree, &patch->tree, next) {
+    for (uint32_t i = 0; i < block->count; i++)
+      chunk_unref(block->range[i].owner);
+    block_drop(patch, block);
+  }
+  spares_free(patch);
   chunk_unref(patch->chunk);
   sdb_patch_init(patch);
 }
 
 int sdb_patch_write(sdb_patch *patch, uint64_t offset, const void *data, size_t bytes) {
   if (bytes == 0) return SEQDB_OK;
-  sdb_patch_node *node = node_after(patch, offset);
-  if (node && node->offset <= offset && node->bytes - (offset - node->offset) >= bytes) {
-    uint8_t *to = node->data + (offset - node->offset);
+  struct place place = find(patch, offset);
+  struct range *there = place.block ? range_at(place) : NULL;
+  if (there && there->offset <= offset && end_of(there) - offset >= bytes) {
+    uint8_t *to = there->data + (offset - there->offset);
     if (data)
       memcpy(to, data, bytes);
     else
       memset(to, 0, bytes);
     return SEQDB_OK;
   }
-  if (sdb_patch_reserve(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
+  if (spares_to(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
   sdb_patch_chunk *chunk = chunk_for(patch, bytes);
   if (!chunk) return SEQDB_NOMEM;
-  cut_out(patch, offset, offset + bytes); /* splits nothing: the range lies in no single node */
-  node = spare_take(patch);
-  node->offset = offset;
-  node->bytes = bytes;
-  node->data = chunk->bytes + chunk->used;
-  node->owner = chunk;
+  if (there && there->offset < offset + bytes) place = cut_out(patch, offset, offset + bytes); /* splits nothing */
+  struct range range = {offset, bytes, chunk->bytes + chunk->used, chunk};
   chunk->refs++;
   chunk->used += bytes;
   if (data)
-    memcpy(node->data, data, bytes);
+    memcpy(range.data, data, bytes);
   else
-    memset(node->data, 0, bytes);
-  RB_INSERT(sdb_patch_tree, &patch->tree, node);
-  patch->count++;
-  patch->total_bytes += bytes;
+    memset(range.data, 0, bytes);
+  insert(patch, place, &range);
   return SEQDB_OK;
 }
 
 int sdb_patch_remove(sdb_patch *patch, uint64_t offset, uint64_t bytes) {
   if (bytes == 0 || !patch->tree.rbh_root) return SEQDB_OK;
-  if (splits(patch, offset, offset + bytes) && sdb_patch_reserve(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
-  cut_out(patch, offset, offset + bytes);
+  struct place place = find(patch, offset);
+  if (!place.block || range_at(place)->offset >= offset + bytes) return SEQDB_OK;
+  bool splits = range_at(place)->offset < offset && end_of(range_at(place)) > offset + bytes;
+  if (splits && spares_to(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
+  (void)cut_out(patch, offset, offset + bytes);
   return SEQDB_OK;
 }
 
 void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer) {
-  sdb_patch_node *node, *next;
+  sdb_patch_node *block, *next;
   if (!patch->tree.rbh_root) { /* nothing below: the trees change places */
-    sdb_patch old = *patch;
     patch->tree = newer->tree;
+    patch->blocks = newer->blocks;
     patch->count = newer->count;
     patch->total_bytes = newer->total_bytes;
-    patch->chunk = newer->chunk;
-    newer->chunk = old.chunk;
-    newer->tree.rbh_root = NULL;
-    newer->count = 0;
-    newer->total_bytes = 0;
-    return;
+  } else {
+    RB_FOREACH_SAFE(block, sdb_patch_tree, &newer->tree, next) {
+      for (uint32_t i = 0; i < block->count; i++) { /* the reference on the chunk moves along */
+        struct range *range = &block->range[i];
+        insert(patch, cut_out(patch, range->offset, end_of(range)), range);
+      }
+      block_drop(newer, block);
+    }
   }
-  RB_FOREACH_SAFE(node, sdb_patch_tree, &newer->tree, next) {
-    RB_REMOVE(sdb_patch_tree, &newer->tree, node);
-    cut_out(patch, node->offset, node->offset + node->bytes);
-    RB_INSERT(sdb_patch_tree, &patch->tree, node);
-    patch->count++;
-    patch->total_bytes += node->bytes;
-  }
-  newer->count = 0;
+  newer->tree.rbh_root = NULL;
+  newer->blocks = newer->count = 0;
   newer->total_bytes = 0;
 }
 
 bool sdb_patch_overlaps(const sdb_patch *patch, uint64_t offset, uint64_t bytes) {
-  const sdb_patch_node *node = node_after(patch, offset);
-  return node && node->offset < offset + bytes;
+  struct place place = find(patch, offset);
+  return place.block && range_at(place)->offset < offset + bytes;
 }
 
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer) {
   uint64_t end = offset + bytes;
-  for (sdb_patch_node *node = node_after(patch, offset); node && node->offset < end;
-       node = sdb_patch_tree_RB_NEXT(node)) {
-    uint64_t from = SDB_MAX(node->offset, offset), to = SDB_MIN(node->offset + node->bytes, end);
-    memcpy(buffer + (from - offset), node->data + (from - node->offset), (size_t)(to - from));
+  for (struct place place = find(patch, offset); place.block && range_at(place)->offset < end; place = after(place)) {
+    const struct range *range = range_at(place);
+    uint64_t from = SDB_MAX(range->offset, offset), to = SDB_MIN(end_of(range), end);
+    memcpy(buffer + (from - offset), range->data + (from - range->offset), (size_t)(to - from));
   }
 }
 
-bool sdb_patch_next(const sdb_patch *patch, uint64_t from, sdb_patch_range *range) {
-  const sdb_patch_node *node = node_after(patch, from);
-  if (!node) return false;
-  *range = (sdb_patch_range){node->offset, node->bytes, node->data, node};
+static bool show(struct place place, sdb_patch_range *range) {
+  if (!place.block) return false;
+  const struct range *at = range_at(place);
+  *range = (sdb_patch_range){at->offset, at->bytes, at->data, place.block, place.at};
   return true;
 }
 
+bool sdb_patch_next(const sdb_patch *patch, uint64_t from, sdb_patch_range *range) {
+  return show(find(patch, from), range);
+}
+
 bool sdb_patch_following(sdb_patch_range *range) {
-  sdb_patch_node *at = (sdb_patch_node *)range->node, *next = sdb_patch_tree_RB_NEXT(at);
-  if (!next) return false;
-  *range = (sdb_patch_range){next->offset, next->bytes, next->data, next};
-  return true;
+  return show(after((struct place){range->block, range->at}), range);
 }

@@ -2,7 +2,7 @@
 **
 ** patch.h: sets of disjoint byte ranges with bytes in them, newest wins: the overwrites of a transaction (one patch per
 ** open savepoint) and, after its commit, the overlay of the catalog (R4).  Layer 1: pure, no I/O.
-** OWNS nodes and reference-counted chunks of bytes; a byte position in a chunk belongs to at most one node.
+** OWNS blocks of ranges and reference-counted chunks of bytes; a byte position in a chunk belongs to at most one range.
 ** THREADS: none of its own; the owner serializes writers against readers.
 */
 #ifndef SDB_PATCH_H
@@ -19,8 +19,8 @@ struct sdb_patch_tree { /* as RB_HEAD() has it */
 
 typedef struct sdb_patch {
   struct sdb_patch_tree tree;
-  sdb_patch_node *spares; /* nodes put aside by reserve() */
-  size_t spare_count;
+  sdb_patch_node *spares; /* blocks put aside by reserve() */
+  size_t spare_count, blocks;
   sdb_patch_chunk *chunk; /* small writes are packed into this one */
   size_t count;           /* ranges */
   uint64_t total_bytes;
@@ -28,8 +28,9 @@ typedef struct sdb_patch {
 
 typedef struct sdb_patch_range {
   uint64_t offset, bytes;
-  const uint8_t *data; /* valid until the patch changes */
-  const sdb_patch_node *node;
+  const uint8_t *data;   /* valid until the patch changes */
+  sdb_patch_node *block; /* where it stands, for sdb_patch_following() */
+  uint32_t at;
 } sdb_patch_range;
 
 void sdb_patch_init(sdb_patch *patch);

@@ -14,6 +14,7 @@
 **   sdb_fault remove RULE | hits RULE | seen RULE
 **   sdb_fault count KIND | counts         calls since reset
 **   sdb_fault live                        -> {memory N handles N maps N}
+**   sdb_fault bytes                       -> {now N peak N} bytes of memory; the peak since reset
 **   sdb_fault log start ?KINDS? | stop | get    get -> list of {kind file offset bytes errno}
 **   sdb_fault stop N | calls | stopped | go     crash point after N changing calls ("stop count" only counts)
 **   sdb_fault random SEED | window BYTES  0 = as the system has it
@@ -219,6 +220,17 @@ static int fault_live(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
+static int fault_bytes(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  Tcl_Obj *list = Tcl_NewListObj(0, NULL);
+  int64_t now, peak;
+  (void)argc, (void)argv;
+  sdb_fault_bytes(&now, &peak);
+  append_pair(list, "now", (uint64_t)now);
+  append_pair(list, "peak", (uint64_t)peak);
+  Tcl_SetObjResult(interp, list);
+  return TCL_OK;
+}
+
 static Tcl_Obj *call_as_list(const sdb_call *call) {
   Tcl_Obj *words[] = {Tcl_NewStringObj(sdb_call_name(call->kind), -1), Tcl_NewStringObj(call->file, -1),
                       sdb_test_wide(call->offset), sdb_test_wide(call->bytes),
@@ -296,6 +308,7 @@ static int fault_window(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
 }
 
 static const sdb_test_sub fault_subs[] = {{"add", 2, -1, "kinds n ?option ...?", fault_add},
+                                          {"bytes", 0, 0, NULL, fault_bytes},
                                           {"calls", 0, 0, NULL, fault_calls},
                                           {"count", 1, 1, "kind", fault_count},
                                           {"counts", 0, 0, NULL, fault_counts},
