@@ -14,6 +14,7 @@
 ** Runs only while no prepare is undecided: the caller holds the writer lock and has published or never prepared.
 */
 #include <stdlib.h>
+#include "breaks.h"
 #include "db.h"
 #include "error.h"
 
@@ -49,6 +50,8 @@ static int write_entries(sdb_store *store, seqdb_error *e) {
     if (poison) sdb_poison(store);
   }
   if (rc == SEQDB_OK) rc = sdb_regions_extend(&store->regions, (uint64_t)store->named[unique - 1] + 1, e);
+  if (rc == SEQDB_OK && sdb_break(SDB_RULE_NAMED_ONLY))
+    rc = sdb_regions_write(&store->regions, tree, 0, (uint32_t)store->regions.pages, e);
   for (size_t i = 0; i < unique && rc == SEQDB_OK;) {
     size_t end = i + 1;
     while (end < unique && store->named[end] == store->named[end - 1] + 1)
@@ -118,10 +121,10 @@ static int fold(sdb_store *store, seqdb_error *e) {
   ** the next fdatasync write it. */
   uint64_t size = store->unclean ? atomic_load(&store->data.size_bytes) + SDB_PAGE : 0;
   int rc = sdb_data_ensure(&store->data, SDB_MAX(size, sdb_store_end(store)), "checkpoint", e);
-  if (rc == SEQDB_OK) rc = sync_file(store, store->data.fd, "data", e);       /* 2 */
-  if (rc == SEQDB_OK) rc = write_entries(store, e);                           /* 3 */
-  if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e); /* 4 */
-  if (rc == SEQDB_OK) rc = reset_journal(store, e);                           /* 5 */
+  if (rc == SEQDB_OK && !sdb_break(SDB_RULE_CHK_SYNC_DATA)) rc = sync_file(store, store->data.fd, "data", e); /* 2 */
+  if (rc == SEQDB_OK) rc = write_entries(store, e);                                                           /* 3 */
+  if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e);                                 /* 4 */
+  if (rc == SEQDB_OK) rc = reset_journal(store, e);                                                           /* 5 */
   if (rc != SEQDB_OK) return rc;
   store->named_count = 0;
   store->keep_next = false; /* no coordinator decides about it, or it was kept in step 0 */
@@ -130,9 +133,11 @@ static int fold(sdb_store *store, seqdb_error *e) {
 }
 
 int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
-  int rc = store->before_prepare ? sdb_commit_decide(store, e) : SEQDB_OK; /* 0: decided before anything is applied */
-  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);                    /* 1 */
-  if (rc != SEQDB_OK || store->layers) return rc;
+  int rc = SEQDB_OK;
+  if (store->before_prepare && !sdb_break(SDB_RULE_CHK_DECIDES)) rc = sdb_commit_decide(store, e); /* 0 */
+  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);                                            /* 1 */
+  bool wait = !sdb_break(SDB_RULE_CHK_WAITS_OVERLAY) && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE);
+  if (rc != SEQDB_OK || (store->layers && wait)) return rc;
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {
     pthread_mutex_lock(&store->files_mutex);
     rc = fold(store, e);

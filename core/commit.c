@@ -17,6 +17,7 @@
 ** Steps 1 to 6 may fail and leave the transaction open; 7 cannot fail; 8 and 9 may and then are done later.
 */
 #include <stdlib.h>
+#include "breaks.h"
 #include "db.h"
 #include "error.h"
 
@@ -172,7 +173,7 @@ static int reserve(seqdb *db, const struct collect *c) {
 
 static int sync_data(seqdb *db, seqdb_error *e) {
   sdb_store *store = db->store;
-  int os = store->sync_off ? 0 : sdb_os_fdatasync(store->data.fd);
+  int os = store->sync_off || sdb_break(SDB_RULE_R3_SYNC) ? 0 : sdb_os_fdatasync(store->data.fd);
   if (os) {
     sdb_poison(store);
     return sdb_error_os(e, os, "commit", "data", 0, "data: fdatasync failed");
@@ -196,6 +197,8 @@ static int fill_piece(void *context, const sdb_patch_range *piece) {
   uint64_t from = fill->by_page ? sdb_page_down(piece->offset) : piece->offset;
   uint64_t end = piece->offset + piece->bytes;
   if (fill->by_page) end = sdb_page_up(end);
+  if (piece->data && sdb_break(SDB_RULE_RECORD_FIRST))
+    (void)sdb_data_write(&store->data, piece->offset, piece->data, (size_t)piece->bytes, "commit", fill->e);
   if (piece->data)
     memcpy(to, piece->data, (size_t)piece->bytes);
   else {
@@ -361,12 +364,14 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
     goto failed;
   }
   txn->epoch = ++store->epoch;
+  if (sdb_break(SDB_RULE_RESUPERSEDE)) store->keep_next |= txn->prepared != NULL;
   if ((rc = write_record(db, &c, kind, e)) != SEQDB_OK) goto failed; /* 4, 5, 6 */
   if (txn->prepared) forget_prepared(db);                            /* the new record drops the old one */
   txn->prepared = catalog;
   txn->prepared_is_current = true;
   txn->record_kind = kind;
   txn->delta = c.delta;
+  if (kind == SDB_RECORD_PREPARE && sdb_break(SDB_RULE_CHK_NO_UNDECIDED)) (void)sdb_checkpoint(store, e);
   if (token) memcpy(token, txn->token, SEQDB_TOKEN_BYTES);
   return SEQDB_OK;
 failed:

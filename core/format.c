@@ -223,7 +223,11 @@ static const char *entry_problem(const uint8_t *page, uint32_t index, sdb_entry_
   }
 
   *at = OFF(entry, name) + entry->name_bytes;
-  if (!all_zero(page + *at, SDB_ENTRY_TRAILER_OFF - *at)) return "bytes after the name are not zero";
+  if (!all_zero(page + *at, SDB_ENTRY_TRAILER_OFF - *at)) {
+    while (page[*at] == 0)
+      ++*at;
+    return "bytes after the name are not zero";
+  }
   return trailer_problem(page, index, entry, at);
 }
 

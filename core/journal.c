@@ -8,6 +8,7 @@
 #include "journal.h"
 
 #include <errno.h>
+#include "breaks.h"
 #include "error.h"
 
 #define AHEAD_BYTES (UINT64_C(256) * 1024)
@@ -51,20 +52,34 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_
   return SEQDB_OK;
 }
 
-int sdb_journal_rewrite_header(sdb_journal *journal, bool *poison, seqdb_error *e) {
+static int write_header(const sdb_journal *journal, const sdb_journal_header *header) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
-  uint64_t at = (journal->header.sequence & 1) * sizeof page;
-  sdb_journal_header_encode(page, &journal->header);
-  int os = sdb_os_pwrite(journal->fd, page, sizeof page, at);
+  sdb_journal_header_encode(page, header);
+  return sdb_os_pwrite(journal->fd, page, sizeof page, (header->sequence & 1) * sizeof page);
+}
+
+static int rewrite_last(const sdb_journal *journal) {
+  size_t bytes = (size_t)journal->last_bytes, got = 0;
+  if (bytes == 0) return 0;
+  uint8_t *record = sdb_malloc(bytes);
+  if (!record) return ENOMEM;
+  int os = sdb_os_pread(journal->fd, record, bytes, journal->last, &got);
+  if (!os) os = got < bytes ? EIO : sdb_os_pwrite(journal->fd, record, bytes, journal->last);
+  sdb_free(record);
+  return os;
+}
+
+int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e) {
+  int os = write_header(journal, &journal->header);
+  if (!os) os = rewrite_last(journal);
   if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
   if (!os) return SEQDB_OK;
   *poison = true;
-  return sdb_error_os(e, os, "open", "journal", at, "journal: cannot write header page %u",
-                      (unsigned)(journal->header.sequence & 1));
+  return sdb_error_os(e, os, "open", "journal", journal->last,
+                      "journal: cannot write header and last record once more");
 }
 
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, seqdb_error *e) {
-  uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   sdb_journal_header next = *header;
   int os = 0;
   next.version = SDB_FORMAT_VERSION;
@@ -73,18 +88,17 @@ int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bo
     os = sdb_os_random(&next.salt, sizeof next.salt);
   } while (!os && (next.salt == 0 || next.salt == journal->header.salt));
   if (os) return sdb_error_os(e, os, "checkpoint", "journal", 0, "journal: no random bytes for a new salt");
-  uint64_t at = (next.sequence & 1) * sizeof page;
-  sdb_journal_header_encode(page, &next);
-  os = sdb_os_pwrite(journal->fd, page, sizeof page, at);
-  if (!os && !next.sync_off) os = sdb_os_fdatasync(journal->fd);
+  os = write_header(journal, &next);
+  if (!os && !next.sync_off && !sdb_break(SDB_RULE_HDR_SYNC)) os = sdb_os_fdatasync(journal->fd);
   if (os) {
     *poison = true;
-    return sdb_error_os(e, os, "checkpoint", "journal", at, "journal: cannot write header page %u",
+    return sdb_error_os(e, os, "checkpoint", "journal", 0, "journal: cannot write header page %u",
                         (unsigned)(next.sequence & 1));
   }
   journal->header = next;
   journal->tail = SDB_JOURNAL_START;
   journal->previous = next.salt;
+  journal->last = journal->last_bytes = 0;
   return SEQDB_OK;
 }
 
@@ -197,6 +211,8 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb
       break;
     }
     journal->previous = header.checksum;
+    journal->last = journal->tail;
+    journal->last_bytes = header.bytes;
     journal->tail = record_end(&header);
   }
   journal->zeroed = info.size_bytes;
@@ -226,6 +242,7 @@ static void zero_ahead(sdb_journal *journal, uint64_t end) {
 /* Where not even zeros can be written (a full disk), cutting the file off does the same and needs no space. */
 static void kill_record(sdb_journal *journal, bool *poison) {
   static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
+  if (sdb_break(SDB_RULE_KILL_FAILED)) return;
   int os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, journal->tail);
   if (os && (os = sdb_os_truncate(journal->fd, journal->tail)) == 0) journal->zeroed = journal->tail;
   if (os || (!journal->header.sync_off && sdb_os_fdatasync(journal->fd) != 0)) *poison = true;
@@ -244,11 +261,15 @@ int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_re
     return rc;
   }
   zero_ahead(journal, end); /* goes out with the same fdatasync */
-  if (!journal->header.sync_off && (os = sdb_os_fdatasync(journal->fd)) != 0) {
+  bool sync = !journal->header.sync_off;
+  if (sdb_break(SDB_RULE_SYNC_ABORT) && header->bytes == SDB_RECORD_HEADER_BYTES && !header->flags) sync = false;
+  if (sync && (os = sdb_os_fdatasync(journal->fd)) != 0) {
     *poison = true; /* R7: nobody can tell what reached the disk */
     return sdb_error_os(e, os, "commit", "journal", journal->tail, "journal: fdatasync failed");
   }
   journal->previous = header->checksum;
+  journal->last = journal->tail;
+  journal->last_bytes = header->bytes;
   journal->tail = end;
   return SEQDB_OK;
 }

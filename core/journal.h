@@ -16,6 +16,7 @@ typedef struct sdb_journal {
   sdb_fd fd;
   sdb_journal_header header; /* the valid one */
   uint64_t tail;             /* where the next record goes */
+  uint64_t last, last_bytes; /* the record before it; 0, 0 if there is none */
   uint64_t previous;         /* checksum of the last record, or the salt */
   uint64_t zeroed;           /* the file is allocated up to here */
 } sdb_journal;
@@ -44,9 +45,9 @@ void sdb_journal_scan_free(sdb_journal_scan *scan);
 ** too, or an fdatasync failed, *poison is set.  On success the tail moves. */
 int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
                        seqdb_error *e);
-/* Write the page of the present header once more, durably: after a failed fdatasync it may be in the page cache only, and
-** the other page is the one on disk, which must not be overwritten before. */
-int sdb_journal_rewrite_header(sdb_journal *journal, bool *poison, seqdb_error *e);
+/* Write the present header page and the last record once more, durably: after a failed fdatasync they may be in the page cache
+** only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written before. */
+int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e);
 /* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
 ** A failure leaves the state of that page unknown: *poison. */
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, seqdb_error *e);

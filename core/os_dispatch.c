@@ -105,7 +105,7 @@ int sdb_os_make_dir(const char *path) {
 int sdb_os_sync_dir(sdb_fd dir) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_SYNCDIR, ".", 0, 0);
-  if (rc == 0) {
+  if (rc == 0 && !p.skip) {
     rc = sdb_sim_owns(dir) ? sdb_sim_sync_dir(dir) : sdb_real_sync_dir(dir);
   }
   return end(&p, rc);
@@ -115,7 +115,7 @@ int sdb_os_sync_parent(const char *path) {
   pending p = {0};
   const char *simulated = sdb_sim_path(path);
   int rc = begin(&p, SDB_CALL_SYNCDIR, "..", 0, 0);
-  if (rc == 0) {
+  if (rc == 0 && !p.skip) {
     rc = simulated != NULL ? sdb_sim_sync_parent(simulated) : sdb_real_sync_parent(path);
   }
   return end(&p, rc);
@@ -213,7 +213,7 @@ int sdb_os_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_
 int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_PWRITE, name_of(file).text, offset, bytes);
-  if (rc == 0) {
+  if (rc == 0 && !p.skip) {
     if (sdb_sim_owns(file)) {
       size_t piece = sdb_fault_piece();
       rc = sdb_sim_pwrite(file, buffer, piece != 0 ? SDB_MIN(bytes, piece) : bytes, offset);
@@ -227,9 +227,9 @@ int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset
 static int sync_file(sdb_fd file, int kind, int (*real)(sdb_fd file)) {
   pending p = {0};
   int rc = begin(&p, kind, name_of(file).text, 0, 0);
-  if (rc == 0) {
+  if (rc == 0 && !p.skip) {
     rc = sdb_sim_owns(file) ? sdb_sim_sync(file) : real(file);
-  } else if (!p.refused && sdb_sim_owns(file)) {
+  } else if (rc != 0 && !p.refused && sdb_sim_owns(file)) {
     sdb_sim_sync_failed(file);
   }
   return end(&p, rc);
@@ -246,7 +246,7 @@ int sdb_os_fsync(sdb_fd file) {
 int sdb_os_truncate(sdb_fd file, uint64_t size_bytes) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_TRUNCATE, name_of(file).text, 0, size_bytes);
-  if (rc == 0) {
+  if (rc == 0 && !p.skip) {
     rc = sdb_sim_owns(file) ? sdb_sim_truncate(file, size_bytes) : sdb_real_truncate(file, size_bytes);
   }
   return end(&p, rc);

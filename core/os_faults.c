@@ -78,7 +78,11 @@ static void watch_again(void) {
 
 void sdb_fault_reset(void) {
   pthread_mutex_lock(&lock);
-  memset(rules, 0, sizeof rules);
+  for (int i = 0; i < RULES_MAX; i++) {
+    if (!rules[i].rule.lasting) {
+      rules[i] = (active_rule){.number = 0};
+    }
+  }
   free(log_calls);
   log_calls = NULL;
   log_size = log_room = 0;
@@ -118,7 +122,7 @@ void sdb_fault_remove(int number) {
   pthread_mutex_lock(&lock);
   for (int i = 0; i < RULES_MAX; i++) {
     if (rules[i].number == number) {
-      rules[i].number = 0;
+      rules[i] = (active_rule){.number = 0};
     }
   }
   watch_again();
@@ -225,6 +229,7 @@ static int apply_rule(active_rule *r, sdb_fault_pending *p) {
     kill(getpid(), SIGKILL);
   }
   p->kill_after |= r->rule.kill_after;
+  p->skip |= r->rule.skip;
   plan.interruptions = r->rule.interruptions;
   plan.piece_bytes = r->rule.piece_bytes;
   plan.error = r->rule.error;

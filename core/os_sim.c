@@ -42,6 +42,7 @@ static uint64_t live_device; /* another one after each restart: a new machine to
 static open_handle handles[HANDLES];
 static sdb_fd last_handle = HANDLE_BASE;
 static uint64_t fail_seed = 2;
+static uint64_t file_max = SDB_OFFSET_MAX;
 
 /* ---- disk and inodes --------------------------------------------------------------------------------------- */
 
@@ -73,6 +74,12 @@ void sdb_sim_reset(void) {
 void sdb_sim_set_fail_seed(uint64_t seed) {
   sdb_sim_enter();
   fail_seed = seed;
+  sdb_sim_leave();
+}
+
+void sdb_sim_set_file_max(uint64_t bytes) {
+  sdb_sim_enter();
+  file_max = bytes == 0 ? SDB_OFFSET_MAX : bytes;
   sdb_sim_leave();
 }
 
@@ -378,7 +385,7 @@ int sdb_sim_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size
 int sdb_sim_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(file, false, true, &inode);
-  if (rc == 0 && (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset)) {
+  if (rc == 0 && (offset > file_max || bytes > file_max - offset)) {
     rc = EFBIG;
   }
   if (rc == 0 && bytes > 0) {
@@ -428,6 +435,9 @@ int sdb_sim_sync_failed(sdb_fd file) {
 int sdb_sim_truncate(sdb_fd file, uint64_t size_bytes) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(file, false, true, &inode);
+  if (rc == 0 && size_bytes > file_max) {
+    rc = EFBIG;
+  }
   if (rc == 0) {
     rc = sdb_real_truncate(inode->memory_fd, size_bytes);
   }

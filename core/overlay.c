@@ -9,6 +9,7 @@
 ** INVARIANTS: every overlay byte lies in a byte range of a record still in the journal (so no direct write ever meets one, and a
 ** crash redoes it); a layer is applied only when no open snapshot is older than its newest commit.
 */
+#include "breaks.h"
 #include "db.h"
 #include "error.h"
 
@@ -138,13 +139,13 @@ static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e)
 
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e) {
   int rc = SEQDB_OK;
-  while (store->layers && rc == SEQDB_OK) {
+  while (store->layers && rc == SEQDB_OK && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE)) {
     sdb_layer *layer = store->layers;
     pthread_mutex_lock(&store->mutex);
     uint64_t oldest = sdb_snapshot_oldest_generation(store);
     if (store->before_prepare) oldest = SDB_MIN(oldest, store->before_prepare->generation);
     pthread_mutex_unlock(&store->mutex);
-    if (oldest < layer->generation) break;
+    if (oldest < layer->generation && !sdb_break(SDB_RULE_OVERLAY)) break;
     rc = apply_layer(store, layer, e); /* only the writer changes layers: reading this one needs no lock */
     if (rc != SEQDB_OK) break;
     pthread_rwlock_wrlock(&store->overlay_lock);

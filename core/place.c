@@ -14,6 +14,7 @@
 ** patched part would be large, the region moves to a new extent first, where everything is direct.
 ** INVARIANT: a direct write removes what the newest patch had there, so a patch never hides younger bytes.
 */
+#include "breaks.h"
 #include "db.h"
 #include "error.h"
 
@@ -25,7 +26,7 @@
 #define CHECK_ENTRIES_MAX 2000u /* brute force is quadratic: large databases check by structure only */
 static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
   sdb_store *store = db->store;
-  if (SDB_MAX(store->committed->tree.entries, db->txn.tree.entries) > CHECK_ENTRIES_MAX) return;
+  if (sdb_break_any() || SDB_MAX(store->committed->tree.entries, db->txn.tree.entries) > CHECK_ENTRIES_MAX) return;
   pthread_mutex_lock(&store->mutex);
   assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
   assert(!sdb_extent_overlap(&store->space.unpunched, offset, bytes, NULL));
@@ -43,11 +44,12 @@ static int write_direct(seqdb *db, uint64_t offset, const void *data, uint64_t b
   if (bytes == 0) return SEQDB_OK;
   check_direct(db, offset, bytes);
   /* Noted before it is written: a failing note then leaves nothing undone, a failing write a note too many. */
-  if (sdb_extent_add(&db->txn.direct, offset, bytes) != SEQDB_OK ||
+  bool durable = data || !sdb_break(SDB_RULE_ZERO_DURABLE);
+  if ((durable && sdb_extent_add(&db->txn.direct, offset, bytes) != SEQDB_OK) ||
       sdb_patch_remove(&db->txn.patch, offset, bytes) != SEQDB_OK)
     return sdb_error_nomem(e, operation);
   if (data) return sdb_data_write(&store->data, offset, data, (size_t)bytes, operation, e);
-  return sdb_data_zero(&store->data, offset, bytes, operation, e);
+  return sdb_break(SDB_RULE_ZERO_GROW) ? SEQDB_OK : sdb_data_zero(&store->data, offset, bytes, operation, e);
 }
 
 /* ---- the entry */
@@ -56,6 +58,7 @@ int sdb_place_put(seqdb *db, uint32_t index, sdb_entry *entry, const char *opera
   entry->generation = db->txn.generation;
   entry->has_trailer = true;
   db->txn.prepared_is_current = false;
+  db->txn.mark_failed = false;
   if (sdb_tree_put(&db->txn.tree, db->store->names, db->txn.epoch, index, entry) != SEQDB_OK)
     return sdb_error_nomem(e, operation);
   return SEQDB_OK;
@@ -103,7 +106,7 @@ static int copy_part(seqdb *db, uint64_t old_start, uint64_t new_start, uint64_t
       continue;
     }
     const uint8_t *source = sdb_data_at(&store->data, old_start + at, part);
-    if (!source || sdb_txn_patched(db, old_start + at, part)) {
+    if (!source || (sdb_txn_patched(db, old_start + at, part) && !sdb_break(SDB_RULE_COPY_VIA_OVERLAY))) {
       if (!block && !(block = sdb_malloc((size_t)SDB_MIN(COPY_BYTES, to - from)))) {
         rc = sdb_error_nomem(e, operation);
         break;
@@ -281,7 +284,7 @@ static int direct_pieces(seqdb *db, uint64_t from, uint64_t to, uint64_t visible
   sdb_extent pin;
   int rc = SEQDB_OK;
   for (uint64_t at = SDB_MIN(SDB_MAX(from, visible_end), to); at < to && rc == SEQDB_OK;) {
-    bool pinned = sdb_extent_overlap(&space->redo, at, to - at, &pin);
+    bool pinned = sdb_extent_overlap(&space->redo, at, to - at, &pin) && !sdb_break(SDB_RULE_REDO_DIRECT);
     uint64_t end = pinned ? pin.start : to;
     rc = write_direct(db, at, bytes ? bytes + (at - from) : NULL, end - at, operation, e);
     at = pinned ? pin.start + pin.bytes : end;
@@ -330,6 +333,8 @@ int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t
   if (end > entry.length && (rc = sdb_tree_own(&db->txn.tree, db->store->names, db->txn.epoch, index)) != SEQDB_OK)
     return sdb_error_nomem(e, operation);
   rc = put_range(db, entry.start + at, entry.start + end, entry.start + visible, data, operation, e);
+  if (rc == SEQDB_OK && sdb_break(SDB_RULE_EXACT_IMAGES) && patched && end >= entry.length)
+    rc = sdb_patch_write(&db->txn.patch, entry.start + end, NULL, (size_t)(sdb_page_up(end) - end));
   if (rc != SEQDB_OK || end <= entry.length) return rc;
   entry.length = end;
   return sdb_place_put(db, index, &entry, operation, e);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "breaks.h"
 #include "error.h"
 
 /* ---- damage */
@@ -82,7 +83,8 @@ int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *c
 static bool is_kept(const sdb_journal_scan *scan, size_t i, const sdb_recover_options *options) {
   const sdb_record_header *header = &scan->records[i].header;
   if (header->kind == SDB_RECORD_COMMIT) return true;
-  if (i + 1 < scan->count) return scan->records[i + 1].header.flags & SDB_RECORD_KEEP;
+  if (i + 1 < scan->count && !sdb_break(SDB_RULE_IMPLICIT_COMMIT))
+    return scan->records[i + 1].header.flags & SDB_RECORD_KEEP;
   return !(options->resolve_drop && header->coordinator_bytes);
 }
 
@@ -164,7 +166,7 @@ static int check_pages(sdb_recovered *out, const sdb_regions_file *regions, cons
   for (size_t i = 0; i < load->bad_count && rc == SEQDB_OK; i++) {
     const sdb_bad_entry *bad = &load->bad[i];
     uint64_t at = (uint64_t)bad->index * SDB_ENTRY_BYTES + bad->at;
-    if (is_named(out, bad->index)) continue; /* a record says what it should be */
+    if (is_named(out, bad->index) && !sdb_break(SDB_RULE_CHECK_LATE)) continue; /* a record says what it should be */
     rc = damage_add(&out->damage, "regions", at, "regions: entry %u is damaged at byte %llu: %s", bad->index,
                     (unsigned long long)at, bad->why);
   }
@@ -310,7 +312,7 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
   ** epoch 0. */
   rc = collect_named(out, &scan, options);
   for (size_t i = 0; i < scan.count && rc == SEQDB_OK; i++)
-    if (is_kept(&scan, i, options)) rc = redo(out, names, &scan.records[i]);
+    if (is_kept(&scan, i, options) || sdb_break(SDB_RULE_TWO_PASS)) rc = redo(out, names, &scan.records[i]);
   if (scan.count) {
     const sdb_record_header *last = &scan.records[scan.count - 1].header;
     out->undecided = last->kind == SDB_RECORD_PREPARE && last->coordinator_bytes;

@@ -136,6 +136,7 @@ static int drop(seqdb *db, uint32_t index, seqdb_error *e) {
   if (sdb_tree_remove(&db->txn.tree, store->names, db->txn.epoch, index) != SEQDB_OK)
     return sdb_error_nomem(e, "remove");
   db->txn.prepared_is_current = false;
+  db->txn.mark_failed = false;
   (void)sdb_patch_remove(&db->txn.patch, start, reserved); /* whole ranges: splits none */
   pthread_mutex_lock(&store->mutex);
   sdb_space_give_up(&store->space, index, start, reserved);

@@ -101,7 +101,7 @@ SEQDB_API int seqdb_rename(seqdb *db, seqdb_region region, const char *name, siz
 /* Remove.  Its space is reusable after the commit, when no snapshot sees it. */
 SEQDB_API int seqdb_remove(seqdb *db, seqdb_region region);
 /* Remove every region whose name is not among the `count` listed ones.  Unknown names are ignored.
-** *removed (may be NULL) counts. */
+** *removed (may be NULL) counts.  After an error some may be removed already: roll back, to a savepoint or wholly. */
 SEQDB_API int seqdb_retain(seqdb *db, const char *const *names, const size_t *name_bytes, size_t count,
                            uint64_t *removed);
 

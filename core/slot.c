@@ -9,6 +9,7 @@
 ** INVARIANT: bytes [length, limit) of an open slot may be written directly (R1) as long as it is open; what could change that,
 ** a savepoint, a commit, another write to the region, settles it first.
 */
+#include "breaks.h"
 #include "db.h"
 #include "error.h"
 
@@ -201,7 +202,8 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
   bool visible = sdb_space_visible_bytes(&store->space, slot->index, entry.start) > length;
   pthread_mutex_unlock(&store->mutex);
   uint64_t limit = entry.reserved;
-  if (sdb_extent_overlap(&store->space.redo, entry.start + length, limit - length, &pin))
+  if (!sdb_break(SDB_RULE_REDO_DIRECT) &&
+      sdb_extent_overlap(&store->space.redo, entry.start + length, limit - length, &pin))
     limit = pin.start - entry.start;
   if (visible || limit < length + bytes) return SEQDB_OK;
   if (sdb_patch_remove(&db->txn.patch, entry.start + length, limit - length) != SEQDB_OK)

@@ -12,6 +12,7 @@
 */
 #include "space.h"
 
+#include "breaks.h"
 #include "os.h"
 
 void sdb_space_init(sdb_space *space, sdb_names *names) {
@@ -80,11 +81,13 @@ static sdb_catalog *seen_by(sdb_catalog *from, uint32_t index, uint64_t start, u
 uint64_t sdb_space_visible_bytes(const sdb_space *space, uint32_t index, uint64_t start) {
   uint64_t visible = 0;
   for (const sdb_catalog *at = space->newest; at; at = at->older) {
+    if (sdb_break(SDB_RULE_SP_GUARD) && at->kind == SDB_CATALOG_SAVEPOINT) continue;
     const sdb_entry *entry = sdb_tree_get(&at->tree, index);
     if (entry && entry->start == start)
       visible = SDB_MAX(visible, entry->length);
     else if (at->kind != SDB_CATALOG_PREPARED)
       break; /* the extent is younger than this catalog and all older ones */
+    if (sdb_break(SDB_RULE_MAY_DIRECT) && at->kind == SDB_CATALOG_COMMITTED) break;
   }
   return visible;
 }
@@ -106,7 +109,7 @@ static void into_holes(sdb_space *space, uint64_t start, uint64_t bytes) {
 
 /* Takes the item over. */
 static void release(sdb_space *space, sdb_pending *item) {
-  if (sdb_extent_overlap(&space->redo, item->start, item->bytes, NULL)) {
+  if (!sdb_break(SDB_RULE_REDO_PIN) && sdb_extent_overlap(&space->redo, item->start, item->bytes, NULL)) {
     item->next = space->held;
     space->held = item;
     space->held_bytes += item->bytes;
@@ -131,7 +134,7 @@ int sdb_space_reserve_give_up(sdb_space *space) {
 void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes) {
   if (bytes == 0) return;
   sdb_catalog *catalog = seen_by(space->newest, index, start, bytes);
-  if (!catalog && !sdb_extent_overlap(&space->redo, start, bytes, NULL)) {
+  if (!catalog && (sdb_break(SDB_RULE_REDO_PIN) || !sdb_extent_overlap(&space->redo, start, bytes, NULL))) {
     into_holes(space, start, bytes);
     return;
   }
@@ -358,10 +361,12 @@ static bool in_use(const sdb_space *space, uint64_t offset, uint64_t bytes, cons
 }
 
 bool sdb_space_may_write(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own) {
+  if (sdb_break_any()) return true;
   return !in_use(space, offset, bytes, own, false) && !sdb_extent_overlap(&space->redo, offset, bytes, NULL);
 }
 
 bool sdb_space_is_unreserved(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own) {
+  if (sdb_break_any()) return true;
   return !in_use(space, offset, bytes, own, true);
 }
 
@@ -372,6 +377,7 @@ void sdb_space_recount_leaked(sdb_space *space, const sdb_tree *own) {
 }
 
 bool sdb_space_adds_up(const sdb_space *space, const sdb_tree *own) {
+  if (sdb_break_any()) return true;
   return own->reserved_bytes + space->holes.total_bytes + space->pending_bytes + space->held_bytes +
              space->leaked_bytes ==
          space->end;

@@ -8,6 +8,7 @@
 */
 #include <errno.h>
 #include <stdlib.h>
+#include "breaks.h"
 #include "db.h"
 #include "error.h"
 
@@ -185,15 +186,19 @@ static int add_journal(sdb_store *store, seqdb_error *e) {
   return SEQDB_OK;
 }
 
-/* After an unclean end nothing in the page cache may be believed (R6): the header page in use, sizes and entries are all
-** written once more before anything relies on them; the latter two by the checkpoint. */
+/* After an unclean end nothing in the page cache may be believed (R6): the header page in use, the last record, sizes and
+** entries are all written once more before anything relies on them; the latter two by the checkpoint. */
 static int restate(sdb_store *store, seqdb_error *e) {
   bool poison = false;
-  int rc = sdb_journal_rewrite_header(&store->journal, &poison, e);
+  int rc = sdb_journal_restate(&store->journal, &poison, e);
   if (poison) sdb_poison(store);
   /* Whoever decided about an undecided prepare may decide otherwise next time: nothing is applied before it is on record. */
   if (rc == SEQDB_OK && store->undecided && (rc = sdb_commit_decide(store, e)) == SEQDB_OK) store->undecided = false;
-  return rc == SEQDB_OK ? sdb_checkpoint(store, e) : rc;
+  if (sdb_break(SDB_RULE_RECOVER_CKPT))
+    store->recovered = true;
+  else if (rc == SEQDB_OK)
+    rc = sdb_checkpoint(store, e);
+  return rc;
 }
 
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */

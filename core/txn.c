@@ -118,6 +118,7 @@ void sdb_txn_return_to(seqdb *db, sdb_catalog *to) {
 void sdb_txn_end(seqdb *db) {
   sdb_txn *txn = &db->txn;
   sdb_marks_drop(db, 0);
+  txn->mark_failed = false;
   if (!txn->active) return;
   sdb_patch_clear(&txn->patch);
   sdb_extent_set_clear(&txn->direct);

@@ -10,6 +10,8 @@
 **       -piece BYTES                         moves at most so many bytes per system call; with -errno: the first piece only
 **       -eintr COUNT                         is interrupted so often first
 **       -kill before|after                   kills this process
+**       -skip                                does nothing and reports success (pwrite, truncate, syncs)
+**       -lasting                             (the rule stays when others are reset)
 **       -file GLOB                           only calls on such files count ("journal", "*.tmp", "." and ".." directories)
 **   sdb_fault remove RULE | hits RULE | seen RULE
 **   sdb_fault count KIND | counts         calls since reset
@@ -100,7 +102,17 @@ static int fault_reset(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
-enum rule_option { RULE_EINTR, RULE_ERRNO, RULE_FILE, RULE_FOREVER, RULE_KILL, RULE_PERFORMED, RULE_PIECE };
+enum rule_option {
+  RULE_EINTR,
+  RULE_ERRNO,
+  RULE_FILE,
+  RULE_FOREVER,
+  RULE_KILL,
+  RULE_LASTING,
+  RULE_PERFORMED,
+  RULE_PIECE,
+  RULE_SKIP
+};
 
 static int rule_value(Tcl_Interp *interp, int option, Tcl_Obj *value, sdb_fault_rule *rule) {
   uint64_t number = 0;
@@ -128,7 +140,8 @@ static int rule_value(Tcl_Interp *interp, int option, Tcl_Obj *value, sdb_fault_
 }
 
 static int fault_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  static const char *const options[] = {"-eintr", "-errno", "-file", "-forever", "-kill", "-performed", "-piece", NULL};
+  static const char *const options[] = {"-eintr",   "-errno",     "-file",  "-forever", "-kill",
+                                        "-lasting", "-performed", "-piece", "-skip",    NULL};
   sdb_fault_rule rule = {0};
   if (kinds_of(interp, argv[0], &rule.kinds) != TCL_OK || sdb_test_u64(interp, argv[1], &rule.nth) != TCL_OK) {
     return TCL_ERROR;
@@ -140,7 +153,9 @@ static int fault_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
     }
     rule.forever |= option == RULE_FOREVER;
     rule.performed |= option == RULE_PERFORMED;
-    if (option == RULE_FOREVER || option == RULE_PERFORMED) {
+    rule.lasting |= option == RULE_LASTING;
+    rule.skip |= option == RULE_SKIP;
+    if (option == RULE_FOREVER || option == RULE_PERFORMED || option == RULE_LASTING || option == RULE_SKIP) {
       continue;
     }
     if (++i == argc) {
