@@ -23,7 +23,7 @@ typedef struct sdb_data_file {
   bool mapped;                  /* false: mmap=0, or no address space was to be had */
   bool cannot_punch;            /* the file system refused once */
   _Atomic uint64_t size_bytes;  /* of the file */
-  uint64_t min_bytes;           /* never cut below */
+  _Atomic uint64_t min_bytes;   /* never cut below */
   _Atomic(sdb_window *) window; /* newest; NULL if not mapped */
 } sdb_data_file;
 

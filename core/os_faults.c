@@ -230,6 +230,7 @@ static int apply_rule(active_rule *r, sdb_fault_pending *p) {
   }
   p->kill_after |= r->rule.kill_after;
   p->skip |= r->rule.skip;
+  p->skip_same |= r->rule.skip_same;
   plan.interruptions = r->rule.interruptions;
   plan.piece_bytes = r->rule.piece_bytes;
   plan.error = r->rule.error;

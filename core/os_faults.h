@@ -69,8 +69,9 @@ typedef struct sdb_fault_rule {
                           ** first piece is carried out, then the error comes */
   unsigned interruptions; /* open, pread, pwrite, fdatasync, fsync: so many EINTR first */
   bool kill_before, kill_after; /* SIGKILL for this process */
-  bool skip;    /* pwrite, truncate, fdatasync, fsync, sync of a directory: success, and nothing was done */
-  bool lasting; /* sdb_fault_reset() leaves it alone */
+  bool skip;                    /* pwrite, truncate and syncs: success, and nothing was done */
+  bool skip_same;               /* the same, only for a pwrite of bytes that already read so */
+  bool lasting;                 /* sdb_fault_reset() leaves it alone */
 } sdb_fault_rule;
 
 /* Forget all rules (but lasting ones), log, hook and stop, set every count to 0.  What lives (sdb_fault_live) is not touched. */
@@ -112,7 +113,7 @@ void sdb_fault_set_map_window(uint64_t bytes); /* a multiple of 64 KiB */
 /* ---- around each call, for os_dispatch.c */
 typedef struct sdb_fault_pending {
   sdb_call call;
-  bool watched, changing, refused, kill_after, skip;
+  bool watched, changing, refused, kill_after, skip, skip_same;
   int error_after;
 } sdb_fault_pending;
 /* 0: carry the call out; else the error it fails with.  *p is zero, except that `changing` may be set. */

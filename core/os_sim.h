@@ -43,6 +43,8 @@ uint64_t sdb_sim_unsynced(void);
 void sdb_sim_set_fail_seed(uint64_t seed);
 /* In random cuts, some of the sectors written last keep the old bytes from a random byte on. */
 void sdb_sim_set_tear_bytes(bool on);
+/* In random cuts, some of the sectors being written of files with this name hold noise afterwards; "" = of none. */
+void sdb_sim_set_noise_file(const char *name);
 /* No file gets longer than this (EFBIG); 0 = as long as offsets go, at the cost of memory in proportion to the largest. */
 void sdb_sim_set_file_max(uint64_t bytes);
 

@@ -5,6 +5,7 @@
 ** OWNS: frozen disks (until sdb_sim_free).  THREADS: everything runs inside os_sim.c's lock.
 ** INVARIANT: after a cut no inode has events, disk and cache agree, and what no name on disk reaches is gone.
 */
+#include <stdio.h>
 #include <stdlib.h>
 #include "os_sim.h"
 #include "os_sim_image.h"
@@ -14,10 +15,17 @@
 #define ZERO_SECTORS 256u  /* longer runs of zeros are not listed */
 
 static bool tear_bytes;
+static char noise_file[64]; /* "": none */
 
 void sdb_sim_set_tear_bytes(bool on) {
   sdb_sim_enter();
   tear_bytes = on;
+  sdb_sim_leave();
+}
+
+void sdb_sim_set_noise_file(const char *name) {
+  sdb_sim_enter();
+  snprintf(noise_file, sizeof noise_file, "%s", name);
   sdb_sim_leave();
 }
 
@@ -182,6 +190,32 @@ static void cut_inode(sdb_chance *chance, sdb_sim_inode *inode) {
   }
 }
 
+static bool gets_noise(const sdb_sim_disk *disk, uint64_t number) {
+  for (size_t i = ROOT; noise_file[0] != '\0' && i < disk->count; i++) {
+    const sdb_sim_name *name = disk->inodes[i] != NULL ? sdb_sim_find_name(&disk->inodes[i]->names, noise_file) : NULL;
+    if (name != NULL && name->inode == number) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void add_noise(sdb_chance *chance, sdb_sim_inode *inode) {
+  uint64_t sector[SDB_SIM_SECTOR / sizeof(uint64_t)];
+  for (size_t e = 0; e < inode->events.count; e++) {
+    const sdb_event *event = inode->events.list[e];
+    for (uint64_t i = 0; event->kind == SDB_EVENT_DATA && i < event->sectors; i++) {
+      if (sdb_chance_number(chance, 16) != 0) {
+        continue;
+      }
+      for (size_t w = 0; w < sizeof sector / sizeof sector[0]; w++) {
+        sector[w] = sdb_chance_number(chance, UINT64_MAX);
+      }
+      sdb_image_write(&inode->disk, (event->sector + i) * SDB_SIM_SECTOR, sector, sizeof sector);
+    }
+  }
+}
+
 void sdb_sim_cut(uint64_t seed) {
   sdb_chance chance;
   sdb_sim_disk outcome;
@@ -193,6 +227,9 @@ void sdb_sim_cut(uint64_t seed) {
   for (size_t i = ROOT; i < outcome.count; i++) {
     if (outcome.inodes[i] != NULL) {
       cut_inode(&chance, outcome.inodes[i]);
+      if (chance.random && gets_noise(live, i)) {
+        add_noise(&chance, outcome.inodes[i]);
+      }
       sdb_chance_next_file(&chance);
     }
   }
