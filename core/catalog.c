@@ -166,16 +166,14 @@ static uint64_t bit(unsigned slot) {
 }
 /* Lowest set bit; `bits` is not 0. */
 static unsigned lowest(uint64_t bits) {
+#if defined(__GNUC__)
+  return (unsigned)__builtin_ctzll(bits);
+#else
   unsigned at = 0;
-  while (!(bits & 0xff)) {
-    bits >>= 8;
-    at += 8;
-  }
-  while (!(bits & 1)) {
-    bits >>= 1;
+  while (!(bits >> at & 1))
     at++;
-  }
   return at;
+#endif
 }
 
 static sdb_node *node_new(bool leaf, uint64_t epoch) {
@@ -242,12 +240,11 @@ const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index) {
 }
 
 static const sdb_entry *next_in(const sdb_node *node, unsigned level, uint64_t from, uint64_t base, uint32_t *index) {
-  uint64_t width = UINT64_C(1) << (FAN_BITS * level);
-  uint64_t first = from > base ? (from - base) / width : 0;
+  uint64_t first = from > base ? (from - base) >> (FAN_BITS * level) : 0;
   if (first >= FAN) return NULL;
   for (uint64_t used = node->used & (UINT64_MAX << first); used; used &= used - 1) {
     unsigned slot = lowest(used);
-    uint64_t at = base + slot * width;
+    uint64_t at = base + ((uint64_t)slot << (FAN_BITS * level));
     if (level == 0) {
       *index = (uint32_t)at;
       return &entries_const(node)[slot];
@@ -374,6 +371,7 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
   unsigned slot = slot_at(index, 0);
   sdb_node *leaf = path[0];
   sdb_entry fresh = *entry; /* entry may point into the leaf */
+  fresh.name_bytes = (uint16_t)fresh.name->bytes;
   sdb_name_ref(fresh.name);
   if (leaf->used & bit(slot)) {
     sdb_name *old = entries(leaf)[slot].name;

@@ -36,6 +36,7 @@ typedef struct sdb_entry {
   uint64_t generation;  /* commit that last changed it; 0: by rawdb */
   sdb_name *name;       /* a reference held by the tree */
   uint32_t incarnation; /* distinguishes regions that had this index one after the other */
+  uint16_t name_bytes;  /* of name, so that a scan need not touch it; filled by put */
   bool has_trailer;     /* on disk; false: written by rawdb */
 } sdb_entry;
 

@@ -137,7 +137,7 @@ static void fill_info(uint32_t index, const sdb_entry *entry, seqdb_region_info 
   info->region = sdb_region_of(index, entry->incarnation);
   info->index = index;
   info->name = sdb_name_text(entry->name);
-  info->name_bytes = sdb_name_bytes(entry->name);
+  info->name_bytes = entry->name_bytes;
   info->offset = entry->start;
   info->length_bytes = entry->length;
   info->reserved_bytes = entry->reserved;
