@@ -177,6 +177,7 @@ static int check_journal(sdb_store *store, struct report *report, seqdb_error *e
   sdb_journal_scan scan;
   enum sdb_journal_state state;
   if (copy.fd < 0) return SEQDB_OK;
+  if (atomic_load(&store->poisoned)) return SEQDB_OK; /* what a failed fdatasync left is for the next open to decide */
   int rc = sdb_journal_read(&copy, &state, e);
   if (rc != SEQDB_OK) return rc;
   if (state != SDB_JOURNAL_GOOD || copy.header.sequence != store->journal.header.sequence) {

@@ -114,13 +114,17 @@ static sdb_patch_chunk *chunk_for(sdb_patch *patch, size_t bytes) {
 
 /* ---- blocks */
 
+static void spare_give(sdb_patch *patch, sdb_patch_node *block) {
+  RB_RIGHT(block, link) = patch->spares;
+  patch->spares = block;
+  patch->spare_count++;
+}
+
 static int spares_to(sdb_patch *patch, size_t blocks) {
   while (patch->spare_count < blocks) {
     sdb_patch_node *block = sdb_malloc(sizeof *block);
     if (!block) return SEQDB_NOMEM;
-    RB_RIGHT(block, link) = patch->spares;
-    patch->spares = block;
-    patch->spare_count++;
+    spare_give(patch, block);
   }
   return SEQDB_OK;
 }
@@ -141,15 +145,11 @@ static sdb_patch_node *spare_take(sdb_patch *patch) {
   return block;
 }
 
-static void spares_free(sdb_patch *patch) {
-  while (patch->spares)
-    sdb_free(spare_take(patch));
-}
-
+/* An emptied block becomes a spare: what was reserved for several merges in a row then lasts for all of them. */
 static void block_drop(sdb_patch *patch, sdb_patch_node *block) {
   RB_REMOVE(sdb_patch_tree, &patch->tree, block);
   patch->blocks--;
-  sdb_free(block);
+  spare_give(patch, block);
 }
 
 /* Put *range before `place`.  Uses at most one spare. */
@@ -242,7 +242,8 @@ void sdb_patch_clear(sdb_patch *patch) {
       chunk_unref(block->range[i].owner);
     block_drop(patch, block);
   }
-  spares_free(patch);
+  while (patch->spares)
+    sdb_free(spare_take(patch));
   chunk_unref(patch->chunk);
   sdb_patch_init(patch);
 }
