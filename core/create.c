@@ -108,8 +108,8 @@ static int pristine_file(sdb_fd fd, unsigned which, bool *pristine, const char *
     *pristine = false;
     if ((rc = sdb_journal_read(&journal, &state, e)) != SEQDB_OK || state != SDB_JOURNAL_GOOD) return rc;
     if ((rc = sdb_journal_scan_records(&journal, &scan, e)) != SEQDB_OK) return rc;
-    *pristine =
-        scan.count == 0 && !scan.damaged_at && journal.header.base_generation == 0 && journal.header.entries == 0;
+    *pristine = scan.count == 0 && !scan.damaged_at && !scan.orphaned && journal.header.base_generation == 0 &&
+                journal.header.entries == 0;
     sdb_journal_scan_free(&scan);
   }
   return SEQDB_OK;

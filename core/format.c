@@ -541,7 +541,7 @@ bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t sal
                              .data_bytes = sdb_get64(header + OFF(record, data_bytes)),
                              .checksum = sdb_get64(header + OFF(record, checksum))};
   memcpy(out->token, header + OFF(record, token), sizeof out->token);
-  return out->salt == salt && out->position == position && out->bytes >= SDB_RECORD_HEADER_BYTES &&
+  return (out->salt == salt || salt == 0) && out->position == position && out->bytes >= SDB_RECORD_HEADER_BYTES &&
          out->bytes <= available;
 }
 

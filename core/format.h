@@ -122,8 +122,8 @@ uint8_t *sdb_record_add_range(sdb_record_writer *w, uint64_t offset, uint64_t by
 /* Fill the header from *header (counts and sizes are taken from the writer) and checksum; header->checksum and header->bytes are set. */
 void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header);
 
-/* Reading.  peek: is there a plausible record header (magic, salt, position, bytes within `available`)?  Only then is the record
-** worth reading whole.  decode: verify checksum and every count, name, extent and range; false = not a whole valid record. */
+/* Reading.  peek: is there a plausible record header (magic, salt (0: any), position, bytes within `available`)?  Only then is the
+** record worth reading whole.  decode: verify checksum and every count, name, extent and range; false = not a whole valid record. */
 bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t salt, uint64_t position,
                      uint64_t available, sdb_record_header *out);
 bool sdb_record_decode(const uint8_t *record, uint64_t bytes, uint64_t salt, uint64_t position, sdb_record_header *out);

@@ -20,6 +20,7 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   uint32_t newer = 0;
   bool found = false;
+  unsigned valid = 0;
   for (unsigned i = 0; i < 2; i++) {
     sdb_journal_header header;
     size_t got;
@@ -35,7 +36,9 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_
         newer = SDB_MAX(newer, header.version);
         break;
       case SDB_HEADER_OK:
-        if ((header.sequence & 1) != i || (found && journal->header.sequence > header.sequence)) break;
+        if ((header.sequence & 1) != i) break;
+        valid++;
+        if (found && journal->header.sequence > header.sequence) break;
         journal->header = header;
         found = true;
         break;
@@ -187,6 +190,35 @@ static uint64_t record_end(const sdb_record_header *header) {
   return (end + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
 }
 
+/* The header in use has no records.  If its neighbour was the newer one and is lost, the first record, of a salt that nobody
+** knows, begins a chain of newer commits.  Chains of older headers remain there too, but their commits are in the base. */
+static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, seqdb_error *e) {
+  uint8_t head[SDB_RECORD_HEADER_BYTES];
+  sdb_journal_scan chain;
+  sdb_journal other = *journal;
+  sdb_record_header first;
+  size_t got = 0;
+  int os = sdb_os_pread(journal->fd, head, sizeof head, SDB_JOURNAL_START, &got);
+  if (os) return sdb_error_os(e, os, "open", "journal", SDB_JOURNAL_START, "journal: cannot read it");
+  if (got < sizeof head || !sdb_record_peek(head, 0, SDB_JOURNAL_START, UINT64_MAX, &first)) return SEQDB_OK;
+  if (first.salt == journal->header.salt) return SEQDB_OK;
+  other.header.salt = other.previous = first.salt;
+  other.header.base_generation = first.generation - 1;
+  other.tail = SDB_JOURNAL_START;
+  other.one_header = false;
+  int rc = sdb_journal_scan_records(&other, &chain, e);
+  if (rc != SEQDB_OK) return rc;
+  for (size_t i = 0; i < chain.count; i++) {
+    const sdb_record_header *header = &chain.records[i].header;
+    bool last = i + 1 == chain.count;
+    bool kept = last ? header->coordinator_bytes == 0 : chain.records[i + 1].header.flags & SDB_RECORD_KEEP;
+    if (header->kind == SDB_RECORD_PREPARE && !kept) continue;
+    if (header->generation > journal->header.base_generation) scan->orphaned = true;
+  }
+  sdb_journal_scan_free(&chain);
+  return SEQDB_OK;
+}
+
 int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb_error *e) {
   sdb_os_info info;
   size_t capacity = 0;
@@ -220,6 +252,7 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb
     rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &found, e);
     if (found) scan->damaged_at = journal->tail;
   }
+  if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, e);
   if (rc != SEQDB_OK) sdb_journal_scan_free(scan);
   return rc;
 }

@@ -19,6 +19,7 @@ typedef struct sdb_journal {
   uint64_t last, last_bytes; /* the record before it; 0, 0 if there is none */
   uint64_t previous;         /* checksum of the last record, or the salt */
   uint64_t zeroed;           /* the file is allocated up to here */
+  bool one_header;           /* the other header page was not valid when it was read */
 } sdb_journal;
 
 enum sdb_journal_state { SDB_JOURNAL_GOOD, SDB_JOURNAL_BAD, SDB_JOURNAL_NEWER };
@@ -36,6 +37,7 @@ typedef struct sdb_journal_scan {
   sdb_journal_record *records; /* in order; all whole, chained and of the present salt */
   size_t count;
   uint64_t damaged_at; /* a record there is broken although valid ones follow; 0 if not */
+  bool orphaned;       /* the records are newer than the header: they belong to the other page, which is broken */
 } sdb_journal_scan;
 /* Read all records, and set tail and previous behind the last valid one.  Free with sdb_journal_scan_free(). */
 int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb_error *e);

@@ -111,26 +111,28 @@ static int apply_run(sdb_store *store, const sdb_patch *patch, uint64_t from, ui
   return sdb_data_write(&store->data, from, block, (size_t)(to - from), "commit", e);
 }
 
-#define RUN_BYTES     ((uint64_t)65536)
-#define RUN_GAP_BYTES ((uint64_t)512)
+#define RUN_BYTES       ((uint64_t)64 << 10)
+#define RUN_LARGE_BYTES ((uint64_t)1 << 20) /* of large layers */
+#define RUN_GAP_BYTES   ((uint64_t)512)
 
 static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e) {
   sdb_patch_range range, next;
   int rc = SEQDB_OK;
   uint8_t *block = NULL;
+  uint64_t run = layer->patch.total_bytes < RUN_LARGE_BYTES ? RUN_BYTES : RUN_LARGE_BYTES;
   for (bool more = sdb_patch_next(&layer->patch, 0, &range); more && rc == SEQDB_OK; range = next) {
     uint64_t end = range.offset + range.bytes;
     next = range;
     more = sdb_patch_following(&next);
-    if (!more || next.offset - end > RUN_GAP_BYTES || next.offset + next.bytes - range.offset > RUN_BYTES) {
+    if (!more || next.offset - end > RUN_GAP_BYTES || next.offset + next.bytes - range.offset > run) {
       rc = sdb_data_write(&store->data, range.offset, range.data, (size_t)range.bytes, "commit", e);
       continue;
     }
-    while (more && next.offset - end <= RUN_GAP_BYTES && next.offset + next.bytes - range.offset <= RUN_BYTES) {
+    while (more && next.offset - end <= RUN_GAP_BYTES && next.offset + next.bytes - range.offset <= run) {
       end = next.offset + next.bytes;
       more = sdb_patch_following(&next);
     }
-    if (!block && !(block = sdb_malloc(RUN_BYTES))) return sdb_error_nomem(e, "commit");
+    if (!block && !(block = sdb_malloc((size_t)run))) return sdb_error_nomem(e, "commit");
     rc = apply_run(store, &layer->patch, range.offset, end, block, e);
   }
   sdb_free(block);

@@ -194,6 +194,14 @@ static int check_overlaps(sdb_recovered *out, const sdb_owned_extent *extents, s
   return rc;
 }
 
+/* The first byte of [from, end) that no record carries; `end` if they carry all. */
+static uint64_t first_uncarried(const sdb_patch *overlay, uint64_t from, uint64_t end) {
+  sdb_patch_range range;
+  while (from < end && sdb_patch_next(overlay, from, &range) && range.offset <= from)
+    from = range.offset + range.bytes;
+  return SDB_MIN(from, end);
+}
+
 static int check_entry(sdb_recovered *out, sdb_names *names, uint32_t index, const sdb_entry *entry, uint64_t base,
                        bool has_journal, uint64_t data_bytes) {
   char quoted[SDB_QUOTED_MAX];
@@ -211,11 +219,27 @@ static int check_entry(sdb_recovered *out, sdb_names *names, uint32_t index, con
                     "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index,
                     sdb_quote_name(text, bytes, quoted), (unsigned long long)entry->generation,
                     (unsigned long long)base);
-  if (rc == SEQDB_OK && !named && entry->start + entry->length > data_bytes && !out->sync_was_off)
-    rc = damage_add(&out->damage, "data", data_bytes,
-                    "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu",
-                    sdb_quote_name(text, bytes, quoted), index, (unsigned long long)(entry->start + entry->length),
-                    (unsigned long long)data_bytes);
+  /* Bytes that a record does not carry were durable in `data`, with its size, before the record was written. */
+  uint64_t end = entry->start + entry->length;
+  if (rc == SEQDB_OK && end > data_bytes && !out->sync_was_off &&
+      first_uncarried(&out->overlay, SDB_MAX(entry->start, data_bytes), end) < end)
+    rc = damage_add(
+        &out->damage, "data", data_bytes, "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu",
+        sdb_quote_name(text, bytes, quoted), index, (unsigned long long)end, (unsigned long long)data_bytes);
+  return rc;
+}
+
+/* A page that a record names may be older than it, or as new: a checkpoint writes what the records say.  Nothing writes
+** one that is newer. */
+static int check_named(sdb_recovered *out, const sdb_tree *base) {
+  int rc = SEQDB_OK;
+  for (size_t i = 0; i < out->named_count && rc == SEQDB_OK && !out->sync_was_off; i++) {
+    const sdb_entry *entry = sdb_tree_get(base, out->named[i]);
+    if (entry && entry->generation > out->generation)
+      rc = damage_add(&out->damage, "regions", (uint64_t)out->named[i] * SDB_ENTRY_BYTES + 4040,
+                      "regions: entry %u is of generation %llu, newer than the journal's last, %llu", out->named[i],
+                      (unsigned long long)entry->generation, (unsigned long long)out->generation);
+  }
   return rc;
 }
 
@@ -233,9 +257,28 @@ static int check_tree(sdb_recovered *out, sdb_names *names, const sdb_journal *j
   return rc;
 }
 
+/* May a checkpoint have begun to write the entries that the records name?  Then the header's hash is of pages that are gone.
+** Surely not if every named page reads as it can only have been before: whole, of an old generation, or free although no
+** record frees it. */
+static bool may_be_written(const sdb_recovered *out, const sdb_regions_load *load, const sdb_journal_scan *scan,
+                           const sdb_tree *base, uint64_t base_generation) {
+  uint64_t cursor;
+  uint32_t index;
+  if (load->bad_count) return true;
+  for (size_t i = 0; i < out->named_count; i++) {
+    const sdb_entry *entry = sdb_tree_get(base, out->named[i]);
+    if (entry && (!entry->has_trailer || entry->generation > base_generation)) return true;
+  }
+  for (size_t i = 0; i < scan->count; i++)
+    for (cursor = 0; sdb_record_next_delete(scan->records[i].record, &scan->records[i].header, &cursor, &index);)
+      if (is_named(out, index) && !sdb_tree_get(base, index)) return true;
+  return false;
+}
+
 /* What the header knows about the files beside it. */
-static int check_header(sdb_recovered *out, const sdb_regions_file *regions, const sdb_journal *journal,
-                        const sdb_tree *base, uint64_t data_bytes, const sdb_recover_options *options) {
+static int check_header(sdb_recovered *out, const sdb_regions_file *regions, const sdb_regions_load *load,
+                        const sdb_journal *journal, const sdb_journal_scan *scan, const sdb_tree *base,
+                        uint64_t data_bytes, const sdb_recover_options *options) {
   const sdb_journal_header *h = &journal->header;
   int rc = SEQDB_OK;
   bool differ = base->entries != h->entries || base->hash != h->entries_hash;
@@ -252,7 +295,14 @@ static int check_header(sdb_recovered *out, const sdb_regions_file *regions, con
       rc = damage_add(&out->damage, "regions", regions->pages * SDB_ENTRY_BYTES,
                       "regions: no guard byte at its end although the journal has records: it was replaced or cut");
   }
-  if (rc != SEQDB_OK || out->records > 0 || !differ) return rc;
+  if (rc != SEQDB_OK || !differ) return rc;
+  if (out->records > 0) { /* the guard kept other programs out: adopt=1 is no answer */
+    if (may_be_written(out, load, scan, base, h->base_generation)) return rc;
+    return damage_add(&out->damage, "regions", 0,
+                      "regions: %llu entries differ from the %llu on which the journal's records build: damaged, or of "
+                      "another time",
+                      (unsigned long long)base->entries, (unsigned long long)h->entries);
+  }
   out->differs = true;
   if (options->adopt) {
     out->adopted = true;
@@ -279,8 +329,13 @@ static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const 
     rc = damage_add(&out->damage, "journal", scan->damaged_at,
                     "journal: the record at byte %llu is damaged although valid records follow it",
                     (unsigned long long)scan->damaged_at);
+  if (rc == SEQDB_OK && scan->orphaned && !out->sync_was_off)
+    rc = damage_add(&out->damage, "journal", SDB_JOURNAL_START,
+                    "journal: the records from byte %u on are newer than its header: the newer header page is damaged",
+                    SDB_JOURNAL_START);
   if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
-    rc = check_header(out, regions, journal, base, data_bytes, options);
+    rc = check_header(out, regions, load, journal, scan, base, data_bytes, options);
+  if (rc == SEQDB_OK) rc = check_named(out, base);
   if (rc == SEQDB_OK) rc = check_tree(out, names, journal, data_bytes);
   return rc;
 }

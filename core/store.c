@@ -277,15 +277,11 @@ static void unregister(sdb_store *store) {
   store->registered = false;
 }
 
-/* The open store of that directory, healthy and ours. */
+/* The open store of that directory, if it is ours and not a parent's from before fork. */
 static sdb_store *registry_find(const sdb_os_info *info) {
-  sdb_store *store = registry, *next;
-  for (; store; store = next) {
-    next = store->next;
-    if (store->device != info->device || store->inode != info->inode) continue;
-    if (store->fork_count != sdb_os_fork_count()) continue;
-    if (!atomic_load(&store->poisoned)) return store;
-    unregister(store);
+  for (sdb_store *store = registry; store; store = store->next) {
+    if (store->device == info->device && store->inode == info->inode && store->fork_count == sdb_os_fork_count())
+      return store;
   }
   return NULL;
 }
@@ -294,6 +290,10 @@ static sdb_store *registry_find(const sdb_os_info *info) {
 static int join(sdb_store *store, const seqdb_options *options, seqdb_error *e) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
+  if (atomic_load(&store->poisoned)) /* it holds the lock until its last handle is closed */
+    return sdb_error_set(e, SEQDB_POISONED, "open", NULL, 0,
+                         "open: an earlier fdatasync failed in %s: close all connections to it and open it anew",
+                         store->path);
   if (store->writing) {
     if (sync_off != store->sync_off)
       return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "%s is open in this process with sync=%s", store->path,
