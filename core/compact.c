@@ -160,7 +160,7 @@ static int trim(seqdb *db, const sdb_owned_extent *extents, size_t count, struct
     if (extra == 0) continue;
     entry.reserved = needed;
     pthread_mutex_lock(&store->mutex);
-    rc = sdb_space_reserve_give_up(&store->space);
+    rc = sdb_space_reserve_give_up(&store->space, extents[i].index, entry.start + needed, extra);
     pthread_mutex_unlock(&store->mutex);
     if (rc != SEQDB_OK) return sdb_error_nomem(e, "compact");
     if ((rc = sdb_place_put(db, extents[i].index, &entry, "compact", e)) != SEQDB_OK) break;

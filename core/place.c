@@ -132,7 +132,7 @@ int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved,
   if (rc == SEQDB_OK && end < entry.length) rc = copy_part(db, old_start, start, end, entry.length, operation, e);
   if (rc != SEQDB_OK) return rc;
   pthread_mutex_lock(&db->store->mutex);
-  rc = sdb_space_reserve_give_up(&db->store->space);
+  rc = sdb_space_reserve_give_up(&db->store->space, index, old_start, old_reserved);
   pthread_mutex_unlock(&db->store->mutex);
   if (rc != SEQDB_OK) return sdb_error_nomem(e, operation);
   entry.start = start;

@@ -130,7 +130,7 @@ static int drop(seqdb *db, uint32_t index, seqdb_error *e) {
   const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
   uint64_t start = entry->start, reserved = entry->reserved;
   pthread_mutex_lock(&store->mutex);
-  int rc = sdb_space_reserve_give_up(&store->space);
+  int rc = sdb_space_reserve_give_up(&store->space, index, start, reserved);
   pthread_mutex_unlock(&store->mutex);
   if (rc != SEQDB_OK) return sdb_error_nomem(e, "remove");
   if (sdb_tree_remove(&db->txn.tree, store->names, db->txn.epoch, index) != SEQDB_OK)

@@ -126,7 +126,8 @@ static void attach(sdb_space *space, sdb_catalog *catalog, sdb_pending *item) {
   space->pending_bytes += item->bytes;
 }
 
-int sdb_space_reserve_give_up(sdb_space *space) {
+int sdb_space_reserve_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes) {
+  if (!seen_by(space->newest, index, start, bytes)) return SEQDB_OK;
   if (!space->spare) space->spare = sdb_malloc(sizeof *space->spare);
   return space->spare ? SEQDB_OK : SEQDB_NOMEM;
 }

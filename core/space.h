@@ -73,8 +73,8 @@ int sdb_space_alloc(sdb_space *space, uint64_t bytes, uint64_t *start, bool *dir
 uint64_t sdb_space_room_at(const sdb_space *space, uint64_t at);
 /* Allocate exactly [start, start + bytes), within room_at(). */
 int sdb_space_alloc_at(sdb_space *space, uint64_t start, uint64_t bytes, bool *dirty);
-/* Memory for the next give_up() of an extent that a live catalog sees: without it a rollback could not take it back. */
-int sdb_space_reserve_give_up(sdb_space *space);
+/* Memory for the next give_up() of this extent, if a live catalog sees it: without it a rollback could not take it back. */
+int sdb_space_reserve_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes);
 /* The transaction gives up an extent of entry `index`.  Never fails. */
 void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes);
 /* The transaction goes back to the tree of live catalog `to`: what that tree owns is pending no longer.  The caller
