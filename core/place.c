@@ -345,8 +345,14 @@ int sdb_place_cut(seqdb *db, uint32_t index, uint64_t length, const char *operat
   assert(length <= entry.length);
   if (length == entry.length) return SEQDB_OK;
   uint64_t from = entry.start + length, bytes = entry.reserved - length;
+  uint64_t old_length = entry.length;
   entry.length = length;
   int rc = sdb_place_put(db, index, &entry, operation, e);
-  if (rc == SEQDB_OK) (void)sdb_patch_remove(&db->txn.patch, from, bytes); /* up to the extent's end: splits none */
+  if (rc != SEQDB_OK) return rc;
+  /* What the transaction itself wrote there has blocks too, and no commit would show that it was cut. */
+  pthread_mutex_lock(&db->store->mutex);
+  sdb_space_note_cut(&db->store->space, index, entry.start, length, old_length);
+  pthread_mutex_unlock(&db->store->mutex);
+  (void)sdb_patch_remove(&db->txn.patch, from, bytes); /* up to the extent's end: splits none */
   return rc;
 }

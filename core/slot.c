@@ -150,6 +150,9 @@ int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e) {
 void sdb_slots_discard(seqdb *db) {
   for (sdb_slot *slot; (slot = db->txn.open_slots) != NULL;) {
     pthread_mutex_lock(&slot->mutex);
+    pthread_mutex_lock(&db->store->mutex);
+    sdb_space_note_cut(&db->store->space, slot->index, slot->start, slot->settled, slot->length);
+    pthread_mutex_unlock(&db->store->mutex);
     slot->open = false;
     drop_buffer(db->store, slot);
     unlink_open(db, slot);

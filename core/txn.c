@@ -95,6 +95,8 @@ static int leave_entry(void *context, uint32_t index, const sdb_entry *before, c
     sdb_space_give_up(space, index, before->start, before->reserved);
   else if (before->reserved > after->reserved)
     sdb_space_give_up(space, index, before->start + after->reserved, before->reserved - after->reserved);
+  if (after && after->start == before->start && before->length > after->length) /* blocks in the reserve */
+    sdb_space_note_cut(space, index, after->start, after->length, SDB_MIN(before->length, after->reserved));
   return 0;
 }
 
