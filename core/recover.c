@@ -342,6 +342,14 @@ static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const 
 
 /* ---- all of it */
 
+/* After a crash with sync=off entries may be newer than header and records: the next commit must be newer than they are. */
+static void raise_generation(sdb_recovered *out) {
+  uint64_t from = 0;
+  uint32_t index;
+  for (const sdb_entry *entry; (entry = sdb_tree_next(&out->tree, from, &index)); from = (uint64_t)index + 1)
+    out->generation = SDB_MAX(out->generation, entry->generation);
+}
+
 int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_bytes, sdb_names *names,
                 const sdb_recover_options *options, sdb_recovered *out, seqdb_error *e) {
   sdb_regions_load load = {0};
@@ -373,6 +381,7 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
     out->undecided = last->kind == SDB_RECORD_PREPARE && last->coordinator_bytes;
     out->kept_last = out->undecided && is_kept(&scan, scan.count - 1, options);
   }
+  if (out->sync_was_off) raise_generation(out);
 
   /* 4. Check the result. */
   if (rc == SEQDB_OK) rc = check_all(out, regions, &load, journal, state, &scan, &base, data_bytes, names, options);

@@ -4,7 +4,10 @@
 **
 ** A change happens as a whole or not at all.  SQLite sets no savepoint for INSERT of one row or UPDATE of one row, so
 ** a change of several steps (create, then append) sets a mark of its own in the engine, above every level that SQLite
-** uses, and goes back to it when a step fails.  Single steps are atomic in the engine and need none.
+** uses, and goes back to it when a step fails.  Single steps are atomic in the engine and need none, with one
+** exception: an overwrite that fails may leave bytes which the same transaction wrote before mixed with the new ones.
+** A mark would prevent it, but then every overwrite would have to keep the old bytes; so the function's failure is
+** remembered instead (conn->torn), and the transaction cannot be committed unless it goes back to before it.
 **
 ** The writer lock is taken by the engine with the first change; if that is SEQDB_BUSY nothing happened yet, and the
 ** change can be tried again with more patience (connection.c).
@@ -39,6 +42,7 @@ static int append_step(seqdb *engine, sdb_change *change) {
 
 static int write_step(seqdb *engine, sdb_change *change) {
   change->result = change->data_bytes;
+  change->tears = seqdb_region_changed(engine, change->region) != 0;
   return seqdb_write(engine, change->region, change->number, change->data, change->data_bytes);
 }
 
@@ -49,6 +53,7 @@ static int truncate_step(seqdb *engine, sdb_change *change) {
 
 static int truncate_write_step(seqdb *engine, sdb_change *change) {
   change->result = change->number + change->data_bytes;
+  change->tears = seqdb_region_changed(engine, change->region) != 0;
   return seqdb_truncate_write(engine, change->region, change->number, change->data, change->data_bytes);
 }
 
@@ -186,5 +191,11 @@ static int change_failed(sdb_conn *conn, const sdb_change *change, int rc, sdb_f
 int sdb_change_run(sdb_conn *conn, sdb_change *change, sdb_failure *f) {
   conn->synced = false;
   int rc = sdb_conn_patiently(conn, run, change);
-  return rc == SEQDB_OK ? SQLITE_OK : change_failed(conn, change, rc, f);
+  if (rc == SEQDB_OK) return SQLITE_OK;
+  change_failed(conn, change, rc, f);
+  if (change->tears && !conn->torn && (rc == SEQDB_FULL || rc == SEQDB_IO || rc == SEQDB_NOMEM)) {
+    conn->torn = f->code;
+    conn->torn_level = conn->mark_level;
+  }
+  return f->code;
 }

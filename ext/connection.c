@@ -121,7 +121,7 @@ static int conn_open(sdb_client *client, const sdb_config *config, bool create, 
   seqdb_error error = {0};
   sdb_conn *conn = sqlite3_malloc64(sizeof *conn);
   if (!conn) return sdb_failure_nomem(f);
-  *conn = (sdb_conn){.client = client, .refs = 1, .atomic = config->atomic};
+  *conn = (sdb_conn){.client = client, .refs = 1, .atomic = config->atomic, .mark_level = -1};
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
   if (seqdb_open(config->directory, &options, &error, &conn->engine) != SEQDB_OK) {

@@ -90,6 +90,9 @@ struct sdb_conn {
   unsigned epoch;    /* counts ends of transactions */
   bool enlisted;     /* between xBegin (or xCreate) and xCommit or xRollback */
   bool synced;       /* a prepare covers everything done so far */
+  int mark_level;    /* SQLite's newest mark, -1 = none */
+  int torn;          /* code of a failed overwrite that left bytes of this transaction mixed, 0 = none ... */
+  int torn_level;    /* ... and the mark before it */
   bool atomic;       /* option atomic */
   sdb_pin *newest;   /* the youngest pin of this conn, or NULL */
   sdb_pin *scanned;  /* what the running write statement took its rowids from, or NULL: the own view */
@@ -270,6 +273,7 @@ typedef struct sdb_change {
   int kind;
   bool replace;  /* INSERT, UPDATE: a region that has the name gives way */
   bool conflict; /* out: INSERT, UPDATE failed on such a region */
+  bool tears;    /* out: WRITE, TRUNCATE_WRITE go over bytes this transaction wrote */
   bool has_name, has_data, has_number;
   seqdb_region region;
   const char *name;

@@ -28,6 +28,8 @@ static sdb_conn *conn_of(sqlite3_vtab *vtab) {
 static void end_transaction(sdb_conn *conn) {
   conn->enlisted = false;
   conn->synced = false;
+  conn->torn = 0;
+  conn->mark_level = -1;
   conn->epoch++;
   if (conn->scanned) sdb_pin_put(conn->client, conn->scanned);
   conn->scanned = NULL;
@@ -58,6 +60,12 @@ int sdb_table_sync(sqlite3_vtab *vtab) {
   sdb_conn *conn = conn_of(vtab);
   if (conn->synced || !seqdb_has_changes(conn->engine)) return SQLITE_OK;
   if (was_rolled_away((sdb_table *)vtab)) return engine_result(vtab, seqdb_rollback(conn->engine));
+  if (conn->torn) {
+    sdb_failure f = {0};
+    sdb_failure_set(&f, conn->torn, "seqdb table %s: an overwrite failed half way in this transaction: roll it back",
+                    conn->name);
+    return sdb_failure_to_vtab(&f, vtab);
+  }
   int rc = seqdb_prepare(conn->engine, NULL, NULL);
   conn->synced = rc == SEQDB_OK;
   return engine_result(vtab, rc);
@@ -78,15 +86,21 @@ int sdb_table_rollback(sqlite3_vtab *vtab) {
 }
 
 int sdb_table_savepoint(sqlite3_vtab *vtab, int level) {
+  conn_of(vtab)->mark_level = level;
   return engine_result(vtab, seqdb_savepoint(conn_of(vtab)->engine, level));
 }
 
 int sdb_table_release(sqlite3_vtab *vtab, int level) {
-  return engine_result(vtab, seqdb_release(conn_of(vtab)->engine, level));
+  sdb_conn *conn = conn_of(vtab);
+  conn->mark_level = level - 1;
+  if (conn->torn_level > conn->mark_level) conn->torn_level = conn->mark_level;
+  return engine_result(vtab, seqdb_release(conn->engine, level));
 }
 
 int sdb_table_rollback_to(sqlite3_vtab *vtab, int level) {
   sdb_conn *conn = conn_of(vtab);
   conn->synced = false;
+  conn->mark_level = level;
+  if (level <= conn->torn_level) conn->torn = 0;
   return engine_result(vtab, seqdb_rollback_to(conn->engine, level));
 }

@@ -130,6 +130,9 @@ proc run_child {script} {
   return [list error $error $text]
 }
 
+# A line that the run shows, beside what failed.
+proc report {line} {puts "#### $line"}
+
 # ---- ends ----------------------------------------------------------------------------------------------------
 
 # A whole file that cannot run here: says why and ends the process.

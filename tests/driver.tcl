@@ -127,6 +127,7 @@ proc judge {job text status ms} {
     lappend ::skips($reason) $test
   }
   puts [format {%-44s %5d passed %4d failed %4d skipped %7.1f s} $name $ok $bad $skipped [expr {$ms / 1000.0}]]
+  foreach {line report} [regexp -all -inline -line {^#### (.*)$} $text] {puts "  $report"}
   if {$bad > 0} {
     if {$problem ne {}} {puts "---- $name $problem"}
     set kept [regsub -all -line {^\+\+\+\+ \S+ SKIPPED: .*\n?} $text {}]

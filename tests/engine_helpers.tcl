@@ -216,13 +216,19 @@ proc copy_files {dir to} {
   return $to
 }
 
-# Bytes that no run of other bytes resembles, the same for the same seed.
+# Bytes that no run of other bytes resembles, the same for the same seed: a random block of 16 KiB, turned further each time.
 proc noise {seed bytes} {
-  set result {}
+  set block {}
   set state [expr {($seed * 2654435761 + 12345) & 0xffffffff}]
-  while {[string length $result] < $bytes} {
+  set wanted [expr {min($bytes, 16384)}]
+  for {set i 0} {$i < $wanted} {incr i 4} {
     set state [expr {($state * 1664525 + 1013904223) & 0xffffffff}]
-    append result [binary format i $state]
+    append block [binary format i $state]
+  }
+  if {$bytes <= 16384} {return [string range $block 0 [expr {$bytes - 1}]]}
+  set result $block
+  for {set turn 5003} {[string length $result] < $bytes} {set turn [expr {($turn + 5003) % 16381}]} {
+    append result [string range $block $turn end] [string range $block 0 [expr {$turn - 1}]]
   }
   return [string range $result 0 [expr {$bytes - 1}]]
 }

@@ -3,10 +3,12 @@
 # engine_random.tcl: random work on one handle beside a model in Tcl: transactions, savepoints, prepares, snapshots, compaction,
 # checkpoints, reopening, and killing (the files are copied as they are and the copy is opened).
 #
-#   random_run DIR SEED STEPS ?SIZES?     SIZES: small | large.  Error: "seed S step N: ..." with the last steps.
+#   random_run DIR SEED STEPS ?SIZES ?FAULTS??     SIZES: small | large; FAULTS: none | memory | disk.
+#       Error: "seed S step N: ..." with the last steps.
 #
 # The model: a dictionary name -> bytes for the last commit, one for the transaction, one for each mark and snapshot.
-# Run by hand: tclsh tests/engine_random.tcl FIRST_SEED COUNT ?STEPS? ?SIZES?
+# With faults an allocation, or a call that writes, fails now and then: the call that met it must leave everything as it was, but for a write's bytes.
+# Run by hand: tclsh tests/engine_random.tcl FIRST_SEED COUNT ?STEPS? ?SIZES? ?FAULTS?
 if {[info exists argv0] && [file tail $argv0] eq [file tail [info script]]} {
   source [file join [file dirname [info script]] common.tcl]
   source [file join [file dirname [info script]] engine_helpers.tcl]
@@ -41,7 +43,7 @@ namespace eval random {
   proc say {args} {
     variable trail
     lappend trail [join [lmap word $args {expr {[string length $word] > 30 ? "<[string length $word] bytes>" : $word}}]]
-    if {[llength $trail] > 60} {set trail [lrange $trail end-39 end]}
+    if {[llength $trail] > 99} {set trail [lrange $trail end-79 end]}
   }
 
   proc do {args} {
@@ -72,6 +74,7 @@ namespace eval random {
       retain}]
     if {$name eq {} || [llength $names] < 3} {set kind create}
     if {$kind in {retain} && [below 6]} {set kind append}
+    variable torn [expr {$kind in {write truncate_write retain}}]
     set bytes [some_bytes]
     set old [expr {$name eq {} ? {} : [dict get $now $name]}]
     set length [string length $old]
@@ -112,7 +115,7 @@ namespace eval random {
       rename {
         set new [pick {a b c d e f g h i j k l m n o p}]
         if {[dict exists $now $new]} {
-          if {$new ne $name && [::code_of {do rename $name $new}] ne "EXISTS"} {error "renamed over another region"}
+          if {$new ne $name && [::code_of {do rename $name $new}] ni {EXISTS NOMEM IO FULL}} {error "renamed over another region"}
           return
         }
         do rename $name $new
@@ -173,8 +176,8 @@ namespace eval random {
   proc flush {} {
     variable committed
     variable now
-    if {[::db changed]} {variable published 0}
-    do flush
+    set before [::stat_of generation]
+    if {[do flush] > $before} {variable published 0}
     set committed $now
     end_transaction
     same "after flush" ::db $now
@@ -192,12 +195,12 @@ namespace eval random {
   proc prepare {} {
     variable now
     variable prepared
-    if {[::db changed]} {variable published 0}
-    do prepare
+    set generation [lindex [do prepare] 1]
+    if {$generation > 0} {variable published 0}
     set prepared [list $now]
     if {[below 3] == 0} {
-      if {[::db changed]} {variable published 1}
       do publish
+      if {$generation > 0} {variable published 1}
       variable committed $now
       end_transaction
     }
@@ -257,13 +260,35 @@ namespace eval random {
     same "after reopening" ::db $now
   }
 
+  # What was being written when a sync or the cure of a failed write failed may be there or not.
+  proc reopen_poisoned {} {
+    variable dir
+    variable now
+    variable committed
+    variable prepared
+    variable snaps
+    while {[dict size $snaps]} unsnapshot
+    say reopen after poison
+    ::db close
+    sdb_open ::db $dir -coordinator app.db
+    foreach state [list $committed $now {*}$prepared] {
+      if {![catch {same "after poison" ::db $state} problem]} {
+        set committed $state
+        break
+      }
+    }
+    set now $committed
+    end_transaction
+    same "after poison" ::db $now
+  }
+
   proc upkeep {} {
     variable now
     variable committed
     variable prepared
     if {[::db changed]} {
       foreach call {compact checkpoint} {
-        if {[::code_of {do $call}] ne "LOCKED"} {error "$call with changes is not LOCKED"}
+        if {[::code_of {do $call}] ni {LOCKED NOMEM IO FULL}} {error "$call with changes is not LOCKED"}
       }
       return
     }
@@ -279,7 +304,47 @@ namespace eval random {
     dict for {name model} $snaps {same "snapshot $name" ::$name $model}
   }
 
-  proc run {directory seed steps how} {
+  # Let one of the next calls fail; returns the rule.
+  proc add_fault {faults} {
+    switch $faults {
+      memory {return [sdb_fault add malloc [expr {1 + [below 8]}] -errno ENOMEM]}
+      disk {
+        set rule [list [pick {pwrite ftruncate punch {pwrite ftruncate} pread}] [expr {1 + [below 3]}] -errno [pick {EIO ENOSPC}]]
+        if {[below 3] == 0} {lappend rule -forever}
+        if {[below 4] == 0} {lappend rule -piece [expr {1 + [below 600]}]}
+        return [sdb_fault add {*}$rule]
+      }
+    }
+    return 0
+  }
+
+  # One step.  Met by a fault it fails and changes nothing; a poisoned store is opened anew.
+  proc step {dice faults} {
+    variable now
+    variable torn 0
+    set rule 0
+    if {$dice < 93 && [below 4] == 0} {set rule [add_fault $faults]}
+    set failed [catch {
+      if {$dice < 55} change elseif {$dice < 62} savepoint elseif {$dice < 65} release elseif {$dice < 70} rollback_to \
+        elseif {$dice < 78} flush elseif {$dice < 81} rollback elseif {$dice < 84} prepare elseif {$dice < 87} snapshot \
+        elseif {$dice < 90} unsnapshot elseif {$dice < 93} upkeep elseif {$dice < 96} check elseif {$dice < 98} kill else reopen
+    } problem options]
+    set hits [expr {$rule ? [sdb_fault hits $rule] : 0}]
+    if {$rule} {sdb_fault remove $rule}
+    if {!$failed} return
+    set code [lindex [dict get $options -errorcode] 1]
+    if {!$hits || [lindex [dict get $options -errorcode] 0] ne "SEQDB"} {return -options $options $problem}
+    say -- $code: $problem
+    if {$code eq "POISONED" || [lindex [::db readonly] 0]} {
+      reopen_poisoned
+    } elseif {$torn} {
+      rollback ;# may have changed what the transaction itself had written
+    } else {
+      same "after a failure" ::db $now
+    }
+  }
+
+  proc run {directory seed steps how faults} {
     variable dir $directory
     variable sizes $how
     variable committed {}
@@ -292,12 +357,7 @@ namespace eval random {
     expr {srand($seed + 1)}
     sdb_open ::db $dir -create 1 -coordinator app.db
     for {set step 0} {$step < $steps} {incr step} {
-      set dice [below 100]
-      if {[catch {
-        if {$dice < 55} change elseif {$dice < 62} savepoint elseif {$dice < 65} release elseif {$dice < 70} rollback_to \
-          elseif {$dice < 78} flush elseif {$dice < 81} rollback elseif {$dice < 84} prepare elseif {$dice < 87} snapshot \
-          elseif {$dice < 90} unsnapshot elseif {$dice < 93} upkeep elseif {$dice < 96} check elseif {$dice < 98} kill else reopen
-      } problem options]} {
+      if {[catch {step [below 100] $faults} problem options]} {
         error "seed $seed step $step: $problem\n[join $trail \n]" [dict get $options -errorinfo]
       }
     }
@@ -310,13 +370,13 @@ namespace eval random {
   }
 }
 
-proc random_run {dir seed steps {sizes small}} {random::run $dir $seed $steps $sizes}
+proc random_run {dir seed steps {sizes small} {faults none}} {random::run $dir $seed $steps $sizes $faults}
 
 if {[info exists by_hand]} {
-  lassign [concat $argv [lrange {0 1 400 small} [llength $argv] end]] first count steps sizes
+  lassign [concat $argv [lrange {0 1 400 small none} [llength $argv] end]] first count steps sizes faults
   for {set seed $first} {$seed < $first + $count} {incr seed} {
     set dir [file join [temp_dir] db]
-    if {[catch {random_run $dir $seed $steps $sizes} problem]} {
+    if {[catch {random_run $dir $seed $steps $sizes $faults} problem]} {
       puts $problem
       exit 1
     }

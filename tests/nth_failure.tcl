@@ -2,7 +2,7 @@
 #
 # nth_failure.tcl: SQL workloads during which the 1st, 2nd, 3rd ... call of a kind fails; source it after sql_helpers.tcl.
 #
-#   nth::workload NAME BASE STEPS     defines a workload; BASE: new | clean | unclean, what the folder holds before
+#   nth::workload NAME BASE STEPS     defines a workload; BASE: new | clean | unclean | pread, what the folder holds
 #   nth::loop KIND ?OPTION ...?       -> list of problems; fails call after call in every workload until none is left
 #   nth::smooth OPTIONS               -> list of problems; a rule after which everything must go on as without it
 #   nth::heap WORKLOAD STEP           -> the same while SQLite's heap has a hard limit, larger by STEP each time
@@ -24,9 +24,10 @@ namespace eval nth {
   variable workloads {}
   variable templates
   variable codes
-  # Result codes by errno; the last word is for calls while a table is being opened.
+  # Result codes that an errno may lead to: none where the call is not needed or made again.
   array set codes {
     ENOMEM {NOMEM} ENOSPC {FULL} EIO {IOERR IOERR_FSYNC CANTOPEN} EMFILE {CANTOPEN IOERR} EAGAIN {BUSY}
+    EOPNOTSUPP {} none {}
   }
   variable fixture {
     {INSERT INTO @(name, content) VALUES('a', CAST(printf('%.*c', 300, 'a') AS BLOB))}
@@ -38,10 +39,18 @@ namespace eval nth {
   variable trace [expr {[info exists ::env(NTH_TRACE)] && $::env(NTH_TRACE)}]
   variable reads_both {SELECT name, length, CAST(content AS BLOB) FROM @ ORDER BY name}
   variable poisonings 0
+  # Errors of later statements because an earlier one failed.
+  variable consequence {no transaction is active|no such savepoint|no such region|past its length}
 }
 
 # SQL for n times the character c as a blob.
 proc blob {n c} {return "CAST(printf('%.*c', $n, '$c') AS BLOB)"}
+
+# What appending does, for the ordinary table.
+proc append_p {name blob} {
+  return "INSERT INTO p(name, content) VALUES('$name', $blob)
+    ON CONFLICT(name) DO UPDATE SET content = CAST(content || excluded.content AS BLOB)"
+}
 
 proc nth::workload {name base steps} {
   variable workloads
@@ -80,7 +89,8 @@ proc nth::plain_open {base} {
   plain eval {UPDATE p SET content = CAST(printf('%.*c', 40, 'Z') AS BLOB) || substr(content, 41) WHERE name = 'c'}
 }
 
-# Folders to start from. `unclean` is what a killed process leaves: records in the journal, some not folded yet.
+# Folders to start from. `unclean` is what a killed process leaves: records in the journal, some not folded yet;
+# `pread` is read without a mapping.
 proc nth::make_templates {} {
   variable templates
   variable fixture
@@ -89,20 +99,31 @@ proc nth::make_templates {} {
   variable held {}
   package require sqlite3
   load_fixture
-  set templates(new) [temp_dir]
   set dir [temp_dir]
   connect db
+  db enable_load_extension 1
   db eval {SELECT load_extension($::nth::library, 'sqlite3_sdbtestsql_init')}
-  db eval {CREATE TABLE q(x)}
+  db enable_load_extension 0
+  db eval {PRAGMA journal_mode = wal; CREATE TABLE q(x)}
+  set templates(new) [temp_dir]/new
+  file copy $dir $templates(new)
   db eval {CREATE VIRTUAL TABLE r USING seqdb('regions')}
   foreach sql [lrange $fixture 0 end-2] {db eval [string map {@ r} $sql]}
   db eval {INSERT INTO r(r) VALUES('checkpoint')}
   foreach sql [lrange $fixture end-1 end] {db eval [string map {@ r} $sql]}
-  db eval {SELECT seqdb_write('r', 'c', 0, CAST(printf('%.*c', 40, 'Z') AS BLOB))}
+  set last {SELECT seqdb_write('r', 'c', 0, CAST(printf('%.*c', 40, 'Z') AS BLOB))}
+  db eval $last
   set templates(unclean) [temp_dir]/unclean
   file copy $dir $templates(unclean)
   db close
   set templates(clean) $dir
+  set dir [temp_dir]
+  connect db
+  db eval {PRAGMA journal_mode = wal; CREATE TABLE q(x); CREATE VIRTUAL TABLE r USING seqdb('regions', mmap=0)}
+  foreach sql $fixture {db eval [string map {@ r} $sql]}
+  db eval $last
+  db close
+  set templates(pread) $dir
 }
 
 proc nth::restore {base} {
@@ -127,30 +148,24 @@ proc nth::code_of {db} {
 proc nth::pause {} {
   variable rule
   variable rule_args
+  variable hits_before
+  variable seen_before
   if {$rule eq {}} return
   lassign $rule_args kinds nth options
-  set hits [sdb_fault hits $rule]
-  incr ::nth::hits_before $hits
-  set left [expr {$nth - [sdb_fault seen $rule]}]
+  incr hits_before [sdb_fault hits $rule]
+  set seen [sdb_fault seen $rule]
+  incr seen_before $seen
   sdb_fault remove $rule
   set rule {}
-  if {$left < 1} {
-    if {"-forever" ni $options} return
-    set left 1
-  }
-  set rule_args [list $kinds $left $options]
-  return
+  set over [expr {$seen >= $nth && "-forever" ni $options}]
+  set rule_args [expr {$over ? {} : [list $kinds [expr {max($nth - $seen, 1)}] $options]}]
 }
 proc nth::resume {} {
   variable rule
   variable rule_args
-  variable limit
-  if {$rule eq {} && $rule_args ne {}} {
-    lassign $rule_args kinds nth options
-    if {$nth >= 1 && ($::nth::hits_before == 0 || "-forever" in $options)} {
-      set rule [sdb_fault add $kinds $nth {*}$options]
-    }
-  }
+  if {$rule_args eq {}} return
+  lassign $rule_args kinds nth options
+  set rule [sdb_fault add $kinds $nth {*}$options]
 }
 proc nth::hits {} {
   variable rule
@@ -158,34 +173,50 @@ proc nth::hits {} {
   return [expr {$hits_before + ($rule eq {} ? 0 : [sdb_fault hits $rule])}]
 }
 
-# The ordinary tables' side never meets a fault: its memory is not the extension's, and the heap limit is lifted.
+# A script of the extension's side, with so much of SQLite's heap free as `heap` says.
+proc nth::limited {script} {
+  variable heap
+  if {$heap} {sql_memory limit [expr {[sql_memory used] + $heap}]}
+  set code [catch {uplevel #0 $script} result]
+  if {$heap} {sql_memory limit 0}
+  return -code $code $result
+}
+
 proc nth::plain_run {sql} {
-  variable limit
-  if {$limit} {
-    set used [sql_memory used]
-    sql_memory limit 0
-  }
   set code [catch {plain eval $sql} result]
-  set word [expr {$code ? [code_name [lindex [sql_error plain] 0]] : "ok"}]
-  if {$limit} {
-    incr limit [expr {[sql_memory used] - $used}]
-    sql_memory limit [expr {max($limit, 1)}]
-  }
-  return [list $word $result]
+  return [list [expr {$code ? [code_name [lindex [sql_error plain] 0]] : "ok"}] $result]
+}
+
+proc nth::has_table {} {
+  return [db onecolumn {SELECT count(*) FROM sqlite_schema WHERE name = 'r'}]
 }
 
 proc nth::differs {} {
   variable reads_both
   if {![has_table]} {return {}}
   set problem [sql_same db [string map {@ r} $reads_both] plain [string map {@ p} $reads_both]]
-  if {$problem ne {}} {return $problem}
+  if {$problem ne {} && ![settle]} {return $problem}
+  # The rows of q follow SQLite alone.
   return [sql_same db {SELECT x FROM q ORDER BY x} plain {SELECT x FROM q ORDER BY x}]
 }
-proc nth::has_table {} {
-  return [db onecolumn {SELECT count(*) FROM sqlite_schema WHERE name = 'r'}]
-}
-proc nth::plain_state {} {
-  return [plain eval {SELECT name, hex(content) FROM p ORDER BY name; SELECT x FROM q ORDER BY x}]
+
+proc nth::state_of {db table} {return [$db eval "SELECT name, hex(content) FROM $table ORDER BY name"]}
+proc nth::plain_state {} {return [state_of plain p]}
+
+# The commit in flight turned out to count: the ordinary tables follow. 1: so it is.
+proc nth::settle {} {
+  variable doubts
+  variable closed
+  if {!$closed || $doubts eq {}} {return 0}
+  set state [state_of db r]
+  if {$state ni $doubts} {return 0}
+  plain eval {DELETE FROM p}
+  foreach {name hex} $state {
+    set content [binary decode hex $hex]
+    plain eval {INSERT INTO p(name, content) VALUES($name, @content)}
+  }
+  set doubts {}
+  return 1
 }
 
 # What the ordinary table would hold had the failed commit counted.
@@ -196,7 +227,8 @@ proc nth::note_doubt {sql was_open} {
     return
   }
   plain eval BEGIN
-  if {![catch {plain eval $sql}]} {lappend doubts [plain_state]}
+  catch {plain eval $sql} ;# OR FAIL keeps what came before the conflict
+  lappend doubts [plain_state]
   catch {plain eval ROLLBACK}
 }
 
@@ -213,90 +245,131 @@ proc nth::judge_failure {sql for_p message fired} {
   }
   set allowed $codes($errno)
   if {$poisoned} {lappend allowed IOERR IOERR_FSYNC}
-  if {$fired && $word ni $allowed} {return "fails with $word: $message"}
+  if {$fired && $word ni $allowed} {
+    # It may have failed as it would have anyway, only with fewer words.
+    if {$for_p ne {}} {lassign [plain_run $for_p] plain_word text}
+    return [expr {$for_p ne {} && $plain_word eq $word ? {} : "fails with $word: $message"}]
+  }
   set was_open [expr {![autocommit plain]}]
   set is_open [expr {![autocommit db]}]
   if {$is_open && !$was_open} {return "a failing statement leaves a transaction open: $message"}
   if {$for_p ne {}} {note_doubt $for_p $was_open}
   if {$was_open && !$is_open} {plain eval ROLLBACK}
+  if {$was_open && $is_open && [regexp -nocase {^RELEASE (\w+)} $sql -> name]} {
+    # The outermost one: SQLite has rolled everything back and stays inside the savepoint.
+    plain eval "ROLLBACK; SAVEPOINT $name"
+  }
   pause
   set problem [differs]
+  if {$problem ne {} && $is_open && [regexp {seqdb_(truncate_)?write} $sql]} {set problem [cannot_commit $problem]}
   resume
   if {$problem ne {}} {return "after $word ($message): $problem"}
   return {}
 }
 
+# An overwrite that fails may leave bytes of its own transaction mixed. Then only rolling back is possible.
+proc nth::cannot_commit {problem} {
+  if {![catch {db eval COMMIT} message]} {return "committed although $problem"}
+  if {![was_torn $message] || ![autocommit db]} {return "$problem, and then COMMIT fails with $message"}
+  plain eval ROLLBACK
+  return [differs]
+}
+proc nth::was_torn {message} {return [string match "*overwrite failed half way*" $message]}
+
+# Did a fault meet the statement that just ended? The heap's limit is known by what it does.
+proc nth::was_hit {hits_before failed} {
+  variable heap
+  variable refusals
+  set refused [expr {$heap && $failed && [code_of db] eq "NOMEM"}]
+  incr refusals $refused
+  return [expr {[hits] > $hits_before || $refused}]
+}
+
 # A statement that changes r (for_p says how p changes; {} not at all).
 proc nth::step_change {for_r for_p} {
-  variable limit
   variable poisoned
   set before [hits]
-  set failed [catch {db eval $for_r} result]
-  set fired [expr {[hits] > $before || ($limit && $failed && [code_of db] eq "NOMEM")}]
+  set failed [catch {limited [list db eval $for_r]} result]
+  set fired [was_hit $before $failed]
   if {!$failed} {
     if {[string match "*seqdb_check*" $for_r] && $result ne "ok"} {return "check: $result"}
     if {$for_p eq {}} return
-    set ::nth::doubts {}
+    set before [expr {$::nth::doubts eq {} ? {} : [plain_state]}]
     lassign [plain_run $for_p] word text
+    # A commit that changed something: the one that failed before it did not count.
+    if {$::nth::doubts ne {} && [autocommit db] && $before ne [plain_state]} {set ::nth::doubts {}}
     if {$word ne "ok"} {return "accepted, an ordinary table says $word: $text"}
     return
   }
-  if {$fired || ($poisoned || [code_of db] eq "IOERR_FSYNC") && [hits] > 0} {
+  if {$fired || [was_torn $result] && [hits] > 0 || ($poisoned || [code_of db] eq "IOERR_FSYNC") && [hits] > 0} {
     return [judge_failure $for_r $for_p $result $fired]
   }
   if {$for_p eq {}} {return "fails without a fault: $result"}
   set word [code_of db]
+  if {$word eq "ERROR" && [hits] + $::nth::refusals > 0 && [regexp $::nth::consequence $result]} {
+    return [expr {[autocommit db] == [autocommit plain] ? {} : "another transaction state after $result"}]
+  }
   lassign [plain_run $for_p] plain_word text
+  if {$word ne "CONSTRAINT"} {return "fails with $word: $result"}
   if {$word ne $plain_word} {return "fails without a fault: $word: $result; an ordinary table: $plain_word: $text"}
   if {[autocommit db] != [autocommit plain]} {return "another transaction state than an ordinary table's after $word"}
   return
 }
 
 proc nth::step_read {query} {
-  variable limit
   set before [hits]
-  if {[catch {db eval [string map {@ r} $query]} rows]} {
-    if {[hits] > $before || ($limit && [code_of db] eq "NOMEM")} {return [judge_failure $query {} $rows 1]}
+  if {[catch {limited [list db eval [string map {@ r} $query]]} rows]} {
+    if {[was_hit $before 1]} {return [judge_failure $query {} $rows 1]}
     return "fails without a fault: [code_of db] $rows"
   }
   lassign [plain_run [string map {@ p} $query]] word expected
+  if {$rows ne $expected} {
+    pause
+    if {[settle]} {lassign [plain_run [string map {@ p} $query]] word expected}
+    resume
+  }
   if {$rows ne $expected} {return "reads [string range $rows 0 200] and not [string range $expected 0 200]"}
   return
 }
 
 # Loading and connecting; the tables are opened by the statements that follow.
 proc nth::step_open {} {
-  variable errno
-  variable codes
-  variable limit
-  if {[catch {connect db} message]} {
+  variable heap
+  set before [hits]
+  if {[catch {limited {nth::connect db}} message]} {
+    if {!($heap && $message eq "out of memory") && ![was_hit $before 1]} {return "no connection: $message"}
     pause
     if {[connected db]} {db close}
-    if {$limit} {sql_memory limit 0}
     connect db
-    if {$limit} {sql_memory limit $limit}
     resume
   }
   return
 }
 
+# The value of the second column must be the same bytes for as long as the statement stands.
 proc nth::step_hold {query} {
   variable held
-  if {![connected other]} {
-    pause
-    connect other
-    resume
-  }
+  variable held_value
+  pause
+  if {![connected other]} {connect other}
+  resume
   if {[catch {sql_prepare other $query} statement]} return
+  if {[sql_step $statement] ne "row"} {
+    sql_finalize $statement
+    return
+  }
   set held $statement
-  sql_step $held
+  set held_value [binary encode hex [sql_column $held 1]]
   return
 }
 proc nth::step_let {} {
   variable held
-  if {$held ne {}} {sql_finalize $held}
+  variable held_value
+  if {$held eq {}} return
+  set same [expr {[binary encode hex [sql_column $held 1]] eq $held_value}]
+  sql_finalize $held
   set held {}
-  return
+  return [expr {$same ? {} : "a value being read has changed"}]
 }
 
 proc nth::step {step} {
@@ -313,12 +386,15 @@ proc nth::step {step} {
     open {return [step_open]}
     close {
       db close
+      set ::nth::closed 1
       if {![autocommit plain]} {plain eval ROLLBACK}
       return {}
     }
     create {
       set problem [step_change $sql {}]
-      set created [expr {[autocommit db] && [has_table]}]
+      pause
+      set created [has_table]
+      resume
       return $problem
     }
   }
@@ -343,14 +419,15 @@ proc nth::afterwards {} {
   if {$problem ne {}} {return "afterwards: $problem"}
   if {![autocommit db]} {
     if {[catch {db eval COMMIT} message]} {
-      if {![string match IOERR* [code_of db]]} {return "the open transaction cannot be committed: $message"}
-      set poisoned 1
-      lappend doubts [plain_state]
+      if {![string match IOERR* [code_of db]] && ![was_torn $message]} {return "the open transaction cannot be committed: $message"}
+      if {![was_torn $message]} {
+        set poisoned 1
+        lappend doubts [plain_state]
+      }
       if {![autocommit plain]} {plain eval ROLLBACK}
       if {![autocommit db]} {db eval ROLLBACK}
     } elseif {![autocommit plain]} {
       plain eval COMMIT
-      set doubts {}
     }
   }
   set writable [expr {![catch {
@@ -372,8 +449,9 @@ proc nth::afterwards {} {
 proc nth::reopened {} {
   variable doubts
   connect db
-  set state [db eval {SELECT name, hex(content) FROM r ORDER BY name; SELECT x FROM q ORDER BY x}]
-  set found [expr {$state eq [plain_state] || $state in $doubts}]
+  set state [state_of db r]
+  set found [expr {($state eq [plain_state] || $state in $doubts) &&
+    [db eval {SELECT x FROM q ORDER BY x}] eq [plain eval {SELECT x FROM q ORDER BY x}]}]
   if {!$found} {
     set names [db eval {SELECT name || ' ' || length FROM r ORDER BY name}]
     return "reopened: [sql_same db {SELECT name, length, content FROM r ORDER BY name} plain \
@@ -384,7 +462,7 @@ proc nth::reopened {} {
   if {[catch {db eval {INSERT INTO r(name, append) VALUES('probe', x'01'); DELETE FROM r WHERE name = 'probe'}} message]} {
     return "reopened: no write: $message"
   }
-  if {$state ne [db eval {SELECT name, hex(content) FROM r ORDER BY name; SELECT x FROM q ORDER BY x}]} {
+  if {$state ne [state_of db r]} {
     return "reopened: a write changed something else"
   }
   return {}
@@ -396,39 +474,59 @@ proc nth::leaks {} {
   return {}
 }
 
-# options for sdb_fault add; {} = no rule. Returns {hits problem}.
-proc nth::run {workload kinds nth options {heap_bytes 0}} {
+# What `run` starts from; `options` are words for sdb_fault add, {} = no rule.
+proc nth::begin {workload kinds nth options heap_bytes} {
   variable workloads
   variable rule {}
   variable rule_args {}
   variable hits_before 0
+  variable seen_before 0
+  variable refusals 0
   variable poisoned 0
+  variable closed 0
   variable doubts {}
   variable held {}
-  variable limit 0
+  variable heap $heap_bytes
   variable errno ENOMEM
-  variable created 1
-  variable trace
-  if {[dict exists $options -errno]} {set errno [dict get $options -errno]}
+  set at [lsearch -exact $options -errno]
+  if {$at >= 0} {set errno [lindex $options $at+1]} elseif {$options ne {}} {set errno none}
   lassign [dict get $workloads $workload] base steps
-  if {$base eq "new"} {set created 0}
+  variable created [expr {$base ne "new"}]
   restore $base
   plain_open $base
-  if {$trace} {puts stderr "$workload: $kinds $nth $options $heap_bytes"}
   if {[lindex $steps 0] ne "open"} {connect db}
+  sdb_fault reset
+  if {$options ne {}} {set rule_args [list $kinds $nth $options]}
+  resume
+  return $steps
+}
+
+proc nth::end_faults {} {
+  variable rule
+  variable rule_args
+  variable heap 0
+  pause
+  set rule_args {}
+  sdb_fault reset
+}
+
+# SQLite's own memory, too, is what it was when all connections are closed.
+proc nth::sqlite_leaks {} {
+  variable base_used
+  set used [sql_memory used]
+  set before [expr {[info exists base_used] ? $base_used : $used}]
+  set base_used $used
+  return [expr {$used == $before ? {} : "SQLite's memory grew by [expr {$used - $before}] bytes"}]
+}
+
+# Returns {how often the rule fired, how many calls it saw, problem}.
+proc nth::run {workload kinds nth options {heap_bytes 0}} {
+  variable trace
+  variable seen_before
+  if {$trace} {puts stderr "$workload: $kinds $nth $options $heap_bytes"}
   set problem {}
   set at 0
-  sdb_fault reset
-  if {$options ne {}} {
-    set words [lmap {key value} $options {expr {$value eq {} ? [list $key] : [list $key $value]}}]
-    set rule_args [list $kinds $nth [concat {*}$words]]
-    resume
-  }
-  if {$heap_bytes} {
-    set limit [expr {[sql_memory used] + $heap_bytes}]
-    sql_memory limit $limit
-  }
-  foreach step $steps {
+  foreach step [begin $workload $kinds $nth $options $heap_bytes] {
     incr at
     set problem [step $step]
     if {$problem ne {}} {
@@ -436,109 +534,87 @@ proc nth::run {workload kinds nth options {heap_bytes 0}} {
       break
     }
   }
-  set ::nth::last_count [expr {[llength $kinds] == 1 && $kinds ne "system" ? [sdb_fault count $kinds] : 0}]
+  end_faults
   set hits [hits]
-  set rule {}
-  set rule_args {}
-  sdb_fault reset
-  if {$limit} {
-    sql_memory limit 0
-    set limit 0
+  set letting [step_let]
+  foreach check {{set letting} afterwards close_all leaks reopened close_all leaks {plain close} sqlite_leaks} {
+    set found [eval $check]
+    if {$problem eq {}} {set problem $found}
   }
-  if {$held ne {}} step_let
-  if {$problem eq {}} {set problem [afterwards]}
-  close_all
-  if {$problem eq {}} {set problem [leaks]}
-  if {$problem eq {}} {set problem [reopened]}
-  close_all
-  if {$problem eq {}} {set problem [leaks]}
-  plain close
-  if {$problem eq {}} {
-    set used [sql_memory used]
-    if {![info exists ::nth::base_used]} {set ::nth::base_used $used}
-    if {$used != $::nth::base_used} {
-      set problem "SQLite's memory grew by [expr {$used - $::nth::base_used}] bytes"
-      set ::nth::base_used $used
-    }
-  }
-  return [list $hits $problem]
+  return [list $hits $seen_before $problem]
 }
 
 # ---- loops ---------------------------------------------------------------------------------------------------
 
-proc nth::describe {workload kinds nth options problem} {
-  return "workload $workload, [join $kinds +] call $nth fails ([join $options { }]): $problem"
+proc nth::problem_text {workload kinds nth options problem} {
+  return "workload $workload, [join $kinds +] call $nth ($options): $problem"
 }
 
-# Fails call 1, 2, 3, ... of the kind in every workload (every `stride`th, from `first` on), until no fault fires.
-# Prints how many points there are. Options: -errno NAME, -file GLOB, -points N (at most so many of each workload,
-# evenly spread; 0 = all), -forever BOOL (also: that call and all after it), -only WORKLOADS.
+# Fails call 1, 2, 3, ... of the kind in every workload until no fault fires, and prints how many there are; then the
+# same with that call and all after it. Options: -errno NAME, -file GLOB, -points N (only so many of each workload,
+# evenly spread from a random one on; 0 = all), -forever BOOL, -only WORKLOADS, -more OPTIONS of sdb_fault add.
 proc nth::loop {kind args} {
   variable workloads
-  set options [dict merge {-errno EIO -file {} -points 0 -forever 1 -only {}} $args]
+  set how [dict merge {-errno EIO -file * -points 0 -forever 1 -only {} -more {}} $args]
+  set names [expr {[dict get $how -only] ne {} ? [dict get $how -only] : [dict keys $workloads]}]
+  set words [list -errno [dict get $how -errno] -file [dict get $how -file] {*}[dict get $how -more]]
+  set variants [list $words]
+  if {[dict get $how -forever]} {lappend variants [concat $words -forever]}
+  set points [dict get $how -points]
   set total 0
   set runs 0
   set most {0 none}
   set problems {}
-  set names [expr {[dict get $options -only] ne {} ? [dict get $options -only] : [dict keys $workloads]}]
-  set file_option [expr {[dict get $options -file] eq {} ? {} : [list -file [dict get $options -file]]}]
   foreach name $names {
-    set rule [dict create -errno [dict get $options -errno] {*}$file_option]
-    lassign [measure $name $kind $file_option] count
-    set points [dict get $options -points]
-    set stride [expr {$points && $count > $points ? double($count) / $points : 1.0}]
+    set count [calls_of $name $kind $words]
     incr total $count
     if {$count > [lindex $most 0]} {set most [list $count $name]}
-    set position [expr {$stride > 1 ? rand() * $stride : 0}]
-    while 1 {
-      set nth [expr {int($position) + 1}]
-      lassign [run $name $kind $nth $rule] hits problem
-      incr runs
-      if {$problem ne {}} {lappend problems [describe $name $kind $nth $rule $problem]}
-      if {$hits == 0} break
-      if {[dict get $options -forever]} {
-        set forever [dict merge $rule {-forever {}}]
-        lassign [run $name $kind $nth $forever] hits problem
+    set stride [expr {$points > 0 && $count > $points ? double($count) / $points : 1.0}]
+    foreach options $variants {
+      set position [expr {$stride > 1 ? rand() * $stride : 0}]
+      set hits 1
+      while {$hits > 0 && [llength $problems] < 10} {
+        set nth [expr {int($position) + 1}]
+        lassign [run $name $kind $nth $options] hits seen problem
         incr runs
-        if {$problem ne {}} {lappend problems [describe $name $kind $nth $forever $problem]}
+        if {$problem ne {}} {lappend problems [problem_text $name $kind $nth $options $problem]}
+        set position [expr {$position + $stride}]
       }
-      if {[llength $problems] > 10} break
-      set position [expr {$position + $stride}]
     }
   }
-  set file [dict get $options -file]
-  puts [format {%-10s %-8s %-8s %5d calls in %d workloads (at most %d, in %s), %d runs} $kind $file \
-    [dict get $options -errno] $total [llength $names] {*}$most $runs]
+  set what "$kind [dict get $how -errno] [string map {* {}} [dict get $how -file]] [dict get $how -more]"
+  puts [format {%-29s %5d calls in %2d workloads (at most %3d, in %s), %d runs} $what $total [llength $names] {*}$most $runs]
   return $problems
 }
 
-# Calls of the kind that a workload makes when nothing fails: a rule that never comes true counts them.
-proc nth::measure {name kind file_option} {
-  variable rule
-  set seen 0
-  lassign [run $name $kind 1000000000 [list -errno EIO {*}$file_option]] hits problem
+# Calls of the kind that a workload makes when nothing fails: a rule whose turn never comes counts them.
+proc nth::calls_of {name kind words} {
+  lassign [run $name $kind 1000000000 $words] hits seen problem
   if {$problem ne {}} {error "workload $name without a fault: $problem"}
-  return [list $::nth::last_seen]
+  return $seen
 }
 
+# A rule that nobody may notice.
 proc nth::smooth {kinds options} {
   variable workloads
   set problems {}
+  set fired 0
   foreach name [dict keys $workloads] {
-    lassign [run $name $kinds 1 $options] hits problem
-    if {$problem ne {}} {lappend problems [describe $name $kinds 1 $options $problem]}
-    if {$hits == 0} {lappend problems "workload $name: the rule did not fire"}
+    lassign [run $name $kinds 1 $options] hits seen problem
+    incr fired $hits
+    if {$problem ne {}} {lappend problems [problem_text $name $kinds 1 $options $problem]}
   }
+  if {$fired == 0} {lappend problems "the rule did not fire"}
   return $problems
 }
 
+# Each statement with a hard limit on SQLite's heap, larger by `step` bytes each time, until everything fits.
 proc nth::heap {name step} {
+  variable refusals 1
   set problems {}
-  for {set bytes $step} {$bytes < 4000000 && [llength $problems] < 10} {incr bytes $step} {
-    set ::nth::refusals 0
-    lassign [run $name malloc 1 {} $bytes] hits problem
+  for {set bytes $step} {$refusals > 0 && [llength $problems] < 10} {incr bytes $step} {
+    lassign [run $name malloc 1 {} $bytes] hits seen problem
     if {$problem ne {}} {lappend problems "workload $name, heap of $bytes bytes more: $problem"}
-    if {!$::nth::refusals} break
   }
   return [list $bytes $problems]
 }

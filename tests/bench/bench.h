@@ -61,7 +61,7 @@ typedef struct bench_run {
 } bench_run;
 
 typedef struct bench_case {
-  const char *name;           /* contender */
+  const char *name;             /* contender */
   void (*prepare)(bench_run *); /* once before the rounds, in a child of its own; the directory then stays */
   void (*run)(bench_run *);
 } bench_case;
@@ -73,10 +73,11 @@ typedef struct bench_row {
   const char *unit;
   int metric;
   const char *ours;
-  const char *peer;  /* NULL: the limit is absolute */
-  double limit;      /* 0: no target, a row for information */
-  bool at_most;      /* the target is an upper bound */
-  double gigabytes;  /* > 0: value is ns per this many bytes / 1e9, < 0: value is GB/s already; for the throughput chart */
+  const char *peer; /* NULL: the limit is absolute */
+  double limit;     /* 0: no target, a row for information */
+  bool at_most;     /* the target is an upper bound */
+  double
+      gigabytes; /* > 0: value is ns per this many bytes / 1e9, < 0: value is GB/s already; for the throughput chart */
 } bench_row;
 
 typedef struct bench_workload {
@@ -96,7 +97,7 @@ extern const bench_workload bench_many_workloads[];
 extern const bench_workload bench_space_workloads[];
 extern const bench_workload bench_memory_workloads[];
 
-/* ---- measuring (bench_util.c) ---------------------------------------------------------------------------------- */
+/* ---- measuring (util.c) ---------------------------------------------------------------------------------- */
 
 /* End the child: the measurement failed.  printf-style. */
 _Noreturn void bench_fail(bench_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -104,12 +105,16 @@ _Noreturn void bench_fail(bench_run *run, const char *format, ...) __attribute__
 void bench_check(bench_run *run, bool ok, const char *what);
 /* bench_begin() first waits until everything written so far is on disk, so that preparation is not measured. */
 void bench_begin(bench_run *run);
+/* The same without waiting, where nothing was written since. */
+void bench_again(bench_run *run);
 /* Nanoseconds since bench_begin(). */
 double bench_end(const bench_run *run);
 void bench_metric(bench_run *run, int metric, double value);
 /* Sorts the samples (nanoseconds); sets the percentiles.  Returns the median in nanoseconds. */
 double bench_latency(bench_run *run, uint64_t *samples_ns, size_t count);
 uint64_t bench_now_ns(void);
+/* From now on times are those the process spent on a processor, in user code and in the kernel: waiting costs nothing. */
+void bench_count_cpu_time(void);
 /* The full size, or the small one with --quick. */
 uint64_t bench_size(const bench_run *run, uint64_t full, uint64_t quick);
 /* A path below the case's directory; valid until the next call. */
@@ -125,7 +130,8 @@ uint64_t bench_sum(const void *data, size_t bytes);
 uint64_t bench_disk_bytes(const char *dir); /* blocks held by the files in it, all levels */
 void bench_remove_tree(const char *path);
 /* Start `threads` threads at work(run, index) together and wait for them: nanoseconds from the first start to the last end. */
-double bench_threads(bench_run *run, unsigned threads, void (*work)(bench_run *run, unsigned index, void *context), void *context);
+double bench_threads(bench_run *run, unsigned threads, void (*work)(bench_run *run, unsigned index, void *context),
+                     void *context);
 
 /* Checksums of streams: what was stored against what should have been. */
 typedef struct bench_hash bench_hash;

@@ -23,7 +23,8 @@ seqdb *bench_seqdb_open(bench_run *run) {
   seqdb_options options = {.flags = SEQDB_OPEN_CREATE};
   seqdb_error error;
   seqdb *db = NULL;
-  if (seqdb_open(bench_path(run, "r.seqdb"), &options, &error, &db) != SEQDB_OK) bench_fail(run, "seqdb: %s", error.message);
+  if (seqdb_open(bench_path(run, "r.seqdb"), &options, &error, &db) != SEQDB_OK)
+    bench_fail(run, "seqdb: %s", error.message);
   return db;
 }
 
@@ -162,6 +163,14 @@ void bench_plain_free(bench_plain *plain) {
 
 void bench_fdatasync(bench_run *run, int fd) {
   if (fdatasync(fd) != 0) bench_fail(run, "fdatasync: %s", strerror(errno));
+}
+
+void bench_start_writeback(int fd) {
+#if defined(SYNC_FILE_RANGE_WRITE)
+  sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+#else
+  (void)fd;
+#endif
 }
 
 const uint8_t *bench_plain_map(bench_run *run, int fd, uint64_t bytes) {

@@ -77,6 +77,8 @@ void bench_plain_flush(bench_run *run, bench_plain *plain); /* pwrite of what is
 void bench_plain_free(bench_plain *plain);
 void bench_pwrite(bench_run *run, int fd, const void *data, size_t bytes, uint64_t offset);
 void bench_fdatasync(bench_run *run, int fd);
+/* Let the kernel begin writing the file, without waiting, where it can be asked to. */
+void bench_start_writeback(int fd);
 const uint8_t *bench_plain_map(bench_run *run, int fd, uint64_t bytes); /* read-only, shared */
 
 static inline void bench_plain_append(bench_run *run, bench_plain *plain, const void *data, size_t bytes) {

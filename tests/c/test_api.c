@@ -128,6 +128,7 @@ int sdb_api_dispatch(const sdb_api_sub *subs, void *object, Tcl_Interp *interp, 
     Tcl_WrongNumArgs(interp, 2, argv, sub->usage);
     return TCL_ERROR;
   }
+  Tcl_ResetResult(interp);
   return sub->run(object, interp, argc - 2, argv + 2);
 }
 

@@ -11,6 +11,7 @@
 **       -eintr COUNT                         is interrupted so often first
 **       -kill before|after                   kills this process
 **       -skip                                does nothing and reports success (pwrite, truncate, syncs)
+**       -same                                the same, for writes of bytes that already read so
 **       -lasting                             (the rule stays when others are reset)
 **       -file GLOB                           only calls on such files count ("journal", "*.tmp", "." and ".." directories)
 **   sdb_fault remove RULE | hits RULE | seen RULE
@@ -21,7 +22,7 @@
 **   sdb_fault stop N | calls | stopped | go     crash point after N changing calls ("stop count" only counts)
 **   sdb_fault random SEED | window BYTES  0 = as the system has it
 **
-**   sdb_sim reset | cut SEED | outcomes | nth INDEX | restart | evict | unsynced | failseed SEED | tear BOOL
+**   sdb_sim reset | cut SEED | outcomes | nth INDEX | restart | evict | unsynced | failseed SEED | tear BOOL | noise FILE
 **   sdb_sim clone -> number | restore NUMBER | free NUMBER | syscalls
 **   sdb_sim crashat N                     the same as sdb_fault stop N
 **   sdb_sim files DIR                     -> {name {cache BYTES disk BYTES unsynced N} ...}, names of directories end in /
@@ -111,6 +112,7 @@ enum rule_option {
   RULE_LASTING,
   RULE_PERFORMED,
   RULE_PIECE,
+  RULE_SAME,
   RULE_SKIP
 };
 
@@ -140,8 +142,8 @@ static int rule_value(Tcl_Interp *interp, int option, Tcl_Obj *value, sdb_fault_
 }
 
 static int fault_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  static const char *const options[] = {"-eintr",   "-errno",     "-file",  "-forever", "-kill",
-                                        "-lasting", "-performed", "-piece", "-skip",    NULL};
+  static const char *const options[] = {"-eintr",     "-errno", "-file", "-forever", "-kill", "-lasting",
+                                        "-performed", "-piece", "-same", "-skip",    NULL};
   sdb_fault_rule rule = {0};
   if (kinds_of(interp, argv[0], &rule.kinds) != TCL_OK || sdb_test_u64(interp, argv[1], &rule.nth) != TCL_OK) {
     return TCL_ERROR;
@@ -155,7 +157,9 @@ static int fault_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
     rule.performed |= option == RULE_PERFORMED;
     rule.lasting |= option == RULE_LASTING;
     rule.skip |= option == RULE_SKIP;
-    if (option == RULE_FOREVER || option == RULE_PERFORMED || option == RULE_LASTING || option == RULE_SKIP) {
+    rule.skip_same |= option == RULE_SAME;
+    if (option != RULE_EINTR && option != RULE_ERRNO && option != RULE_FILE && option != RULE_KILL &&
+        option != RULE_PIECE) {
       continue;
     }
     if (++i == argc) {
@@ -395,6 +399,12 @@ static int sim_tear(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
+static int sim_noise(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)interp, (void)argc;
+  sdb_sim_set_noise_file(Tcl_GetString(argv[0]));
+  return TCL_OK;
+}
+
 static int sim_clone(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   (void)argc, (void)argv;
   for (size_t i = 1; i < CLONES_MAX; i++) {
@@ -501,6 +511,7 @@ static const sdb_test_sub sim_subs[] = {{"clone", 0, 0, NULL, sim_clone},
                                         {"failseed", 1, 1, "seed", sim_fail_seed},
                                         {"files", 1, 1, "directory", sim_files},
                                         {"free", 1, 1, "clone", sim_free},
+                                        {"noise", 1, 1, "file", sim_noise},
                                         {"nth", 1, 1, "index", sim_nth},
                                         {"outcomes", 0, 0, NULL, sim_outcomes},
                                         {"peek", 3, 3, "file offset bytes", sim_peek},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** test_rig.h: a simple model of the engine's state, for the rig that cuts the power (test_rig.c).
+** test_rig.h: the rig that cuts the power (test_rig.c), its random workload (test_rig_ops.c), and the simple model of the engine's
+** state that both compare with (test_rig_model.c).
 */
 #ifndef TEST_RIG_H
 #define TEST_RIG_H
@@ -8,9 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "os_faults.h"
+#include "seqdb.h"
 
-#define RIG_REGIONS    7
-#define RIG_NAME_BYTES 12
+#define RIG_PATH          "sim:db"
+#define RIG_REGIONS       7
+#define RIG_NAME_BYTES    12
+#define RIG_MARKS_MAX     5
+#define RIG_SNAPSHOTS_MAX 3
+#define RIG_BYTES_MAX     200000
 
 /* A region of the model; contents are shared between states by reference count. */
 typedef struct rig_bytes {
@@ -37,5 +44,73 @@ rig_state *rig_state_copy(const rig_state *state);
 int rig_state_find(const rig_state *state, const char *name, size_t name_bytes);
 /* New content: the first `keep` bytes of the old, then `count` of `bytes` (NULL: zeros), then the old from `tail_from` on. */
 void rig_state_splice(rig_state *state, int slot, size_t keep, const uint8_t *bytes, size_t count, size_t tail_from);
+
+/* The bytes of a region; NULL if there are none. */
+const uint8_t *rig_content(const rig_state *state, int slot, size_t *count);
+/* Read everything through `view` and compare; NULL if equal, else what differs. */
+const char *rig_differs(seqdb_snapshot *view, const rig_state *state);
+
+/* ---- the workload and what would be right after a power cut now */
+
+/* Which operations come how often. */
+enum rig_profile { RIG_MIX, RIG_REDO, RIG_SAVEPOINTS, RIG_SNAPSHOTS, RIG_PREPARES, RIG_PROFILES };
+
+/* What a power cut at this moment may leave: `acked`, or one of the others where they are not NULL. */
+typedef struct rig_right {
+  rig_state *acked, *in_flight;
+  rig_state *earlier; /* an earlier prepare of the same transaction */
+  rig_state *before;  /* what `acked` was before the last commit: right again if its coordinator forgets it */
+} rig_right;
+
+typedef struct rig_clone rig_clone;
+
+typedef struct rig {
+  uint64_t random;
+  uint64_t seed;
+  enum rig_profile profile;
+  int step;
+  char life[100]; /* "" or which power cut the workload goes on after */
+  char what[160], failure[900];
+  seqdb *db;
+  rig_right right;
+  rig_state *now;
+  uint64_t generation;
+  bool coordinated; /* commits are prepares of a coordinator, and recovery may drop the last */
+  bool changed;     /* the model thinks that there is something to commit */
+  bool prepared;
+  struct {
+    int level;
+    rig_state *state;
+    bool changed;
+  } mark[RIG_MARKS_MAX];
+  int marks;
+  struct {
+    seqdb_snapshot *snapshot;
+    rig_state *state;
+  } pin[RIG_SNAPSHOTS_MAX];
+  rig_clone *clones;
+  size_t clone_count, clone_capacity;
+  bool cloning;
+  uint64_t calls, outcomes, recuts, lives, commits, faults;
+  unsigned fault_rate;
+} rig;
+
+/* test_rig.c */
+/* The workload, then all power cuts.  *r is zero but for seed, profile and fault_rate; r->failure is "" afterwards, or the
+** counterexample. */
+void rig_play(rig *r, int steps, uint64_t outcomes);
+uint64_t rig_random(rig *r);
+size_t rig_below(rig *r, size_t n);
+bool rig_fail(rig *r, const char *format, ...); /* notes the first failure; returns false */
+void rig_on_change(void *context, const sdb_call *call);
+void rig_set_state(rig_state **slot, rig_state *to);
+
+/* test_rig_ops.c */
+const char *rig_profile_name(int profile); /* NULL past the last */
+bool rig_open_db(rig *r);
+/* `steps` random operations; each is compared with the model, some meet faults. */
+void rig_run(rig *r, int steps);
+/* Close all snapshots and forget the marks, then close the database. */
+void rig_close_db(rig *r);
 
 #endif /* TEST_RIG_H */

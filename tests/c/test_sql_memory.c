@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
 **
-** test_sql_memory.c: memory that the extension asks SQLite for, and loading as an automatic extension.
+** test_sql_memory.c: memory that the extension asks SQLite for.
 **
 **   load_extension(FILE, 'sqlite3_sdbtestmemory_init')   the extension itself, whose calls of sqlite3_malloc and its like
 **                                      are counted as "malloc" on file "sqlite" and can be made to fail by sdb_fault
 **   sql_memory used                    -> bytes SQLite has given out in all
 **   sql_memory limit BYTES             sqlite3_hard_heap_limit64(): past it SQLite's allocations fail; 0 = no limit
-**   sql_auto_open FILE SQL             opens FILE with sqlite3_auto_extension(seqdb) and runs SQL -> {code message}
 **
 ** The functions are put in place in a copy of SQLite's table of functions, through which the extension makes all its
 ** calls.  SQLite's own allocations are not reached that way; the heap limit makes those fail, but not one by one.
@@ -108,29 +107,10 @@ static int memory_limit(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
-static int auto_open(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  sqlite3 *db = NULL;
-  (void)data;
-  if (argc != 3) {
-    Tcl_WrongNumArgs(interp, 1, argv, "file sql");
-    return TCL_ERROR;
-  }
-  if (need_api(interp) != TCL_OK) return TCL_ERROR;
-  sqlite3_auto_extension((void (*)(void))sqlite3_seqdb_init);
-  int code = sqlite3_open(Tcl_GetString(argv[1]), &db);
-  sqlite3_cancel_auto_extension((void (*)(void))sqlite3_seqdb_init);
-  if (code == SQLITE_OK) code = sqlite3_exec(db, Tcl_GetString(argv[2]), NULL, NULL, NULL);
-  Tcl_Obj *parts[] = {Tcl_NewIntObj(code), Tcl_NewStringObj(sqlite3_errmsg(db), -1)};
-  Tcl_SetObjResult(interp, Tcl_NewListObj(2, parts));
-  sqlite3_close(db);
-  return TCL_OK;
-}
-
 static const sdb_test_sub memory_subs[] = {
     {"limit", 1, 1, "bytes", memory_limit}, {"used", 0, 0, NULL, memory_used}, {NULL, 0, 0, NULL, NULL}};
 
 int sdb_test_sql_memory_init(Tcl_Interp *interp) {
   Tcl_CreateObjCommand(interp, "sql_memory", sdb_test_dispatch, (ClientData)(uintptr_t)memory_subs, NULL);
-  Tcl_CreateObjCommand(interp, "sql_auto_open", auto_open, NULL, NULL);
   return TCL_OK;
 }

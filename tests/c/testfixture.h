@@ -7,13 +7,16 @@
 
 #include <tcl.h>
 
-int sdb_test_pure_init(Tcl_Interp *interp);       /* test_pure.c: extents and formats against simple models */
-int sdb_test_faults_init(Tcl_Interp *interp);     /* test_faults.c: sdb_fault, sdb_sim */
-int sdb_test_os_init(Tcl_Interp *interp);         /* test_os.c: the functions of os.h */
-int sdb_test_api_init(Tcl_Interp *interp);        /* test_api.c: the engine's C API, one to one */
-int sdb_test_sql_init(Tcl_Interp *interp);        /* test_sql.c: what SQLite's own Tcl package cannot show */
-int sdb_test_api_init(Tcl_Interp *interp);        /* test_api.c: the engine's C API */
-int sdb_test_sql_memory_init(Tcl_Interp *interp); /* test_sql_memory.c: SQLite's memory, automatic loading */
+int sdb_test_pure_init(Tcl_Interp *interp);         /* test_pure.c: extents and formats against simple models */
+int sdb_test_models_init(Tcl_Interp *interp);       /* test_models.c: patches and catalog against simple models */
+int sdb_test_models_space_init(Tcl_Interp *interp); /* test_models_space.c: space against a map of pages */
+int sdb_test_breaks_init(Tcl_Interp *interp);       /* test_breaks.c: sdb_break */
+int sdb_test_damage_init(Tcl_Interp *interp);       /* test_damage.c: sdb_damage */
+int sdb_test_faults_init(Tcl_Interp *interp);       /* test_faults.c: sdb_fault, sdb_sim */
+int sdb_test_os_init(Tcl_Interp *interp);           /* test_os.c: the functions of os.h */
+int sdb_test_api_init(Tcl_Interp *interp);          /* test_api.c: the engine's C API, one to one */
+int sdb_test_sql_init(Tcl_Interp *interp);          /* test_sql.c: what SQLite's own Tcl package cannot show */
+int sdb_test_sql_memory_init(Tcl_Interp *interp); /* test_sql_memory.c: the memory that the extension asks SQLite for */
 int sdb_test_engine_init(Tcl_Interp *interp);     /* test_rig.c: the engine without SQLite */
 
 #endif /* SDB_TESTFIXTURE_H */

@@ -124,12 +124,15 @@ typedef struct fuzz_case {
   unsigned flags;      /* SEQDB_OPEN_*, of the handle that writes */
   bool cut;            /* end the writing session by a power cut */
   bool small_window;   /* map little at a time */
+  bool reading_only;   /* no handle that writes: faster */
   uint64_t seed;       /* of random numbers and the cut */
   fuzz_input workload; /* what the writing session does */
 } fuzz_case;
-/* Take base, options, damage and workload from the input.  `bases`: bit i allows base i. */
+/* Take base, options, damage of some kinds and workload from the input. */
 void fuzz_case_read(fuzz_case *c, const uint8_t *bytes, size_t count, unsigned kinds);
 bool fuzz_judge(const fuzz_case *c);
+/* What a read-only handle says of the disk of the last judgement; valid until the next one. */
+const fuzz_state *fuzz_seen(void);
 void fuzz_case_free(fuzz_case *c);
 /* The part of the judge that runs after opening for writing; fuzz_work.c. */
 bool fuzz_work(const fuzz_case *c, const fuzz_state *before);
