@@ -31,13 +31,13 @@ static int by_index(const void *a, const void *b) {
 }
 
 /* 3: runs of neighbouring entries in one write each. */
-static int write_entries(sdb_store *store, seqdb_error *e) {
+static int write_entries(sdb_store *store, bool unclean, seqdb_error *e) {
   const sdb_tree *tree = &store->committed->tree;
   size_t unique = 0;
   int rc = SEQDB_OK;
   /* A guard found at open may be in the page cache only, after a failed fdatasync: one more page makes the next one write
   ** the file's size again. */
-  if (store->unclean && store->regions.guarded) rc = sdb_regions_extend(&store->regions, store->regions.pages + 1, e);
+  if (unclean && store->regions.guarded) rc = sdb_regions_extend(&store->regions, store->regions.pages + 1, e);
   if (rc != SEQDB_OK) return rc;
   if (store->named_count == 0) return SEQDB_OK;
   qsort(store->named, store->named_count, sizeof *store->named, by_index);
@@ -116,13 +116,13 @@ static void punch(sdb_store *store) {
 }
 
 /* 2 to 5 */
-static int fold(sdb_store *store, seqdb_error *e) {
+static int fold(sdb_store *store, bool unclean, seqdb_error *e) {
   /* After an unclean end the size in the page cache may never have reached the disk (a failed fdatasync): a page more makes
   ** the next fdatasync write it. */
-  uint64_t size = store->unclean ? atomic_load(&store->data.size_bytes) + SDB_PAGE : 0;
+  uint64_t size = unclean ? atomic_load(&store->data.size_bytes) + SDB_PAGE : 0;
   int rc = sdb_data_ensure(&store->data, SDB_MAX(size, sdb_store_end(store)), "checkpoint", e);
   if (rc == SEQDB_OK && !sdb_break(SDB_RULE_CHK_SYNC_DATA)) rc = sync_file(store, store->data.fd, "data", e); /* 2 */
-  if (rc == SEQDB_OK) rc = write_entries(store, e);                                                           /* 3 */
+  if (rc == SEQDB_OK) rc = write_entries(store, unclean, e);                                                  /* 3 */
   if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e);                                 /* 4 */
   if (rc == SEQDB_OK) rc = reset_journal(store, e);                                                           /* 5 */
   if (rc != SEQDB_OK) return rc;
@@ -132,21 +132,34 @@ static int fold(sdb_store *store, seqdb_error *e) {
   return SEQDB_OK;
 }
 
-int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
+/* 0 to 5.  *folded: the journal is empty now. */
+static int attempt(sdb_store *store, bool unclean, bool *folded, seqdb_error *e) {
   int rc = SEQDB_OK;
+  *folded = false;
   if (store->before_prepare && !sdb_break(SDB_RULE_CHK_DECIDES)) rc = sdb_commit_decide(store, e); /* 0 */
   if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);                                            /* 1 */
   bool wait = !sdb_break(SDB_RULE_CHK_WAITS_OVERLAY) && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE);
   if (rc != SEQDB_OK || (store->layers && wait)) return rc;
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {
     pthread_mutex_lock(&store->files_mutex);
-    rc = fold(store, e);
+    rc = fold(store, unclean, e);
     pthread_mutex_unlock(&store->files_mutex);
-    if (rc != SEQDB_OK) return rc;
-    pthread_mutex_lock(&store->mutex);
-    sdb_space_unpin_all(&store->space);
-    pthread_mutex_unlock(&store->mutex);
   }
+  *folded = rc == SEQDB_OK;
+  return rc;
+}
+
+int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
+  bool unclean = store->unclean, folded;
+  int rc = attempt(store, unclean, &folded, e);
+  if (rc == SEQDB_FULL) { /* what may be punched already makes room: a full disk must not keep itself full */
+    punch(store);
+    rc = attempt(store, unclean, &folded, e);
+  }
+  if (rc != SEQDB_OK || !folded) return rc;
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_unpin_all(&store->space);
+  pthread_mutex_unlock(&store->mutex);
   punch(store); /* 6 */
   return SEQDB_OK;
 }
