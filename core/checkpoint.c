@@ -154,6 +154,7 @@ int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
   int rc = attempt(store, unclean, &folded, e);
   if (rc == SEQDB_FULL) { /* what may be punched already makes room: a full disk must not keep itself full */
     punch(store);
+    store->unclean = unclean;
     rc = attempt(store, unclean, &folded, e);
   }
   if (rc != SEQDB_OK || !folded) return rc;
@@ -162,6 +163,26 @@ int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
   pthread_mutex_unlock(&store->mutex);
   punch(store); /* 6 */
   return SEQDB_OK;
+}
+
+/* After an unclean end nothing in the page cache may be believed (R6): the header page in use, the last record, sizes and
+** entries are all written once more before anything relies on them; the latter two by the checkpoint. */
+int sdb_checkpoint_recovered(sdb_store *store, seqdb_error *e) {
+  bool poison = false;
+  int rc = SEQDB_OK;
+  if (store->unclean) {
+    rc = sdb_journal_restate(&store->journal, &poison, e);
+    if (poison) sdb_poison(store);
+    /* Whoever decided about an undecided prepare may decide otherwise next time: nothing is applied before it is on
+    ** record. */
+    if (rc == SEQDB_OK && store->undecided && (rc = sdb_commit_decide(store, e)) == SEQDB_OK) store->undecided = false;
+    if (sdb_break(SDB_RULE_RECOVER_CKPT)) {
+      store->recovered = true;
+      return rc;
+    }
+  }
+  if (rc == SEQDB_OK && (store->unclean || !store->recovered)) rc = sdb_checkpoint(store, e);
+  return rc;
 }
 
 void sdb_checkpoint_if_due(sdb_store *store) {
@@ -180,7 +201,8 @@ int seqdb_checkpoint(seqdb *db) {
   } else if (db->txn.active) {
     rc = sdb_checkpoint(db->store, &e);
   } else if ((rc = sdb_writer_lock(db, "checkpoint", &e)) == SEQDB_OK) {
-    rc = sdb_checkpoint(db->store, &e);
+    rc = sdb_checkpoint_recovered(db->store, &e);
+    if (rc == SEQDB_OK) rc = sdb_checkpoint(db->store, &e);
     sdb_writer_unlock(db);
   }
   pthread_mutex_unlock(&db->txn_mutex);

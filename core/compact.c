@@ -226,7 +226,10 @@ static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *ste
   bool mine = !db->txn.active;
   int rc = mine ? sdb_writer_lock(db, "compact", e) : SEQDB_OK;
   if (rc != SEQDB_OK) return rc;
-  if (*cursor == AT_START) {
+  if (mine) rc = sdb_checkpoint_recovered(db->store, e);
+  if (rc != SEQDB_OK) {
+    /* nothing to compact before the recovery is on disk */
+  } else if (*cursor == AT_START) {
     step->kind = SEQDB_COMPACT_PUNCH;
     rc = sdb_checkpoint(db->store, e);
   } else {

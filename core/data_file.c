@@ -47,6 +47,7 @@ int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, 
   atomic_init(&file->size_bytes, info.size_bytes);
   atomic_init(&file->window, NULL);
   file->mapped = map && map_window(file, info.size_bytes);
+  file->dense = file->mapped && sdb_os_dense(fd);
   return SEQDB_OK;
 }
 
@@ -142,7 +143,7 @@ static int write_zeros(const sdb_data_file *file, uint64_t offset, uint64_t byte
 
 int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const char *operation, seqdb_error *e) {
   uint64_t end = offset + bytes, from = sdb_page_up(offset), to = sdb_page_down(end);
-  if (file->cannot_punch || bytes < PUNCH_MIN_BYTES || from >= to)
+  if (file->cannot_punch || file->dense || bytes < PUNCH_MIN_BYTES || from >= to)
     return write_zeros(file, offset, bytes, operation, e);
   int os = sdb_os_punch(file->fd, from, to - from);
   if (os == EOPNOTSUPP || os == ENOSYS || os == EINVAL) {

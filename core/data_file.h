@@ -22,6 +22,7 @@ typedef struct sdb_data_file {
   sdb_fd fd;
   bool mapped;                  /* false: mmap=0, or no address space was to be had */
   bool cannot_punch;            /* the file system refused once */
+  bool dense;                   /* zeros must be written: a hole in the mapping may be SIGBUS */
   _Atomic uint64_t size_bytes;  /* of the file */
   _Atomic uint64_t min_bytes;   /* never cut below */
   _Atomic(sdb_window *) window; /* newest; NULL if not mapped */

@@ -255,6 +255,8 @@ int sdb_commit_decide(sdb_store *store, seqdb_error *e);
 
 /* ---- checkpoint.c.  Writer lock held. */
 int sdb_checkpoint(sdb_store *store, seqdb_error *e);
+/* What a recovery owes before anything may change; harmless when nothing is owed. */
+int sdb_checkpoint_recovered(sdb_store *store, seqdb_error *e);
 /* A checkpoint if the journal has grown long enough; failing is left for later. */
 void sdb_checkpoint_if_due(sdb_store *store);
 

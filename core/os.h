@@ -69,6 +69,8 @@ int sdb_os_unlock(sdb_fd file);
 ** file makes it valid).  Bytes written with pwrite show through it at once. */
 int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
 void sdb_os_unmap(const uint8_t *address, uint64_t bytes);
+/* Does reading a hole of the file through a mapping take space, and end in SIGBUS where there is none?  On Linux's tmpfs it does. */
+bool sdb_os_dense(sdb_fd file);
 /* Address space one mapping may take at the most: 1 TiB on 64-bit machines, less on 32-bit ones. */
 uint64_t sdb_os_map_window(void);
 

@@ -50,6 +50,11 @@ static int write_zeros(sdb_fd file, uint64_t offset, uint64_t bytes) {
   return rc;
 }
 
+bool sdb_os_dense(sdb_fd file) {
+  (void)file;
+  return false;
+}
+
 int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
   struct stat st;
   if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {

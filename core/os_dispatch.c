@@ -324,6 +324,10 @@ void sdb_os_unmap(const uint8_t *address, uint64_t bytes) {
   end(&p, 0);
 }
 
+bool sdb_os_dense(sdb_fd file) {
+  return !sdb_sim_owns(file) && sdb_real_dense(file);
+}
+
 uint64_t sdb_os_map_window(void) {
   uint64_t bytes = atomic_load(&map_window);
 #if defined(__SANITIZE_THREAD__)

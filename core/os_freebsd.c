@@ -34,6 +34,11 @@ int sdb_os_fsync(sdb_fd file) {
   return rc == 0 ? 0 : errno;
 }
 
+bool sdb_os_dense(sdb_fd file) {
+  (void)file;
+  return false;
+}
+
 /* fspacectl() may stop early and says what remains; it zeroes by hand where the file system knows no holes. */
 int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
   if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "os.h"
 
@@ -50,6 +51,16 @@ int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
     rc = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
   } while (rc != 0 && errno == EINTR);
   return rc == 0 ? 0 : (errno == ENOSYS ? EOPNOTSUPP : errno);
+}
+
+/* As in <linux/magic.h>, which a C library need not bring along (musl does not). */
+#define TMPFS_MAGIC 0x01021994
+
+/* Seen on Linux 6: a read through a shared mapping of a full tmpfs, at a place never written, is SIGBUS; other file systems map
+** a page of zeros. */
+bool sdb_os_dense(sdb_fd file) {
+  struct statfs info;
+  return fstatfs(file, &info) == 0 && info.f_type == TMPFS_MAGIC;
 }
 
 /* getentropy() gives at most 256 bytes a call and is never interrupted below that. */

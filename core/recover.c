@@ -10,6 +10,9 @@
 #include "breaks.h"
 #include "error.h"
 
+/* Generations and sequences count by ones from 1: beyond this they are forged, and could come back to 0. */
+#define COUNT_MAX ((uint64_t)1 << 61)
+
 /* ---- damage */
 
 static int damage_add(sdb_damage *damage, const char *file, uint64_t offset, const char *format, ...) SDB_PRINTF(4, 5);
@@ -335,6 +338,9 @@ static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const 
                     SDB_JOURNAL_START);
   if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
     rc = check_header(out, regions, load, journal, scan, base, data_bytes, options);
+  if (rc == SEQDB_OK && (out->generation > COUNT_MAX || (journal->fd >= 0 && journal->header.sequence > COUNT_MAX)))
+    rc = damage_add(&out->damage, "journal", 0, "journal: generation %llu or sequence %llu is more than there can be",
+                    (unsigned long long)out->generation, (unsigned long long)journal->header.sequence);
   if (rc == SEQDB_OK) rc = check_named(out, base);
   if (rc == SEQDB_OK) rc = check_tree(out, names, journal, data_bytes);
   return rc;

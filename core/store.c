@@ -186,21 +186,6 @@ static int add_journal(sdb_store *store, seqdb_error *e) {
   return SEQDB_OK;
 }
 
-/* After an unclean end nothing in the page cache may be believed (R6): the header page in use, the last record, sizes and
-** entries are all written once more before anything relies on them; the latter two by the checkpoint. */
-static int restate(sdb_store *store, seqdb_error *e) {
-  bool poison = false;
-  int rc = sdb_journal_restate(&store->journal, &poison, e);
-  if (poison) sdb_poison(store);
-  /* Whoever decided about an undecided prepare may decide otherwise next time: nothing is applied before it is on record. */
-  if (rc == SEQDB_OK && store->undecided && (rc = sdb_commit_decide(store, e)) == SEQDB_OK) store->undecided = false;
-  if (sdb_break(SDB_RULE_RECOVER_CKPT))
-    store->recovered = true;
-  else if (rc == SEQDB_OK)
-    rc = sdb_checkpoint(store, e);
-  return rc;
-}
-
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
 static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error *e) {
   int rc = SEQDB_OK;
@@ -216,8 +201,10 @@ static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error 
     return rc;
   }
   rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), "open", e);
-  if (rc == SEQDB_OK && store->unclean) rc = restate(store, e);
-  if (rc == SEQDB_OK && !store->recovered) rc = sdb_checkpoint(store, e);
+  if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, e)) == SEQDB_FULL) {
+    store->recovered = false; /* it can be read; each first change tries again */
+    rc = SEQDB_OK;
+  }
   if (rc == SEQDB_OK) store->writing = true;
   return rc;
 }

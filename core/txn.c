@@ -65,7 +65,7 @@ int sdb_txn_begin(seqdb *db, const char *operation, seqdb_error *e) {
   int rc = sdb_writable(db, operation, e);
   if (rc != SEQDB_OK || txn->active) return rc;
   if ((rc = sdb_writer_lock(db, operation, e)) != SEQDB_OK) return rc;
-  if (!store->recovered && (rc = sdb_checkpoint(store, e)) != SEQDB_OK) {
+  if (!store->recovered && (rc = sdb_checkpoint_recovered(store, e)) != SEQDB_OK) {
     sdb_writer_unlock(db);
     return rc;
   }

@@ -311,7 +311,7 @@ namespace eval random {
       disk {
         set rule [list [pick {pwrite ftruncate punch {pwrite ftruncate} pread}] [expr {1 + [below 3]}] -errno [pick {EIO ENOSPC}]]
         if {[below 3] == 0} {lappend rule -forever}
-        if {[below 4] == 0} {lappend rule -piece [expr {1 + [below 600]}]}
+        if {[lindex $rule 0] in {pwrite pread} && [below 4] == 0} {lappend rule -piece [expr {1 + [below 600]}]}
         return [sdb_fault add {*}$rule]
       }
     }

@@ -148,6 +148,7 @@ proc scenario_commit {} {
 
 proc scenario_savepoints {} {
   append_to kept 1 20000
+  set committed $::model
   db eval {BEGIN; SAVEPOINT one}
   append_to kept 2 20000
   set before $::model
@@ -157,7 +158,7 @@ proc scenario_savepoints {} {
   set ::model $before
   verify "rolled back to the savepoint"
   db eval {RELEASE one}
-  give_back COMMIT
+  if {![done COMMIT]} {set ::model $committed} ;# SQLite has rolled back then
   verify "committed"
   free_filler
   goes_on "filler removed"
@@ -211,9 +212,11 @@ proc scenario_regions {} {
   goes_on "filler removed"
 }
 
+# Reading a hole must not need space: on tmpfs it would, and the engine has written the zeros then.
 proc scenario_zeros {} {
-  if {![done {INSERT INTO r(name, length) VALUES('sparse', 20000000)}]} {fail "a sparse region takes space"}
-  dict set ::model sparse [string repeat \0 20000000]
+  if {![done {INSERT INTO r(name, length) VALUES('zeros', 2000000)}]} {fail "no room for two megabytes"}
+  dict set ::model zeros [string repeat \0 2000000]
+  if {[done {INSERT INTO r(name, length) VALUES('more', 20000000)}]} {dict set ::model more [string repeat \0 20000000]}
   fill_up 50000
   fill_up 100
   verify "zeros read while full"

@@ -562,12 +562,15 @@ proc nth::loop {kind args} {
   if {[dict get $how -forever]} {lappend variants [concat $words -forever]}
   set points [dict get $how -points]
   set total 0
+  set used 0
   set runs 0
   set most {0 none}
   set problems {}
   foreach name $names {
     set count [calls_of $name $kind $words]
     incr total $count
+    incr used [expr {$count > 0}]
+    if {$count == 0} continue
     if {$count > [lindex $most 0]} {set most [list $count $name]}
     set stride [expr {$points > 0 && $count > $points ? double($count) / $points : 1.0}]
     foreach options $variants {
@@ -583,7 +586,7 @@ proc nth::loop {kind args} {
     }
   }
   set what "$kind [dict get $how -errno] [string map {* {}} [dict get $how -file]] [dict get $how -more]"
-  puts [format {%-29s %5d calls in %2d workloads (at most %3d, in %s), %d runs} $what $total [llength $names] {*}$most $runs]
+  puts [format {%-29s %5d calls in %2d workloads (at most %3d, in %s), %d runs} $what $total $used {*}$most $runs]
   return $problems
 }
 

@@ -34,11 +34,12 @@ typedef struct bench_options {
   bool quick;            /* sizes that take seconds instead of minutes: to see that it works, not to quote */
   bool huge;             /* the scaling part goes on to 1,000,000 regions */
   int rounds;            /* measurements of each case */
-  const char *only;      /* run workloads whose name contains this; NULL = all */
-  const char *contender; /* run cases whose name contains this; NULL = all */
+  const char *only;      /* pattern of the workloads or rows to run; NULL = all */
+  const char *contender; /* pattern of the cases to run; NULL = all */
   const char *dir;       /* directory on the disk that is measured */
   const char *out;       /* directory of the CSV files and tables; NULL = print only */
   const char *extension; /* seqdb.so */
+  const char *perf;      /* control fifo of `perf record`; NULL = none */
 } bench_options;
 
 /* What one measurement tells; lies in memory shared with the parent. */

@@ -7,6 +7,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -113,7 +114,7 @@ bool bench_measure(const bench_options *options, const char *name, void (*work)(
 /* ---- workloads ---------------------------------------------------------------------------------------------------------- */
 
 static bool wanted(const char *filter, const char *name) {
-  return !filter || strstr(name, filter);
+  return !filter || fnmatch(filter, name, 0) == 0;
 }
 
 /* A workload is wanted if its name or that of one of its rows is. */
@@ -201,11 +202,14 @@ static const char usage[] =
     "  --out DIR         write CSV files, table.md and the charts' data there\n"
     "  --rounds N        measurements of each contender, 1..99 (default 5)\n"
     "  --quick           small sizes: shows that everything works; the figures mean nothing\n"
-    "  --only NAME       workloads, rows or scaling parts whose name contains NAME\n"
-    "  --contender NAME  contenders whose name contains NAME\n"
+    "  --only NAME       this workload, row or scaling part; NAME may be a pattern, 'append*'\n"
+    "  --contender NAME  this contender, or those of a pattern, 'seqdb*'\n"
     "  --scale, --no-scale   the scaling part alone; everything but it\n"
     "  --huge            scaling goes on to 1,000,000 regions (4 GiB of disk)\n"
     "  --cpu             count processor time instead of time: for busy machines; waiting for the disk costs nothing\n"
+    "  --perf FIFO       tell perf, through its control fifo, when the timed parts begin and end:\n"
+    "                    perf record -D -1 --control fifo:FIFO -- seqdb-bench --perf FIFO --only scan-sql --contender "
+    "seqdb\n"
     "  --extension FILE  seqdb.so to load\n"
     "  --list            names of all workloads, contenders and rows\n"
     "The exit status is 1 if a measurement failed or did not verify.  Missed targets do not change it.\n";
@@ -221,6 +225,7 @@ enum {
   OPTION_NO_SCALE,
   OPTION_HUGE,
   OPTION_CPU,
+  OPTION_PERF,
   OPTION_EXTENSION,
   OPTION_LIST,
   OPTION_HELP
@@ -236,6 +241,7 @@ static const struct option long_options[] = {
     {"no-scale", no_argument, NULL, OPTION_NO_SCALE},
     {"huge", no_argument, NULL, OPTION_HUGE},
     {"cpu", no_argument, NULL, OPTION_CPU},
+    {"perf", required_argument, NULL, OPTION_PERF},
     {"extension", required_argument, NULL, OPTION_EXTENSION},
     {"list", no_argument, NULL, OPTION_LIST},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -278,6 +284,9 @@ static void read_options(int argc, char **argv, bench_options *options, parts *r
         break;
       case OPTION_CPU:
         bench_count_cpu_time();
+        break;
+      case OPTION_PERF:
+        options->perf = optarg;
         break;
       case OPTION_EXTENSION:
         options->extension = optarg;

@@ -6,6 +6,7 @@
 */
 #include "report.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "contenders.h"
@@ -312,7 +313,7 @@ void bench_scale(const bench_options *options) {
   for (size_t a = 0; a < sizeof axes / sizeof *axes; a++) {
     const bench_axis *axis = &axes[a];
     const uint64_t *points = options->quick ? axis->quick_points : options->huge ? axis->huge_points : axis->points;
-    if (options->only && !strstr(axis->name, options->only)) continue;
+    if (options->only && fnmatch(options->only, axis->name, 0) != 0) continue;
     bench_scale_begin(options, axis);
     for (int round = 0; round < options->rounds; round++) {
       for (int p = 0; points[p] != LAST; p++) {

@@ -506,6 +506,10 @@ static int run_join(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
 
 /* ---- fork ---- */
 
+#ifdef SDB_COVERAGE
+void __gcov_dump(void);
+#endif
+
 static void tell(FILE *out, const char *call, int rc) {
   fprintf(out, "%s %s ", call, sdb_api_code_name(rc));
 }
@@ -528,6 +532,10 @@ static void child_calls(seqdb *db, seqdb_region region, FILE *out) {
   tell(out, "flush", seqdb_flush(db, &number));
   tell(out, "rollback", seqdb_rollback(db));
   tell(out, "savepoint", seqdb_savepoint(db, 0));
+  tell(out, "release", seqdb_release(db, 0));
+  tell(out, "rollback_to", seqdb_rollback_to(db, 0));
+  tell(out, "prepare", seqdb_prepare(db, NULL, NULL));
+  seqdb_publish(db);
   tell(out, "snapshot", seqdb_snapshot_open(db, &snapshot));
   tell(out, "info", seqdb_region_info_get(seqdb_own_view(db), region, &info));
   tell(out, "iterate", seqdb_iterate(seqdb_own_view(db), 0, &info));
@@ -556,6 +564,9 @@ static int fork_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *
     FILE *out = fdopen(ends[1], "w");
     child_calls(at->db, region, out);
     fclose(out);
+#ifdef SDB_COVERAGE
+    __gcov_dump(); /* _exit does not */
+#endif
     _exit(0);
   }
   close(ends[1]);

@@ -6,7 +6,7 @@
 **   sdb_damage bases                     -> names
 **   sdb_damage flips BASE FILE WAY       every bit flipped, one at a time.  WAY sparse: of bytes that are zero and have no
 **                                        other neighbour within 16, one bit only; all: every bit
-**   sdb_damage cuts BASE FILE STEP       cut to every multiple of STEP bytes
+**   sdb_damage cuts BASE FILE STEP       cut to every multiple of STEP bytes, in the zeros at the end of at least 512
 **   sdb_damage zeros BASE FILE BYTES     every aligned run of BYTES bytes zeroed, one at a time
 **   sdb_damage entries|headers|records BASE
 **                                        every field set to each hostile value and to values near its own, checksum wrong and
@@ -133,9 +133,10 @@ static int cuts(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
       sdb_test_u64(interp, argv[2], &step) != TCL_OK)
     return TCL_ERROR;
   s.c.reading_only = step < PAGE;
-  uint64_t size = s.c.base->now.file[which].size;
+  const fuzz_file *sound = &s.c.base->now.file[which];
   bool ok = true;
-  for (uint64_t bytes = 0; bytes < size && ok; bytes += step) {
+  for (uint64_t bytes = 0; bytes < sound->size && ok;
+       bytes += bytes < sound->stored ? step : SDB_MAX(step, SDB_RECORD_ALIGN)) {
     snprintf(s.what, sizeof s.what, "%s: cut to %llu bytes", file_words[which], (unsigned long long)bytes);
     fuzz_resize(fresh(&s, which), bytes);
     ok = judge(&s);

@@ -66,10 +66,9 @@ typedef struct patch_world {
   uint8_t in[PATCHES][SPAN], byte[PATCHES][SPAN];
 } patch_world;
 
+/* Of zeros and ones. */
 static bool all_of(const uint8_t *in, size_t from, size_t to, uint8_t value) {
-  for (size_t i = from; i < to; i++)
-    if (in[i] != value) return false;
-  return true;
+  return memchr(in + from, !value, to - from) == NULL;
 }
 
 /* Every range and every gap. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "machines.h"
 #include "os.h"
@@ -69,6 +70,8 @@ static bool pin_pieces(seqdb *db, struct pinned *pin, const uint64_t *at, int co
 
 void machines_map(const char *directory) {
   static uint8_t piece[PIECE];
+  struct rlimit space; /* a process that was given little of it reads with pread, and maps nothing */
+  bool roomy = getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY;
   uint64_t window = sdb_os_map_window(), at[GROWTH + 1];
   struct pinned pins[GROWTH + 1];
   seqdb *db = machines_open(directory, SEQDB_OPEN_CREATE, NULL);
@@ -81,7 +84,8 @@ void machines_map(const char *directory) {
     machines_ok(seqdb_append(db, region, piece, PIECE, NULL), db, "append");
     machines_ok(seqdb_flush(db, NULL), db, "flush");
     bool mapped = pin_pieces(db, &pins[i], at, i + 1);
-    if (!mapped && i < 2) machines_fail("%llu bytes are not mapped", (unsigned long long)at[i]);
+    if (mapped && i == GROWTH && !roomy) machines_fail("there was room for it all");
+    if (!mapped && i < 2 && roomy) machines_fail("%llu bytes are not mapped", (unsigned long long)at[i]);
     for (int k = 0; k <= i; k++)
       same_pieces(&pins[k], k + 1, "while it grows");
   }

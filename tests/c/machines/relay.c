@@ -85,10 +85,7 @@ static void put(model_region *region, size_t at, const uint8_t *bytes, size_t co
 
 /* Names of all kinds of characters and lengths; `slot` makes them differ. */
 static void name_of(machines_random *random, int slot, char name[NAME_BYTES]) {
-  static const char *const parts[] = {"log",
-                                      "gr\xc3\xb6\xc3\x9f"
-                                      "e",
-                                      "\xe5\x8c\xba", "\xf0\x9f\x93\x88", "x y"};
+  static const char *const parts[] = {"log", "gr\303\266\303\237e", "\xe5\x8c\xba", "\xf0\x9f\x93\x88", "x y"};
   int n = snprintf(name, NAME_BYTES, "%d", slot);
   for (size_t more = machines_below(random, 40); more > 0; more--)
     n += snprintf(name + n, (size_t)(NAME_BYTES - n), "%s", parts[machines_below(random, 5)]);
@@ -252,7 +249,7 @@ static void play(relay *r, uint64_t step) {
   }
   if (r->db) compare_committed(r->db, &r->now, "after the last commit");
   if (r->db && ending_of(step) == END_CLOSE) {
-    if (step % (2 * ENDINGS) == 0) machines_ok(seqdb_compact(r->db, NULL), r->db, "compact");
+    if (step % (2 * ENDINGS) == ENDINGS) machines_ok(seqdb_compact(r->db, NULL), r->db, "compact");
     compare_committed(r->db, &r->now, "before the close");
     seqdb_close(r->db);
   }
