@@ -45,6 +45,9 @@ bool sdb_break(enum sdb_rule rule); /* is this one to be broken now? */
 bool sdb_break_any(void);           /* some rule is broken: assertions of the rules are off */
 void sdb_break_set(enum sdb_rule rule);
 const char *sdb_rule_name(enum sdb_rule rule); /* "redo_pin" */
+#ifdef SDB_COVERAGE
+#define sdb_break(rule) false /* tests/coverage counts the branches of what is shipped */
+#endif
 #else
 #define sdb_break(rule) false
 #define sdb_break_any() false

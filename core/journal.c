@@ -76,6 +76,8 @@ static int rewrite_last(const sdb_journal *journal) {
 int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e) {
   int os = write_header(journal, &journal->header);
   if (!os) os = rewrite_last(journal);
+  /* The length that record gave the file may be in the page cache alone: with another one fdatasync writes it again. */
+  if (!os && journal->last_bytes) os = sdb_os_truncate(journal->fd, journal->zeroed + SDB_PAGE);
   if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
   if (!os) return SEQDB_OK;
   *poison = true;

@@ -335,6 +335,7 @@ int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t
   rc = put_range(db, entry.start + at, entry.start + end, entry.start + visible, data, operation, e);
   if (rc == SEQDB_OK && sdb_break(SDB_RULE_EXACT_IMAGES) && patched && end >= entry.length)
     rc = sdb_patch_write(&db->txn.patch, entry.start + end, NULL, (size_t)(sdb_page_up(end) - end));
+  if (rc != SEQDB_OK && end > entry.length) note_slack(db, index); /* a full disk: part of it was written */
   if (rc != SEQDB_OK || end <= entry.length) return rc;
   entry.length = end;
   return sdb_place_put(db, index, &entry, operation, e);

@@ -4,20 +4,21 @@
 #
 #   nth::workload NAME BASE STEPS     defines a workload; BASE: new | clean | unclean | pread, what the folder holds
 #   nth::loop KIND ?OPTION ...?       -> list of problems; fails call after call in every workload until none is left
-#   nth::smooth OPTIONS               -> list of problems; a rule after which everything must go on as without it
-#   nth::heap WORKLOAD STEP           -> the same while SQLite's heap has a hard limit, larger by STEP each time
+#   nth::smooth KINDS OPTIONS         -> list of problems; a rule after which everything must go on as without it
+#   nth::heap WORKLOAD STEP           -> {bytes problems}; SQLite has so few bytes of heap left, more by STEP each time
 #
 # A workload is a list of steps. @ stands for the table: r, the virtual one, and p, an ordinary one that is the
 # expectation. q is an ordinary table beside either.
 #   {both SQL}         a statement on both            {pair SQL-FOR-R SQL-FOR-P}   two that do the same
 #   {read QUERY}       the same rows, if r gives any  {only SQL}                   of r alone, changes no content
-#   {open} {close}     handle db, faults included     {hold QUERY} {let}           a statement of handle `other`, begun, ended
+#   {open} {close}     handle db, faults included     {create SQL}                 makes r
+#   {hold QUERY} {let} a statement of handle `other` is begun, and ended
 #
 # What must hold, whatever fails:
 #   - a statement fails with the code of its cause and a message, or has its whole effect;
 #   - after a failure the contents are as before the statement, or as before the transaction if SQLite rolled it back;
-#   - without the fault the connection then goes on; or it was poisoned by a sync, refuses writes, and does so again
-#     after closing: reopened, the commit in flight is there as a whole or not at all;
+#   - without the fault the connection then goes on; or a sync that failed has poisoned the store, which refuses writes
+#     until all is closed: reopened, the commit in flight is there as a whole or not at all, and writes go on;
 #   - seqdb_check finds nothing; after closing nothing of memory, descriptors and mappings is left.
 
 namespace eval nth {

@@ -70,8 +70,10 @@ static void right_unref(rig_right *right) {
 
 void rig_on_change(void *context, const sdb_call *call) {
   rig *r = context;
-  (void)call;
   r->calls++;
+  if (r->tracing)
+    fprintf(stderr, "  call %d %s %s at %llu, %llu bytes\n", (int)r->calls, sdb_call_name(call->kind), call->file,
+            (unsigned long long)call->offset, (unsigned long long)call->bytes);
   if (!r->cloning) return;
   if (r->clone_count == r->clone_capacity) {
     r->clone_capacity = r->clone_capacity ? 2 * r->clone_capacity : 64;
@@ -244,6 +246,7 @@ static void try_clones(rig *r, uint64_t outcomes) {
 /* ---- all of it */
 
 void rig_play(rig *r, int steps, uint64_t outcomes) {
+  r->tracing = getenv("RIG_TRACE") != NULL;
   r->random = r->seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
   r->coordinated = r->seed % 4 == 3;
   r->right.acked = rig_state_new();

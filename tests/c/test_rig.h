@@ -90,7 +90,7 @@ typedef struct rig {
   } pin[RIG_SNAPSHOTS_MAX];
   rig_clone *clones;
   size_t clone_count, clone_capacity;
-  bool cloning;
+  bool cloning, tracing;
   uint64_t calls, outcomes, recuts, lives, commits, faults;
   unsigned fault_rate;
 } rig;

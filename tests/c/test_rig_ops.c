@@ -4,7 +4,6 @@
 ** The model is told beforehand what a commit under way would make right, and afterwards what is.
 */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "os_sim.h"
 #include "test_rig.h"
@@ -456,7 +455,7 @@ static int pick_op(rig *r) {
 }
 
 static void trace(const rig *r, int rc) {
-  if (!getenv("RIG_TRACE")) return;
+  if (!r->tracing) return;
   fprintf(stderr, "step %d %s rc %d calls %d:", r->step, r->what, rc, (int)r->calls);
   for (int i = 0; i < RIG_REGIONS; i++) {
     size_t n;
