@@ -152,8 +152,8 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, seqdb_error *e)
 int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
   bool unclean = store->unclean, folded;
   int rc = attempt(store, unclean, &folded, e);
-  if (rc == SEQDB_FULL) { /* what may be punched already makes room: a full disk must not keep itself full */
-    punch(store);
+  if (rc == SEQDB_FULL && !atomic_load(&store->poisoned)) {
+    punch(store); /* what may be punched already makes room: a full disk must not keep itself full */
     store->unclean = unclean;
     rc = attempt(store, unclean, &folded, e);
   }

@@ -431,8 +431,10 @@ void sdb_commit_publish(seqdb *db) {
     return;
   }
   if (!txn->prepared_is_current || txn->open_slots) { /* a broken promise: memory and record differ */
-    sdb_poison(store);
-    sdb_slots_discard(db);
+    seqdb_error ignored;
+    sdb_poison(store); /* the next open finds what was prepared */
+    (void)sdb_commit_rollback(db, &ignored);
+    return;
   }
   gather_patch(db, &all);
   sdb_marks_drop(db, 0);

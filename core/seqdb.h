@@ -122,7 +122,8 @@ SEQDB_API int seqdb_flush(seqdb *db, uint64_t *generation);
 ** record counts as committed, unless its handle named a coordinator and it is opened with SEQDB_OPEN_RESOLVE_DROP. */
 SEQDB_API int seqdb_prepare(seqdb *db, uint8_t token[SEQDB_TOKEN_BYTES], uint64_t *generation);
 /* Second half: make the prepared state visible.  Cannot fail: everything that can was done by seqdb_prepare().
-** Changes made after the prepare are a broken promise and rolled back.  Ends the transaction; harmless without one. */
+** Changes made after the prepare are a broken promise: the transaction is given up and the store poisoned, and the next open
+** finds what was prepared.  Ends the transaction; harmless without one. */
 SEQDB_API void seqdb_publish(seqdb *db);
 /* Undo the whole transaction and release the writer lock.  After a prepare this writes the record that drops it; if
 ** that fails the store is poisoned and the error returned.  Harmless without a transaction. */

@@ -189,7 +189,7 @@ static bool second_life(rig *r, seqdb *db, rig_state *state) {
     sdb_sim_restore(clone->disk);
     sdb_sim_cut(rig_random(r));
     r->step = clone->step;
-    snprintf(r->what, sizeof r->what, "power cut again");
+    snprintf(r->what, sizeof r->what, "power cut again after call %llu", (unsigned long long)clone->call);
     good = open_recovered(r, r->coordinated && rig_below(r, 2), &again) &&
            state_of(r, &clone->right, r->coordinated, again) && check_recovered(r, again);
     if (again) seqdb_close(again);
