@@ -119,10 +119,11 @@ static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const char *o
     *tree = &db->txn.tree;
   } else {
     pthread_mutex_lock(&store->mutex);
+    bool renew = db->own_tree.root != store->committed->tree.root;
     sdb_tree old = db->own_tree;
-    db->own_tree = sdb_tree_share(&store->committed->tree);
+    if (renew) db->own_tree = sdb_tree_share(&store->committed->tree);
     pthread_mutex_unlock(&store->mutex);
-    sdb_tree_drop(&old, store->names);
+    if (renew) sdb_tree_drop(&old, store->names);
     *tree = &db->own_tree;
   }
   if (rc != SEQDB_OK) pthread_mutex_unlock(&db->txn_mutex);
