@@ -1,128 +1,12 @@
 /* SPDX-License-Identifier: MIT
 **
 ** catalog.c: see catalog.h.
-**
-** Names: the hash table maps a text to the chain of name objects that bear it.  Usually there is one; there are more while
-** several live roots give the name to different entries.  A look-up walks the chain and takes the object that its own
-** root refers to: pointer identity, so no root needs a table of its own and old roots never see new names.
 */
 #include "catalog.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include "format.h"
 #include "os.h"
-
-#define uthash_malloc(bytes)         sdb_malloc(bytes)
-#define uthash_free(memory, bytes)   sdb_free(memory)
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((void)((element)->in_table = false))
-#include <uthash.h>
-
-/* ---- names */
-
-struct sdb_name {
-  UT_hash_handle hh; /* heads of chains only */
-  sdb_name *next;    /* chain of equal texts */
-  _Atomic uint32_t refs;
-  uint32_t index, bytes;
-  bool in_table, dead; /* dead: given up, guarded by the mutex */
-  char text[];
-};
-
-struct sdb_names {
-  pthread_mutex_t mutex; /* guards table and chains */
-  bool repeat;
-  sdb_name *table;
-};
-
-int sdb_names_open(sdb_names **names) {
-  sdb_names *made = sdb_calloc(1, sizeof *made);
-  if (!made) return SEQDB_NOMEM;
-  pthread_mutex_init(&made->mutex, NULL);
-  *names = made;
-  return SEQDB_OK;
-}
-
-void sdb_names_close(sdb_names *names) {
-  if (!names) return;
-  assert(!names->table);
-  pthread_mutex_destroy(&names->mutex);
-  sdb_free(names);
-}
-
-static sdb_name *chain_of(sdb_names *names, const char *text, size_t bytes, unsigned hash) {
-  sdb_name *head;
-  HASH_FIND_BYHASHVALUE(hh, names->table, text, (unsigned)bytes, hash, head);
-  return head;
-}
-
-static unsigned hash_of(const char *text, size_t bytes) {
-  return (unsigned)sdb_hash_bytes(text, bytes, 0);
-}
-
-sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_t index) {
-  sdb_name *name = sdb_malloc(sizeof *name + bytes);
-  if (!name) return NULL;
-  memset(name, 0, sizeof *name);
-  memcpy(name->text, text, bytes);
-  name->bytes = (uint32_t)bytes;
-  name->index = index;
-  atomic_init(&name->refs, 1);
-  unsigned hash = hash_of(text, bytes);
-  pthread_mutex_lock(&names->mutex);
-  sdb_name *head = chain_of(names, text, bytes, hash);
-  if (head) {
-    names->repeat = true;
-    name->next = head->next;
-    head->next = name;
-  } else {
-    name->in_table = true;
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, names->table, name->text, name->bytes, hash, name);
-    if (!name->in_table) { /* the table could not grow */
-      sdb_free(name);
-      name = NULL;
-    }
-  }
-  pthread_mutex_unlock(&names->mutex);
-  return name;
-}
-
-bool sdb_names_repeat(const sdb_names *names) {
-  return names->repeat;
-}
-
-void sdb_name_ref(sdb_name *name) {
-  atomic_fetch_add_explicit(&name->refs, 1, memory_order_relaxed);
-}
-
-/* The head of a chain stays in the table, dead, until the chain behind it is empty: exchanging heads would need memory,
-** and giving a name up must not fail. */
-void sdb_name_unref(sdb_names *names, sdb_name *name) {
-  if (atomic_fetch_sub_explicit(&name->refs, 1, memory_order_acq_rel) != 1) return;
-  pthread_mutex_lock(&names->mutex);
-  sdb_name *head = chain_of(names, name->text, name->bytes, hash_of(name->text, name->bytes));
-  name->dead = true;
-  if (head != name) {
-    sdb_name *before = head;
-    while (before->next != name)
-      before = before->next;
-    before->next = name->next;
-    sdb_free(name);
-  }
-  if (!head->next && head->dead) {
-    HASH_DEL(names->table, head);
-    sdb_free(head);
-  }
-  pthread_mutex_unlock(&names->mutex);
-}
-
-const char *sdb_name_text(const sdb_name *name) {
-  return name->text;
-}
-uint32_t sdb_name_bytes(const sdb_name *name) {
-  return name->bytes;
-}
 
 /* ---- nodes */
 
@@ -272,19 +156,13 @@ uint32_t sdb_tree_unused_index(const sdb_tree *tree) {
   }
 }
 
+static bool names_entry(const void *context, const sdb_name *name, uint32_t index) {
+  const sdb_entry *entry = sdb_tree_get(context, index);
+  return entry && entry->name == name;
+}
+
 bool sdb_tree_find(const sdb_tree *tree, sdb_names *names, const char *text, size_t bytes, uint32_t *index) {
-  bool found = false;
-  unsigned hash = hash_of(text, bytes);
-  pthread_mutex_lock(&names->mutex);
-  for (const sdb_name *name = chain_of(names, text, bytes, hash); name && !found; name = name->next) {
-    const sdb_entry *entry = sdb_tree_get(tree, name->index);
-    if (entry && entry->name == name) {
-      *index = name->index;
-      found = true;
-    }
-  }
-  pthread_mutex_unlock(&names->mutex);
-  return found;
+  return sdb_names_find(names, text, bytes, names_entry, tree, index);
 }
 
 /* ---- changing */
@@ -295,8 +173,8 @@ static uint64_t term(uint32_t index, const sdb_entry *entry) {
                            .reserved = entry->reserved,
                            .generation = entry->generation,
                            .has_trailer = entry->has_trailer,
-                           .name_bytes = entry->name->bytes,
-                           .name = entry->name->text};
+                           .name_bytes = entry->name_bytes,
+                           .name = sdb_name_text(entry->name)};
   return sdb_entry_hash(index, &image);
 }
 
@@ -371,7 +249,7 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
   unsigned slot = slot_at(index, 0);
   sdb_node *leaf = path[0];
   sdb_entry fresh = *entry; /* entry may point into the leaf */
-  fresh.name_bytes = (uint16_t)fresh.name->bytes;
+  fresh.name_bytes = (uint16_t)sdb_name_bytes(fresh.name);
   sdb_name_ref(fresh.name);
   if (leaf->used & bit(slot)) {
     sdb_name *old = entries(leaf)[slot].name;
