@@ -4,7 +4,7 @@
 ** the snapshot.  Layer 4; functions are declared per file below.
 **
 ** LOCKS, in the order in which they may be taken:
-**   registry mutex (store.c) > handle.txn_mutex > slot.mutex > store.files_mutex > store.overlay_lock > store.mutex > names' own.
+**   registry mutex (store.c) > handle.txn_mutex > a slot's lock > store.files_mutex > store.overlay_lock > store.mutex > names' own.
 ** The WRITER LOCK is no mutex but a state: store.writer is the one handle that may change anything; it is waited for on
 ** store.writer_free.  Everything marked [w] below belongs to whoever holds it.
 */
@@ -108,7 +108,7 @@ typedef struct sdb_delta {
   size_t puts, deletes, length_count, capacity;
 } sdb_delta;
 
-/* One region that this handle appends to.  `mutex` guards the rest; a slot lives as long as its handle. */
+/* One region that this handle appends to; a slot lives as long as its handle. */
 typedef struct sdb_slot sdb_slot;
 
 typedef struct sdb_txn {
@@ -146,7 +146,8 @@ struct seqdb {
   seqdb_error error;
   pthread_mutex_t txn_mutex;
   sdb_txn txn;
-  sdb_slot *slots; /* all of this handle, by index (uthash) */
+  sdb_slot ***slot_pages; /* all slots of this handle by index, see slot.c */
+  size_t slot_pages_count, slot_count;
   _Atomic(sdb_slot *) slot_cache[SDB_SLOT_CACHE];
   struct seqdb_snapshot *own_view;
   sdb_tree own_tree; /* committed tree that the own view last showed outside a transaction */

@@ -84,7 +84,9 @@ void *sdb_realloc(void *memory, size_t bytes);
 void sdb_free(void *memory);
 
 int sdb_os_random(void *buffer, size_t bytes); /* from the system's generator */
-uint64_t sdb_os_now_ms(void);                  /* monotonic */
+bool sdb_os_single_threaded(void); /* surely no other thread in this process; false where the system does not tell */
+void sdb_os_give_way(bool sleep);  /* let other threads run; `sleep`: some 50 us at least */
+uint64_t sdb_os_now_ms(void);      /* monotonic */
 /* Number of fork() calls this process is a child of, counted since the library was loaded: a handle whose number differs was
 ** inherited. */
 uint64_t sdb_os_fork_count(void);

@@ -13,6 +13,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#if __has_include(<sys/single_threaded.h>) /* glibc 2.32 */
+#include <sys/single_threaded.h>
+#define SINGLE_THREADED (__libc_single_threaded != 0)
+#else
+#define SINGLE_THREADED false
+#endif
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "os.h"
@@ -76,6 +82,10 @@ int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
     return 0;
   }
   return errno == EINVAL ? ENOTSUP : errno;
+}
+
+bool sdb_os_single_threaded(void) {
+  return SINGLE_THREADED;
 }
 
 /* getentropy() gives at most 256 bytes a call and is never interrupted below that. */
