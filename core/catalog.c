@@ -48,18 +48,6 @@ static unsigned slot_at(uint32_t index, unsigned level) {
 static uint64_t bit(unsigned slot) {
   return UINT64_C(1) << slot;
 }
-/* Lowest set bit; `bits` is not 0. */
-static unsigned lowest(uint64_t bits) {
-#if defined(__GNUC__)
-  return (unsigned)__builtin_ctzll(bits);
-#else
-  unsigned at = 0;
-  while (!(bits >> at & 1))
-    at++;
-  return at;
-#endif
-}
-
 static sdb_node *node_new(bool leaf, uint64_t epoch) {
   sdb_node *node = sdb_calloc(1, leaf ? LEAF_BYTES : INNER_BYTES);
   if (node) {
@@ -73,7 +61,7 @@ static sdb_node *node_new(bool leaf, uint64_t epoch) {
 static void node_unref(sdb_node *node, sdb_names *names) {
   if (!node || atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) != 1) return;
   for (uint64_t used = node->used; used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     if (node->leaf)
       sdb_name_unref(names, entries(node)[slot].name);
     else
@@ -95,7 +83,7 @@ static sdb_node *node_own(sdb_node *node, uint64_t epoch, sdb_names *names) {
   atomic_init(&copy->refs, 1);
   copy->epoch = epoch;
   for (uint64_t used = copy->used; used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     if (copy->leaf)
       sdb_name_ref(entries(copy)[slot].name);
     else
@@ -127,7 +115,7 @@ static const sdb_entry *next_in(const sdb_node *node, unsigned level, uint64_t f
   uint64_t first = from > base ? (from - base) >> (FAN_BITS * level) : 0;
   if (first >= FAN) return NULL;
   for (uint64_t used = node->used & (UINT64_MAX << first); used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     uint64_t at = base + ((uint64_t)slot << (FAN_BITS * level));
     if (level == 0) {
       *index = (uint32_t)at;
@@ -143,13 +131,25 @@ const sdb_entry *sdb_tree_next(const sdb_tree *tree, uint64_t from, uint32_t *in
   return covers(tree, from) ? next_in(tree->root, tree->height, from, 0, index) : NULL;
 }
 
+const sdb_entry *sdb_tree_leaf(const sdb_tree *tree, uint64_t from, uint32_t *base, uint64_t *used) {
+  uint32_t index;
+  const sdb_entry *entry = sdb_tree_next(tree, from, &index);
+  if (!entry) return NULL;
+  unsigned slot = slot_at(index, 0);
+  const sdb_entry *first = entry - slot;
+  const sdb_node *leaf = (const sdb_node *)(const void *)((const char *)first - offsetof(sdb_node, u));
+  *base = index - slot;
+  *used = leaf->used & UINT64_MAX << slot;
+  return first;
+}
+
 uint32_t sdb_tree_unused_index(const sdb_tree *tree) {
   if (!tree->root) return 0;
   const sdb_node *node = tree->root;
   uint32_t index = 0;
   if (node->full == UINT64_MAX) return (uint32_t)(UINT64_C(1) << (FAN_BITS * (tree->height + 1)));
   for (unsigned level = tree->height;; level--) {
-    unsigned slot = lowest(~node->full);
+    unsigned slot = sdb_lowest_bit(~node->full);
     index |= (uint32_t)slot << (FAN_BITS * level);
     if (level == 0 || !(node->used & bit(slot))) return index;
     node = children_const(node)[slot];
@@ -304,7 +304,7 @@ static bool same_entry(const sdb_entry *a, const sdb_entry *b) {
 
 static int diff_leaf(const sdb_node *a, const sdb_node *b, uint32_t base, sdb_tree_visit *visit, void *context) {
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     const sdb_entry *before = a && (a->used & bit(slot)) ? &entries_const(a)[slot] : NULL;
     const sdb_entry *after = b && (b->used & bit(slot)) ? &entries_const(b)[slot] : NULL;
     if (before && after && same_entry(before, after)) continue;
@@ -319,7 +319,7 @@ static int diff_node(const sdb_node *a, const sdb_node *b, unsigned level, uint3
   if (a == b) return 0;
   if (level == 0) return diff_leaf(a, b, base, visit, context);
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     const sdb_node *below_a = a && (a->used & bit(slot)) ? children_const(a)[slot] : NULL;
     const sdb_node *below_b = b && (b->used & bit(slot)) ? children_const(b)[slot] : NULL;
     int rc = diff_node(below_a, below_b, level - 1, base + ((uint32_t)slot << (FAN_BITS * level)), visit, context);
@@ -337,7 +337,7 @@ static int diff_tall(const sdb_node *tall, unsigned level, const sdb_node *low, 
   int rc = 0;
   if (!tall || !(tall->used & 1)) rc = diff_tall(NULL, level - 1, low, low_level, tall_is_after, base, visit, context);
   for (uint64_t used = tall ? tall->used : 0; used && !rc; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     uint32_t at = base + ((uint32_t)slot << (FAN_BITS * level));
     const sdb_node *below = children_const(tall)[slot];
     if (slot == 0)

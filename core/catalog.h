@@ -39,6 +39,9 @@ typedef struct sdb_tree {
 const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index);
 /* First used index >= `from`; NULL if there is none.  *index is set on success. */
 const sdb_entry *sdb_tree_next(const sdb_tree *tree, uint64_t from, uint32_t *index);
+/* The 64 entries among which that one is, and the index of the first of them; *used: bit i for each used entry i, from `from` on.
+** A scan goes on with *base + 64.  NULL if there is none. */
+const sdb_entry *sdb_tree_leaf(const sdb_tree *tree, uint64_t from, uint32_t *base, uint64_t *used);
 /* Lowest unused index. */
 uint32_t sdb_tree_unused_index(const sdb_tree *tree);
 /* Set or replace.  Takes a reference of its own on entry->name.  SEQDB_NOMEM leaves the contents as they were. */

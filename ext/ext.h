@@ -199,6 +199,8 @@ typedef struct sdb_listed {
   seqdb_region region;
 } sdb_listed;
 
+#define SDB_ROWS_AHEAD 16
+
 typedef struct sdb_rows {
   sdb_client *client;
   sdb_conn *conn; /* NULL: never an own view */
@@ -214,7 +216,9 @@ typedef struct sdb_rows {
   size_t list_count, list_capacity, list_done;
   uint64_t next_index, stop_index;
   seqdb_region_info row;
-  char own_name[SEQDB_NAME_BYTES_MAX]; /* row.name of an own view: the engine's may go with the next change */
+  unsigned ahead_count, ahead_done;        /* of `ahead` */
+  char own_name[SEQDB_NAME_BYTES_MAX];     /* row.name of an own view: the engine's may go with the next change */
+  seqdb_region_info ahead[SDB_ROWS_AHEAD]; /* the next rows of a scan of a snapshot */
 } sdb_rows;
 
 int sdb_rows_open(sdb_rows *rows, sdb_client *client, sdb_conn *conn, seqdb *engine, sdb_failure *f);
