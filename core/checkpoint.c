@@ -215,7 +215,7 @@ static bool is_due(sdb_store *store) {
   uint64_t size = SDB_MAX(space->end, store->committed->tree.entries * SDB_ENTRY_BYTES);
   uint64_t free = space->unpunched.total_bytes + space->held_bytes;
   pthread_mutex_unlock(&store->mutex);
-  uint64_t limit = SDB_MIN(SDB_MAX(size / 16, SDB_CHECKPOINT_BYTES), SDB_CHECKPOINT_MAX_BYTES);
+  uint64_t limit = SDB_MIN(SDB_MAX(size / 8, SDB_CHECKPOINT_BYTES), SDB_CHECKPOINT_MAX_BYTES);
   return store->journal.tail - SDB_JOURNAL_START >= limit || free >= SDB_MAX(size / 8, SDB_CHECKPOINT_MAX_BYTES);
 }
 

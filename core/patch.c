@@ -17,6 +17,7 @@
 #define CHUNK_BYTES      65536u
 #define CHUNK_SHARED_MAX 4096u /* larger writes get a chunk of their own */
 #define BLOCK_RANGES     64u
+#define GROUP_NODES      64u
 
 struct sdb_patch_chunk {
   uint64_t refs; /* ranges, plus one while it is patch->chunk */
@@ -30,15 +31,23 @@ struct range {
   sdb_patch_chunk *owner;
 };
 
-struct sdb_patch_node { /* a block */
+/* A block.  What a search reads on its way stands in a cache line of its own, and those of many blocks together. */
+struct sdb_patch_node {
   RB_ENTRY(sdb_patch_node) link;
-  uint64_t end; /* of the last range: a search reads one cache line of each block on its way */
+  uint64_t end; /* of the last range */
   uint32_t count;
-  struct range range[BLOCK_RANGES];
+  struct group *group;
+  struct range *range; /* BLOCK_RANGES */
+};
+
+/* Nodes that were allocated together; the last one that is freed takes it along. */
+struct group {
+  size_t live;
+  sdb_patch_node node[];
 };
 
 static int compare(const sdb_patch_node *a, const sdb_patch_node *b) {
-  return a->range[0].offset < b->range[0].offset ? -1 : a->range[0].offset > b->range[0].offset;
+  return a->end < b->end ? -1 : a->end > b->end;
 }
 SDB_RB_GENERATE(sdb_patch_tree, sdb_patch_node, link, compare)
 
@@ -141,13 +150,34 @@ static void spare_give(sdb_patch *patch, sdb_patch_node *block) {
   patch->spare_count++;
 }
 
-static int spares_to(sdb_patch *patch, size_t blocks) {
-  while (patch->spare_count < blocks) {
-    sdb_patch_node *block = sdb_malloc(sizeof *block);
-    if (!block) return SEQDB_NOMEM;
-    spare_give(patch, block);
+static void node_free(sdb_patch_node *node) {
+  struct group *group = node->group;
+  sdb_free(node->range);
+  if (--group->live == 0) sdb_free(group);
+}
+
+/* One spare at least, and others with it: a quarter of what there is, or as many as are wanted. */
+static int spares_more(sdb_patch *patch, size_t wanted) {
+  size_t nodes = SDB_MIN(SDB_MAX(patch->blocks / 4, wanted), GROUP_NODES);
+  struct group *group = sdb_malloc(sizeof *group + nodes * sizeof *group->node);
+  if (!group) return SEQDB_NOMEM;
+  for (group->live = 0; group->live < nodes; group->live++) {
+    sdb_patch_node *node = &group->node[group->live];
+    node->group = group;
+    node->range = sdb_malloc(BLOCK_RANGES * sizeof *node->range);
+    if (!node->range) break;
+    spare_give(patch, node);
   }
-  return SEQDB_OK;
+  if (group->live > 0) return SEQDB_OK;
+  sdb_free(group);
+  return SEQDB_NOMEM;
+}
+
+static int spares_to(sdb_patch *patch, size_t blocks) {
+  int rc = SEQDB_OK;
+  while (patch->spare_count < blocks && rc == SEQDB_OK)
+    rc = spares_more(patch, blocks - patch->spare_count);
+  return rc;
 }
 
 /* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges split in two,
@@ -194,7 +224,7 @@ static void insert(sdb_patch *patch, struct place place, const struct range *ran
         block = fresh;
       }
     } else {
-      fresh->range[0] = *range; /* the tree compares first ranges */
+      fresh->end = end_of(range);
       RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
       block = fresh;
       place.at = 0;
@@ -269,7 +299,7 @@ void sdb_patch_clear(sdb_patch *patch) {
     block_drop(patch, block);
   }
   while (patch->spares)
-    sdb_free(spare_take(patch));
+    node_free(spare_take(patch));
   chunk_unref(patch->chunk);
   sdb_patch_init(patch);
 }
