@@ -122,8 +122,8 @@ typedef struct sdb_txn {
   bool mark_failed; /* the last savepoint() failed, at failed_level */
   int failed_level;
   sdb_extent_pool direct_pool;
-  sdb_extent_set direct; /* bytes written to `data` and not known to be durable */
-  sdb_slot *open_slots;
+  sdb_extent_set direct;              /* bytes written to `data` and not known to be durable */
+  sdb_slot *open_slots, *oldest_slot; /* a list, newest first */
   /* prepared state */
   sdb_catalog *prepared;
   bool prepared_is_current; /* nothing changed since */
