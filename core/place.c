@@ -328,6 +328,7 @@ int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t
   if (should_relocate(patched, kept)) return relocate(db, index, entry.reserved, &splice, operation, e);
   /* The entry first, as it is: afterwards its nodes are this transaction's own, and setting the length cannot fail. */
   db->txn.prepared_is_current = false;
+  db->txn.mark_failed = false;
   if (entry.generation != db->txn.generation && (rc = sdb_place_put(db, index, &entry, operation, e)) != SEQDB_OK)
     return rc;
   if (end > entry.length && (rc = sdb_tree_own(&db->txn.tree, db->store->names, db->txn.epoch, index)) != SEQDB_OK)
