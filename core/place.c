@@ -232,7 +232,6 @@ static int grow(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const sdb
   uint64_t needed = sdb_page_up(bytes);
   int rc = extend(db, index, needed, exact, &done, operation, e);
   if (rc != SEQDB_OK || done) return rc;
-  entry = sdb_tree_get(&db->txn.tree, index);
   /* Eightfold: over a region's life the copies add up to at most 8/7 of its length (with doubling, up to twice).  A reserve is
   ** sparse, it costs offsets and no disk; from 1 GiB on those count more. */
   uint64_t factor = entry->reserved < (uint64_t)1 << 30 ? 8 : 2;
