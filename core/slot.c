@@ -27,7 +27,7 @@ struct sdb_slot {
   bool open;
   uint64_t seen_epoch;           /* transaction epoch of the last unbuffered append: the second one opens the slot */
   uint64_t start, length, limit; /* limit: region offset up to which may be appended */
-  uint64_t settled;              /* length in the tree */
+  uint64_t settled;              /* length in the tree, while open */
   uint64_t buffer_at;            /* region offset of the buffer's first byte */
   size_t buffered, capacity;
   uint8_t *buffer;
@@ -124,7 +124,6 @@ static int settle(seqdb *db, sdb_slot *slot, seqdb_error *e) {
       if (rc == SEQDB_OK) rc = sdb_place_put(db, slot->index, &entry, "append", e);
     }
     if (rc == SEQDB_OK) {
-      slot->settled = slot->length;
       slot->open = false;
       drop_buffer(db->store, slot);
       unlink_open(db, slot);
