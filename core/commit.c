@@ -482,7 +482,6 @@ int sdb_commit_rollback(seqdb *db, seqdb_error *e) {
       forget_prepared(db);
     }
     sdb_marks_drop(db, 0);
-    sdb_patch_clear(&txn->patch);
     sdb_txn_return_to(db, db->store->committed);
   }
   sdb_txn_end(db);

@@ -72,7 +72,8 @@ void sdb_marks_drop(seqdb *db, size_t keep) {
 
 /* Overwrites made before the mark of bytes that were cut off, moved or removed after it: with the mark they lose their
 ** last reader, and would hide what is written there next.  What was cut and written again lies in the newer patch, because the
-** mark saw it.  Ranges end where their region's extent ends, so nothing is split and nothing can fail. */
+** mark saw it.  Ranges end where their region's extent ends, so nothing is split and nothing can fail.  Open slots need not be
+** settled before: what they hold lies behind all that a mark saw, and so behind every overwrite. */
 static int forget_stale(void *context, uint32_t index, const sdb_entry *before, const sdb_entry *after) {
   sdb_patch *older = context;
   (void)index;
@@ -84,10 +85,6 @@ static int forget_stale(void *context, uint32_t index, const sdb_entry *before, 
 
 static int release_marks(seqdb *db, int level, seqdb_error *e) {
   sdb_txn *txn = &db->txn;
-  if (txn->mark_count > 0 && txn->marks[txn->mark_count - 1].level >= level && txn->active) {
-    int rc = sdb_slots_settle(db, e); /* the tree must tell the true lengths */
-    if (rc != SEQDB_OK) return rc;
-  }
   while (txn->mark_count > 0 && txn->marks[txn->mark_count - 1].level >= level) {
     sdb_mark *mark = &txn->marks[txn->mark_count - 1];
     if (sdb_patch_reserve(&mark->patch, txn->patch.count) != SEQDB_OK) return sdb_error_nomem(e, "release");

@@ -23,7 +23,7 @@ struct sdb_slot {
   uint8_t *buffer;
   uint64_t length, limit; /* limit: region offset up to which may be appended */
   uint64_t start;
-  uint64_t settled;    /* length in the tree */
+  uint64_t settled;    /* length in the tree, while open */
   uint64_t seen_epoch; /* transaction epoch of the last unbuffered append: the second one opens the slot */
   sdb_slot *next_open, *previous_open;
 };
@@ -167,7 +167,6 @@ static int settle(seqdb *db, sdb_slot *slot, seqdb_error *e) {
       if (rc == SEQDB_OK) rc = sdb_place_put(db, slot->index, &entry, "append", e);
     }
     if (rc == SEQDB_OK) {
-      slot->settled = slot->length;
       slot->open = false;
       drop_buffer(db->store, slot);
       unlink_open(db, slot);

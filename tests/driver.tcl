@@ -62,6 +62,10 @@ proc runs_of {file} {
 proc prefix_of {variant dir} {
   set words [list env SEQDB_BUILD=$dir SEQDB_VARIANT=$variant SEQDB_FULL=$::full SEQDB_TMP=$::temp_dir]
   switch -- $variant {
+    gcc {
+      # glibc: memory comes and goes full of bytes, so that nobody relies on zeros.
+      lappend words MALLOC_PERTURB_=165
+    }
     asan {
       lappend words LD_PRELOAD=[exec gcc -print-file-name=libasan.so] UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:allocator_may_return_null=1
