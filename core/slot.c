@@ -281,8 +281,15 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
 
 /* ---- appending */
 
+/* The way of nearly every append, so not a call in it. */
+#if defined(__GNUC__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
 /* memcpy() of what records mostly are, without a call: whole 16 bytes, the last ones overlapping. */
-static inline void copy_record(uint8_t *to, const uint8_t *from, size_t bytes) {
+static ALWAYS_INLINE void copy_record(uint8_t *to, const uint8_t *from, size_t bytes) {
   if (bytes < 16 || bytes > 128) {
     memcpy(to, from, bytes);
     return;
@@ -293,8 +300,8 @@ static inline void copy_record(uint8_t *to, const uint8_t *from, size_t bytes) {
 }
 
 /* true: done (or failed) here.  Small appends need the buffer; a slot without one takes large ones only. */
-static bool append_to(seqdb *db, sdb_slot *slot, seqdb_region region, const void *data, size_t bytes, uint64_t *offset,
-                      int *rc, seqdb_error *e) {
+static ALWAYS_INLINE bool append_to(seqdb *db, sdb_slot *slot, seqdb_region region, const void *data, size_t bytes,
+                                    uint64_t *offset, int *rc, seqdb_error *e) {
   bool done = false;
   slot_lock(slot);
   if (slot->open && slot->incarnation == (uint32_t)(region >> 32) && bytes <= slot->limit - slot->length &&
