@@ -79,6 +79,12 @@ int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e) {
   /* The length that record gave the file may be in the page cache alone: with another one fdatasync writes it again. */
   if (!os && journal->last_bytes) os = sdb_os_truncate(journal->fd, journal->zeroed + SDB_PAGE);
   if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
+  /* The header is durable and has no record: what stands at the start is of an older one, perhaps a prepare whose end is lost. */
+  if (!os && journal->last_bytes == 0) {
+    static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
+    os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, SDB_JOURNAL_START);
+    if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
+  }
   if (!os) return SEQDB_OK;
   *poison = true;
   return sdb_error_os(e, os, "open", "journal", journal->last,

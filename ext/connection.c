@@ -31,14 +31,23 @@ sdb_client *sdb_client_ref(sdb_client *client) {
 void sdb_client_unref(void *context) {
   sdb_client *client = context;
   if (--client->refs > 0) return;
-  sqlite3_finalize(client->probe);
+  sdb_client_finalize(client, client->probe);
   sdb_resolved_forget(client);
   sqlite3_free(client);
 }
 
+/* A program that closes in a loop over sqlite3_next_stmt() may have finalized it. */
+void sdb_client_finalize(sdb_client *client, sqlite3_stmt *statement) {
+  for (sqlite3_stmt *at = NULL; statement && (at = sqlite3_next_stmt(client->db, at)) != NULL;) {
+    if (at != statement) continue;
+    sqlite3_finalize(statement);
+    return;
+  }
+}
+
 void sdb_client_drop_statements(sdb_client *client) {
   if (client->conns || client->open_cursors > 0) return;
-  sqlite3_finalize(client->probe);
+  sdb_client_finalize(client, client->probe);
   client->probe = NULL;
   sdb_resolved_forget(client);
 }
@@ -75,6 +84,12 @@ int sdb_conn_set_name(sdb_conn *conn, const char *schema, const char *name) {
   conn->name = new_name;
   conn->identity++;
   return SQLITE_OK;
+}
+
+/* Another conn has the name now, or none has: this one is kept by statements that SQLite has not prepared anew yet. */
+void sdb_conn_lose_name(sdb_conn *conn) {
+  conn->name[0] = '\0';
+  conn->identity++;
 }
 
 static bool has_name(const sdb_conn *conn, const char *schema, const char *name) {
@@ -152,6 +167,9 @@ int sdb_conn_attach(sdb_client *client, const char *schema, const char *name, co
     }
     conn->next = client->conns;
     client->conns = conn;
+  }
+  for (sdb_conn *other = client->conns; other; other = other->next) {
+    if (other != conn && has_name(other, schema, name)) sdb_conn_lose_name(other);
   }
   conn->vtabs++;
   *out = conn;

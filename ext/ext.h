@@ -140,6 +140,7 @@ void sdb_conn_detach(sdb_conn *conn);
 sdb_conn *sdb_conn_ref(sdb_conn *conn);
 void sdb_conn_unref(sdb_conn *conn);
 int sdb_conn_set_name(sdb_conn *conn, const char *schema, const char *name);
+void sdb_conn_lose_name(sdb_conn *conn);
 sdb_conn *sdb_conn_by_name(sdb_client *client, const char *schema, const char *name);
 /* Calls the engine; if another handle holds the writer lock, once more with the patience of PRAGMA busy_timeout.
 ** Returns what the engine returned. */
@@ -147,6 +148,7 @@ int sdb_conn_patiently(sdb_conn *conn, int (*call)(seqdb *engine, void *context)
 /* Is there a table (not a view) of that name in the schema, as this connection sees it now? */
 bool sdb_client_has_table(sdb_client *client, const char *schema, const char *name);
 
+void sdb_client_finalize(sdb_client *client, sqlite3_stmt *statement);
 /* Finalizes the kept statements unless a table or a cursor may still need them. */
 void sdb_client_drop_statements(sdb_client *client);
 

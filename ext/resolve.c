@@ -147,8 +147,6 @@ static sdb_conn *retry_table(sdb_client *client, const char *schema, const char 
 }
 
 static int find_conn(sdb_client *client, const char *schema, const char *table, sdb_conn **conn, sdb_failure *f) {
-  *conn = sdb_conn_by_name(client, schema, table);
-  if (*conn) return SQLITE_OK;
   if (connect_table(client, schema, table, f) != SQLITE_OK) return f->code;
   *conn = sdb_conn_by_name(client, schema, table);
   if (!*conn) *conn = retry_table(client, schema, table, f);
@@ -165,7 +163,7 @@ void sdb_resolved_forget(sdb_client *client) {
     client->resolved[i].text = NULL;
     sdb_conn_unref(client->resolved[i].conn);
   }
-  sqlite3_finalize(client->sentinel);
+  sdb_client_finalize(client, client->sentinel);
   client->sentinel = NULL;
 }
 

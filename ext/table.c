@@ -150,7 +150,9 @@ static int table_destroy(sqlite3_vtab *vtab) {
   } else if (conn && conn->cursors > 0) {
     sdb_failure_set(&f, SQLITE_LOCKED, "seqdb table %s is being read: finish the statements before DROP", conn->name);
   }
-  return f.code == SQLITE_OK ? table_disconnect(vtab) : sdb_failure_to_vtab(&f, vtab);
+  if (f.code != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  if (conn) sdb_conn_lose_name(conn); /* an object from before a change of the schema may keep it */
+  return table_disconnect(vtab);
 }
 
 /* ---- rename, check ----------------------------------------------------------------------------------------- */

@@ -43,11 +43,15 @@ static int engine_result(sqlite3_vtab *vtab, int rc) {
   return sdb_failure_to_vtab(&f, vtab);
 }
 
-/* The object may be one from before a RENAME, the conn one from before a RENAME was rolled back: either name counts. */
+static bool is_called(const sdb_conn *conn, const char *name) {
+  sdb_conn *owner = sdb_conn_by_name(conn->client, conn->schema, name);
+  return (!owner || owner == conn) && sdb_client_has_table(conn->client, conn->schema, name);
+}
+
+/* The object may be one from before a RENAME, the conn one from before a RENAME was rolled back: either name counts, unless
+** another table has taken it. */
 static bool was_rolled_away(const sdb_table *table) {
-  const sdb_conn *conn = table->conn;
-  return !sdb_client_has_table(conn->client, conn->schema, conn->name) &&
-         !sdb_client_has_table(conn->client, conn->schema, table->name);
+  return !is_called(table->conn, table->conn->name) && !is_called(table->conn, table->name);
 }
 
 int sdb_table_begin(sqlite3_vtab *vtab) {

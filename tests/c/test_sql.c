@@ -14,6 +14,9 @@
 **   sql_later DB MS SQL             -> job: runs SQL on DB in another thread after a while;  sql_join JOB -> result code
 **   sql_threads FILE EXTENSION COUNT LOOPS SQL -> list of result codes, one a thread, each with a connection of its own
 **
+**   sql_close_loop FILE EXTENSION KEPT SQL -> result code of closing a connection that keeps KEPT prepared, after SQL, the way many
+**       programs do: while sqlite3_close() says SQLITE_BUSY, finalize all that sqlite3_next_stmt() tells
+**
 ** The SQLite functions come through the extension interface, so that the file serves any SQLite that the Tcl package
 ** brings: load the fixture into one connection with entry point sqlite3_sdbtestsql_init before using the commands.
 ** Threads: commands belong to the interpreter's thread; only sql_later and sql_threads start others, which use no Tcl.
@@ -346,6 +349,30 @@ static int cmd_threads(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *c
   return TCL_OK;
 }
 
+static int cmd_close_loop(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)data;
+  sqlite3 *db = NULL;
+  sqlite3_stmt *kept = NULL;
+  if (argc != 5) return fail(interp, "usage: sql_close_loop FILE EXTENSION KEPT SQL");
+  if (!sqlite3_api) return fail(interp, "load the fixture into a connection first");
+  int code = sqlite3_open(Tcl_GetString(argv[1]), &db);
+  if (code == SQLITE_OK) code = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, (int *)0);
+  if (code == SQLITE_OK) code = sqlite3_load_extension(db, Tcl_GetString(argv[2]), NULL, NULL);
+  if (code == SQLITE_OK) code = sqlite3_prepare_v2(db, Tcl_GetString(argv[3]), -1, &kept, NULL);
+  if (code == SQLITE_OK) {
+    sqlite3_step(kept);
+    sqlite3_reset(kept);
+    code = sqlite3_exec(db, Tcl_GetString(argv[4]), NULL, NULL, NULL);
+  }
+  for (int closed; (closed = sqlite3_close(db)) != SQLITE_OK;) {
+    if (closed != SQLITE_BUSY) return fail(interp, "cannot close");
+    for (sqlite3_stmt *at; (at = sqlite3_next_stmt(db, NULL)) != NULL;)
+      sqlite3_finalize(at);
+  }
+  Tcl_SetObjResult(interp, Tcl_NewIntObj(code));
+  return TCL_OK;
+}
+
 int sdb_test_sql_init(Tcl_Interp *interp) {
   static const struct {
     const char *name;
@@ -365,6 +392,7 @@ int sdb_test_sql_init(Tcl_Interp *interp) {
       {"sql_later", cmd_later, NULL},
       {"sql_join", cmd_join, NULL},
       {"sql_threads", cmd_threads, NULL},
+      {"sql_close_loop", cmd_close_loop, NULL},
   };
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     Tcl_CreateObjCommand(interp, commands[i].name, commands[i].run, commands[i].data, NULL);
