@@ -186,7 +186,13 @@ static int check_journal(sdb_store *store, struct report *report, seqdb_error *e
     return SEQDB_OK;
   }
   if ((rc = sdb_journal_scan_records(&copy, &scan, e)) != SEQDB_OK) return rc;
-  if (scan.damaged_at)
+  pthread_mutex_lock(&store->mutex);
+  bool torn =
+      store->unclean && copy.header.sync_off; /* by a crash without syncs: no damage, the first write clears it */
+  pthread_mutex_unlock(&store->mutex);
+  if (scan.damaged_at && torn)
+    scan.damaged_at = 0;
+  else if (scan.damaged_at)
     say(report, "journal: the record at byte %llu is damaged", (unsigned long long)scan.damaged_at);
   else if (copy.tail != store->journal.tail)
     say(report, "journal: valid records end at byte %llu, the last one written ends at byte %llu",
