@@ -20,6 +20,7 @@ int sdb_test_api_corners_init(Tcl_Interp *interp);  /* test_api_corners.c: calls
 int sdb_test_api_init(Tcl_Interp *interp);          /* test_api.c: the engine's C API, one to one */
 int sdb_test_sql_init(Tcl_Interp *interp);          /* test_sql.c: what SQLite's own Tcl package cannot show */
 int sdb_test_sql_memory_init(Tcl_Interp *interp); /* test_sql_memory.c: the memory that the extension asks SQLite for */
+int sdb_test_sql_calls_init(Tcl_Interp *interp);  /* test_sql_calls.c: calls of SQLite that fail */
 int sdb_test_engine_init(Tcl_Interp *interp);     /* test_rig.c: the engine without SQLite */
 
 #endif /* SDB_TESTFIXTURE_H */
