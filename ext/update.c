@@ -144,6 +144,7 @@ static bool is_same_content(sdb_conn *conn, const seqdb_region_info *row, sqlite
   uint64_t at = 0, bytes = (uint64_t)sqlite3_value_bytes(value);
   if (sqlite3_value_type(value) != SQLITE_BLOB || bytes != row->length_bytes) return false;
   const char *data = sqlite3_value_blob(value);
+  if (!data && bytes > 0) return false; /* no memory: take_data() says so */
   while (at < bytes) {
     size_t wanted = bytes - at < sizeof piece ? (size_t)(bytes - at) : sizeof piece;
     int rc = seqdb_read_copy(rowid_view(conn), row->region, at, piece, wanted, &got);
