@@ -186,6 +186,8 @@ static void odd_reads(Tcl_Obj *told, seqdb *db, seqdb_region region) {
   note(told, "point at too much", seqdb_read(snapshot, region, 2, 2, &address));
   note(told, "point at the own view", seqdb_read(seqdb_own_view(db), region, 0, 1, &address));
   note(told, "copy what is gone", seqdb_read_copy(snapshot, gone, 0, bytes, 1, &got));
+  note(told, "point at what never was", seqdb_read(snapshot, region + 1000, 0, 1, &address));
+  note(told, "copy what never was", seqdb_read_copy(snapshot, region + 1000, 0, bytes, 1, &got));
   note(told, "info of what is gone", seqdb_region_info_get(snapshot, gone, &info));
   seqdb_snapshot_close(snapshot);
   note(told, "own copy of what is gone", seqdb_read_copy(seqdb_own_view(db), gone, 0, bytes, 1, &got));
