@@ -80,4 +80,16 @@ static inline bool sdb_is_control(uint8_t byte) {
   return byte < 0x20 || byte == 0x7F;
 }
 
+/* Lowest set bit; `bits` is not 0. */
+static inline unsigned sdb_lowest_bit(uint64_t bits) {
+#if defined(__GNUC__)
+  return (unsigned)__builtin_ctzll(bits);
+#else
+  unsigned at = 0;
+  while (!(bits >> at & 1))
+    at++;
+  return at;
+#endif
+}
+
 #endif /* SDB_BASE_H */

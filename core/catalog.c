@@ -1,128 +1,12 @@
 /* SPDX-License-Identifier: MIT
 **
 ** catalog.c: see catalog.h.
-**
-** Names: the hash table maps a text to the chain of name objects that bear it.  Usually there is one; there are more while
-** several live roots give the name to different entries.  A look-up walks the chain and takes the object that its own
-** root refers to: pointer identity, so no root needs a table of its own and old roots never see new names.
 */
 #include "catalog.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include "format.h"
 #include "os.h"
-
-#define uthash_malloc(bytes)         sdb_malloc(bytes)
-#define uthash_free(memory, bytes)   sdb_free(memory)
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((void)((element)->in_table = false))
-#include <uthash.h>
-
-/* ---- names */
-
-struct sdb_name {
-  UT_hash_handle hh; /* heads of chains only */
-  sdb_name *next;    /* chain of equal texts */
-  _Atomic uint32_t refs;
-  uint32_t index, bytes;
-  bool in_table, dead; /* dead: given up, guarded by the mutex */
-  char text[];
-};
-
-struct sdb_names {
-  pthread_mutex_t mutex; /* guards table and chains */
-  bool repeat;
-  sdb_name *table;
-};
-
-int sdb_names_open(sdb_names **names) {
-  sdb_names *made = sdb_calloc(1, sizeof *made);
-  if (!made) return SEQDB_NOMEM;
-  pthread_mutex_init(&made->mutex, NULL);
-  *names = made;
-  return SEQDB_OK;
-}
-
-void sdb_names_close(sdb_names *names) {
-  if (!names) return;
-  assert(!names->table);
-  pthread_mutex_destroy(&names->mutex);
-  sdb_free(names);
-}
-
-static sdb_name *chain_of(sdb_names *names, const char *text, size_t bytes, unsigned hash) {
-  sdb_name *head;
-  HASH_FIND_BYHASHVALUE(hh, names->table, text, (unsigned)bytes, hash, head);
-  return head;
-}
-
-static unsigned hash_of(const char *text, size_t bytes) {
-  return (unsigned)sdb_hash_bytes(text, bytes, 0);
-}
-
-sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_t index) {
-  sdb_name *name = sdb_malloc(sizeof *name + bytes);
-  if (!name) return NULL;
-  memset(name, 0, sizeof *name);
-  memcpy(name->text, text, bytes);
-  name->bytes = (uint32_t)bytes;
-  name->index = index;
-  atomic_init(&name->refs, 1);
-  unsigned hash = hash_of(text, bytes);
-  pthread_mutex_lock(&names->mutex);
-  sdb_name *head = chain_of(names, text, bytes, hash);
-  if (head) {
-    names->repeat = true;
-    name->next = head->next;
-    head->next = name;
-  } else {
-    name->in_table = true;
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, names->table, name->text, name->bytes, hash, name);
-    if (!name->in_table) { /* the table could not grow */
-      sdb_free(name);
-      name = NULL;
-    }
-  }
-  pthread_mutex_unlock(&names->mutex);
-  return name;
-}
-
-bool sdb_names_repeat(const sdb_names *names) {
-  return names->repeat;
-}
-
-void sdb_name_ref(sdb_name *name) {
-  atomic_fetch_add_explicit(&name->refs, 1, memory_order_relaxed);
-}
-
-/* The head of a chain stays in the table, dead, until the chain behind it is empty: exchanging heads would need memory,
-** and giving a name up must not fail. */
-void sdb_name_unref(sdb_names *names, sdb_name *name) {
-  if (atomic_fetch_sub_explicit(&name->refs, 1, memory_order_acq_rel) != 1) return;
-  pthread_mutex_lock(&names->mutex);
-  sdb_name *head = chain_of(names, name->text, name->bytes, hash_of(name->text, name->bytes));
-  name->dead = true;
-  if (head != name) {
-    sdb_name *before = head;
-    while (before->next != name)
-      before = before->next;
-    before->next = name->next;
-    sdb_free(name);
-  }
-  if (!head->next && head->dead) {
-    HASH_DEL(names->table, head);
-    sdb_free(head);
-  }
-  pthread_mutex_unlock(&names->mutex);
-}
-
-const char *sdb_name_text(const sdb_name *name) {
-  return name->text;
-}
-uint32_t sdb_name_bytes(const sdb_name *name) {
-  return name->bytes;
-}
 
 /* ---- nodes */
 
@@ -164,18 +48,6 @@ static unsigned slot_at(uint32_t index, unsigned level) {
 static uint64_t bit(unsigned slot) {
   return UINT64_C(1) << slot;
 }
-/* Lowest set bit; `bits` is not 0. */
-static unsigned lowest(uint64_t bits) {
-#if defined(__GNUC__)
-  return (unsigned)__builtin_ctzll(bits);
-#else
-  unsigned at = 0;
-  while (!(bits >> at & 1))
-    at++;
-  return at;
-#endif
-}
-
 static sdb_node *node_new(bool leaf, uint64_t epoch) {
   sdb_node *node = sdb_calloc(1, leaf ? LEAF_BYTES : INNER_BYTES);
   if (node) {
@@ -189,7 +61,7 @@ static sdb_node *node_new(bool leaf, uint64_t epoch) {
 static void node_unref(sdb_node *node, sdb_names *names) {
   if (!node || atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) != 1) return;
   for (uint64_t used = node->used; used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     if (node->leaf)
       sdb_name_unref(names, entries(node)[slot].name);
     else
@@ -211,7 +83,7 @@ static sdb_node *node_own(sdb_node *node, uint64_t epoch, sdb_names *names) {
   atomic_init(&copy->refs, 1);
   copy->epoch = epoch;
   for (uint64_t used = copy->used; used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     if (copy->leaf)
       sdb_name_ref(entries(copy)[slot].name);
     else
@@ -243,7 +115,7 @@ static const sdb_entry *next_in(const sdb_node *node, unsigned level, uint64_t f
   uint64_t first = from > base ? (from - base) >> (FAN_BITS * level) : 0;
   if (first >= FAN) return NULL;
   for (uint64_t used = node->used & (UINT64_MAX << first); used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     uint64_t at = base + ((uint64_t)slot << (FAN_BITS * level));
     if (level == 0) {
       *index = (uint32_t)at;
@@ -259,32 +131,38 @@ const sdb_entry *sdb_tree_next(const sdb_tree *tree, uint64_t from, uint32_t *in
   return covers(tree, from) ? next_in(tree->root, tree->height, from, 0, index) : NULL;
 }
 
+const sdb_entry *sdb_tree_leaf(const sdb_tree *tree, uint64_t from, uint32_t *base, uint64_t *used) {
+  uint32_t index;
+  const sdb_entry *entry = sdb_tree_next(tree, from, &index);
+  if (!entry) return NULL;
+  unsigned slot = slot_at(index, 0);
+  const sdb_entry *first = entry - slot;
+  const sdb_node *leaf = (const sdb_node *)(const void *)((const char *)first - offsetof(sdb_node, u));
+  *base = index - slot;
+  *used = leaf->used & UINT64_MAX << slot;
+  return first;
+}
+
 uint32_t sdb_tree_unused_index(const sdb_tree *tree) {
   if (!tree->root) return 0;
   const sdb_node *node = tree->root;
   uint32_t index = 0;
   if (node->full == UINT64_MAX) return (uint32_t)(UINT64_C(1) << (FAN_BITS * (tree->height + 1)));
   for (unsigned level = tree->height;; level--) {
-    unsigned slot = lowest(~node->full);
+    unsigned slot = sdb_lowest_bit(~node->full);
     index |= (uint32_t)slot << (FAN_BITS * level);
     if (level == 0 || !(node->used & bit(slot))) return index;
     node = children_const(node)[slot];
   }
 }
 
+static bool names_entry(const void *context, const sdb_name *name, uint32_t index) {
+  const sdb_entry *entry = sdb_tree_get(context, index);
+  return entry && entry->name == name;
+}
+
 bool sdb_tree_find(const sdb_tree *tree, sdb_names *names, const char *text, size_t bytes, uint32_t *index) {
-  bool found = false;
-  unsigned hash = hash_of(text, bytes);
-  pthread_mutex_lock(&names->mutex);
-  for (const sdb_name *name = chain_of(names, text, bytes, hash); name && !found; name = name->next) {
-    const sdb_entry *entry = sdb_tree_get(tree, name->index);
-    if (entry && entry->name == name) {
-      *index = name->index;
-      found = true;
-    }
-  }
-  pthread_mutex_unlock(&names->mutex);
-  return found;
+  return sdb_names_find(names, text, bytes, names_entry, tree, index);
 }
 
 /* ---- changing */
@@ -295,8 +173,8 @@ static uint64_t term(uint32_t index, const sdb_entry *entry) {
                            .reserved = entry->reserved,
                            .generation = entry->generation,
                            .has_trailer = entry->has_trailer,
-                           .name_bytes = entry->name->bytes,
-                           .name = entry->name->text};
+                           .name_bytes = entry->name_bytes,
+                           .name = sdb_name_text(entry->name)};
   return sdb_entry_hash(index, &image);
 }
 
@@ -371,7 +249,7 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
   unsigned slot = slot_at(index, 0);
   sdb_node *leaf = path[0];
   sdb_entry fresh = *entry; /* entry may point into the leaf */
-  fresh.name_bytes = (uint16_t)fresh.name->bytes;
+  fresh.name_bytes = (uint16_t)sdb_name_bytes(fresh.name);
   sdb_name_ref(fresh.name);
   if (leaf->used & bit(slot)) {
     sdb_name *old = entries(leaf)[slot].name;
@@ -426,7 +304,7 @@ static bool same_entry(const sdb_entry *a, const sdb_entry *b) {
 
 static int diff_leaf(const sdb_node *a, const sdb_node *b, uint32_t base, sdb_tree_visit *visit, void *context) {
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     const sdb_entry *before = a && (a->used & bit(slot)) ? &entries_const(a)[slot] : NULL;
     const sdb_entry *after = b && (b->used & bit(slot)) ? &entries_const(b)[slot] : NULL;
     if (before && after && same_entry(before, after)) continue;
@@ -441,7 +319,7 @@ static int diff_node(const sdb_node *a, const sdb_node *b, unsigned level, uint3
   if (a == b) return 0;
   if (level == 0) return diff_leaf(a, b, base, visit, context);
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     const sdb_node *below_a = a && (a->used & bit(slot)) ? children_const(a)[slot] : NULL;
     const sdb_node *below_b = b && (b->used & bit(slot)) ? children_const(b)[slot] : NULL;
     int rc = diff_node(below_a, below_b, level - 1, base + ((uint32_t)slot << (FAN_BITS * level)), visit, context);
@@ -459,7 +337,7 @@ static int diff_tall(const sdb_node *tall, unsigned level, const sdb_node *low, 
   int rc = 0;
   if (!tall || !(tall->used & 1)) rc = diff_tall(NULL, level - 1, low, low_level, tall_is_after, base, visit, context);
   for (uint64_t used = tall ? tall->used : 0; used && !rc; used &= used - 1) {
-    unsigned slot = lowest(used);
+    unsigned slot = sdb_lowest_bit(used);
     uint32_t at = base + ((uint32_t)slot << (FAN_BITS * level));
     const sdb_node *below = children_const(tall)[slot];
     if (slot == 0)

@@ -13,22 +13,7 @@
 #ifndef SDB_CATALOG_H
 #define SDB_CATALOG_H
 
-#include "base.h"
-
-/* ---- names: immutable, counted, one object per (name, entry index); looked up through one hash table per store. */
-typedef struct sdb_name sdb_name;
-typedef struct sdb_names sdb_names;
-
-int sdb_names_open(sdb_names **names);
-void sdb_names_close(sdb_names *names); /* every name must be gone */
-/* New object with one reference, findable at once (a look-up verifies against its catalog).  NULL: out of memory. */
-sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_t index);
-/* Some text has, or once had, several objects: names need not be unique. */
-bool sdb_names_repeat(const sdb_names *names);
-void sdb_name_ref(sdb_name *name);
-void sdb_name_unref(sdb_names *names, sdb_name *name);
-const char *sdb_name_text(const sdb_name *name);
-uint32_t sdb_name_bytes(const sdb_name *name);
+#include "names.h"
 
 /* ---- entries */
 typedef struct sdb_entry {
@@ -54,6 +39,9 @@ typedef struct sdb_tree {
 const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index);
 /* First used index >= `from`; NULL if there is none.  *index is set on success. */
 const sdb_entry *sdb_tree_next(const sdb_tree *tree, uint64_t from, uint32_t *index);
+/* The 64 entries among which that one is, and the index of the first of them; *used: bit i for each used entry i, from `from` on.
+** A scan goes on with *base + 64.  NULL if there is none. */
+const sdb_entry *sdb_tree_leaf(const sdb_tree *tree, uint64_t from, uint32_t *base, uint64_t *used);
 /* Lowest unused index. */
 uint32_t sdb_tree_unused_index(const sdb_tree *tree);
 /* Set or replace.  Takes a reference of its own on entry->name.  SEQDB_NOMEM leaves the contents as they were. */

@@ -93,6 +93,17 @@ static void suspect_all(sdb_store *store) {
     sdb_space_note_cut(space, index, entry->start, entry->length, entry->reserved);
 }
 
+/* store.mutex held, and let go meanwhile: only the writer allocates, the range stays free. */
+static void punch_range(sdb_store *store, const sdb_extent *range) {
+#ifdef SDB_CHECKS
+  if (store->committed->tree.entries <= 2000)
+    assert(sdb_space_may_write(&store->space, range->start, range->bytes, NULL));
+#endif
+  pthread_mutex_unlock(&store->mutex);
+  sdb_data_punch(&store->data, range->start, range->bytes);
+  pthread_mutex_lock(&store->mutex);
+}
+
 /* 6 */
 static void punch(sdb_store *store) {
   sdb_extent range;
@@ -103,14 +114,25 @@ static void punch(sdb_store *store) {
     if (range.bytes > range.start) sdb_data_punch(&store->data, range.start, range.bytes - range.start);
     store->unclean = false;
   }
-  while (sdb_space_next_punch(&store->space, &range)) {
-#ifdef SDB_CHECKS
-    if (store->committed->tree.entries <= 2000)
-      assert(sdb_space_may_write(&store->space, range.start, range.bytes, NULL));
-#endif
-    pthread_mutex_unlock(&store->mutex); /* only the writer allocates: the range stays free */
-    sdb_data_punch(&store->data, range.start, range.bytes);
-    pthread_mutex_lock(&store->mutex);
+  while (sdb_space_next_punch(&store->space, &range))
+    punch_range(store, &range);
+  pthread_mutex_unlock(&store->mutex);
+}
+
+#define EARLY_MIN_BYTES  ((uint64_t)64 << 10)
+#define EARLY_MAX_RANGES 64u
+
+void sdb_checkpoint_punch_early(sdb_store *store) {
+  sdb_extent range;
+  uint64_t from = 0;
+  unsigned ranges = 0;
+  pthread_mutex_lock(&store->mutex);
+  while (ranges < EARLY_MAX_RANGES && sdb_extent_next(&store->space.unpunched, from, &range)) {
+    from = range.start + range.bytes;
+    if (range.bytes < EARLY_MIN_BYTES) continue;
+    (void)sdb_extent_remove(&store->space.unpunched, range.start, range.bytes);
+    punch_range(store, &range);
+    ranges++;
   }
   pthread_mutex_unlock(&store->mutex);
 }
@@ -185,10 +207,22 @@ int sdb_checkpoint_recovered(sdb_store *store, seqdb_error *e) {
   return rc;
 }
 
+/* The journal may grow to a part of the database: the larger it is, the less a checkpoint costs each commit.  What was given up
+** may hold disk blocks, to another part. */
+static bool is_due(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  const sdb_space *space = &store->space;
+  uint64_t size = SDB_MAX(space->end, store->committed->tree.entries * SDB_ENTRY_BYTES);
+  uint64_t free = space->unpunched.total_bytes + space->held_bytes;
+  pthread_mutex_unlock(&store->mutex);
+  uint64_t limit = SDB_MIN(SDB_MAX(size / 8, SDB_CHECKPOINT_BYTES), SDB_CHECKPOINT_MAX_BYTES);
+  return store->journal.tail - SDB_JOURNAL_START >= limit || free >= SDB_MAX(size / 8, SDB_CHECKPOINT_MAX_BYTES);
+}
+
 void sdb_checkpoint_if_due(sdb_store *store) {
   seqdb_error ignored;
-  if (store->journal.tail - SDB_JOURNAL_START < SDB_CHECKPOINT_BYTES) return;
-  (void)sdb_checkpoint(store, &ignored); /* failing leaves the journal as it is: the next commit tries again */
+  if (is_due(store))
+    (void)sdb_checkpoint(store, &ignored); /* failing leaves all as it is: the next commit tries again */
 }
 
 int seqdb_checkpoint(seqdb *db) {

@@ -173,6 +173,7 @@ static int reserve(seqdb *db, const struct collect *c) {
 
 static int sync_data(seqdb *db, seqdb_error *e) {
   sdb_store *store = db->store;
+  sdb_checkpoint_punch_early(store);
   int os = store->sync_off || sdb_break(SDB_RULE_R3_SYNC) ? 0 : sdb_os_fdatasync(store->data.fd);
   if (os) {
     sdb_poison(store);

@@ -4,7 +4,7 @@
 ** the snapshot.  Layer 4; functions are declared per file below.
 **
 ** LOCKS, in the order in which they may be taken:
-**   registry mutex (store.c) > handle.txn_mutex > slot.mutex > store.files_mutex > store.overlay_lock > store.mutex > names' own.
+**   registry mutex (store.c) > handle.txn_mutex > a slot's lock > store.files_mutex > store.overlay_lock > store.mutex > names' own.
 ** The WRITER LOCK is no mutex but a state: store.writer is the one handle that may change anything; it is waited for on
 ** store.writer_free.  Everything marked [w] below belongs to whoever holds it.
 */
@@ -22,14 +22,15 @@
 #include "seqdb.h"
 #include "space.h"
 
-#define SDB_INLINE_MAX_BYTES   (UINT64_C(64) << 10) /* direct bytes that a record may carry to save an fdatasync */
-#define SDB_INLINE_MAX_RANGES  256u
-#define SDB_CHECKPOINT_BYTES   (UINT64_C(4) << 20)   /* journal length that triggers a checkpoint */
-#define SDB_RELOCATE_MIN_BYTES (UINT64_C(32) << 10)  /* overwrites below this always travel in the record */
-#define SDB_RELOCATE_MAX_BYTES (UINT64_C(128) << 20) /* ... above this never */
-#define SDB_BUFFER_BYTES       65536u                /* append buffer of one region ... */
-#define SDB_BUFFER_LARGE_BYTES 262144u               /* ... while few are in use */
-#define SDB_BUFFERS_MAX_BYTES  ((uint64_t)15 << 20)  /* of all regions of a store */
+#define SDB_INLINE_MAX_BYTES     (UINT64_C(64) << 10) /* direct bytes that a record may carry to save an fdatasync */
+#define SDB_INLINE_MAX_RANGES    256u
+#define SDB_CHECKPOINT_BYTES     (UINT64_C(4) << 20) /* journal length that triggers a checkpoint in a small database ... */
+#define SDB_CHECKPOINT_MAX_BYTES (UINT64_C(64) << 20)  /* ... and in a large one */
+#define SDB_RELOCATE_MIN_BYTES   (UINT64_C(32) << 10)  /* overwrites below this always travel in the record */
+#define SDB_RELOCATE_MAX_BYTES   (UINT64_C(128) << 20) /* ... above this never */
+#define SDB_BUFFER_BYTES         65536u                /* append buffer of one region ... */
+#define SDB_BUFFER_LARGE_BYTES   262144u               /* ... while few are in use */
+#define SDB_BUFFERS_MAX_BYTES    ((uint64_t)15 << 20)  /* of all regions of a store */
 
 /* Committed overwrites that are not yet in `data` (R4); layers are ordered, oldest first. */
 typedef struct sdb_layer {
@@ -108,7 +109,7 @@ typedef struct sdb_delta {
   size_t puts, deletes, length_count, capacity;
 } sdb_delta;
 
-/* One region that this handle appends to.  `mutex` guards the rest; a slot lives as long as its handle. */
+/* One region that this handle appends to; a slot lives as long as its handle. */
 typedef struct sdb_slot sdb_slot;
 
 typedef struct sdb_txn {
@@ -146,7 +147,8 @@ struct seqdb {
   seqdb_error error;
   pthread_mutex_t txn_mutex;
   sdb_txn txn;
-  sdb_slot *slots; /* all of this handle, by index (uthash) */
+  sdb_slot ***slot_pages; /* all slots of this handle by index, see slot.c */
+  size_t slot_pages_count, slot_count;
   _Atomic(sdb_slot *) slot_cache[SDB_SLOT_CACHE];
   struct seqdb_snapshot *own_view;
   sdb_tree own_tree; /* committed tree that the own view last showed outside a transaction */
@@ -257,7 +259,9 @@ int sdb_commit_decide(sdb_store *store, seqdb_error *e);
 int sdb_checkpoint(sdb_store *store, seqdb_error *e);
 /* What a recovery owes before anything may change; harmless when nothing is owed. */
 int sdb_checkpoint_recovered(sdb_store *store, seqdb_error *e);
-/* A checkpoint if the journal has grown long enough; failing is left for later. */
+/* Punch larger holes before `data` is synced: what a growing region left behind then is neither written nor kept on disk. */
+void sdb_checkpoint_punch_early(sdb_store *store);
+/* A checkpoint if the journal has grown long enough, or much space was given up; failing is left for later. */
 void sdb_checkpoint_if_due(sdb_store *store);
 
 /* ---- savepoint.c */

@@ -204,7 +204,8 @@ static const char *trailer_problem(const uint8_t *page, uint32_t index, sdb_entr
   return NULL;
 }
 
-static const char *entry_problem(const uint8_t *page, uint32_t index, sdb_entry_image *entry, uint32_t *at) {
+static const char *entry_problem(const uint8_t *page, uint32_t index, bool zeros, sdb_entry_image *entry,
+                                 uint32_t *at) {
   uint64_t name_bytes = sdb_get64(page + OFF(entry, name_bytes));
   size_t name_at;
   uint32_t field;
@@ -222,17 +223,18 @@ static const char *entry_problem(const uint8_t *page, uint32_t index, sdb_entry_
     return problem;
   }
 
-  *at = OFF(entry, name) + entry->name_bytes;
-  if (!all_zero(page + *at, SDB_ENTRY_TRAILER_OFF - *at)) {
-    while (page[*at] == 0)
+  uint32_t end = OFF(entry, name) + entry->name_bytes;
+  problem = trailer_problem(page, index, entry, at);
+  if ((zeros || !entry->has_trailer) && !all_zero(page + end, SDB_ENTRY_TRAILER_OFF - end)) {
+    for (*at = end; page[*at] == 0;)
       ++*at;
     return "bytes after the name are not zero";
   }
-  return trailer_problem(page, index, entry, at);
+  return problem;
 }
 
-enum sdb_entry_state sdb_entry_decode(const uint8_t page[SDB_ENTRY_BYTES], uint32_t index, sdb_entry_image *entry,
-                                      uint32_t *at, const char **why) {
+static enum sdb_entry_state decode(const uint8_t *page, uint32_t index, bool zeros, sdb_entry_image *entry,
+                                   uint32_t *at, const char **why) {
   *entry = (sdb_entry_image){.start = sdb_get64(page + OFF(entry, start)),
                              .length = sdb_get64(page + OFF(entry, length)),
                              .reserved = sdb_get64(page + OFF(entry, reserved))};
@@ -240,11 +242,21 @@ enum sdb_entry_state sdb_entry_decode(const uint8_t page[SDB_ENTRY_BYTES], uint3
     return SDB_ENTRY_FREE;
   }
   uint32_t where;
-  const char *problem = entry_problem(page, index, entry, &where);
+  const char *problem = entry_problem(page, index, zeros, entry, &where);
   if (problem == NULL) return SDB_ENTRY_USED;
   *at = where;
   *why = problem;
   return SDB_ENTRY_DAMAGED;
+}
+
+enum sdb_entry_state sdb_entry_decode(const uint8_t page[SDB_ENTRY_BYTES], uint32_t index, sdb_entry_image *entry,
+                                      uint32_t *at, const char **why) {
+  return decode(page, index, true, entry, at, why);
+}
+
+enum sdb_entry_state sdb_entry_decode_used(const uint8_t page[SDB_ENTRY_BYTES], uint32_t index, sdb_entry_image *entry,
+                                           uint32_t *at, const char **why) {
+  return decode(page, index, false, entry, at, why);
 }
 
 void sdb_entry_encode(uint8_t page[SDB_ENTRY_BYTES], uint32_t index, const sdb_entry_image *entry) {

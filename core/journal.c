@@ -13,6 +13,7 @@
 
 #define AHEAD_BYTES (UINT64_C(256) * 1024)
 #define SCAN_BYTES  (UINT64_C(1024) * 1024)
+#define KEEP_BYTES  (UINT64_C(64) * 1024 * 1024) /* what an emptied journal keeps for the next records */
 
 /* ---- headers */
 
@@ -105,6 +106,7 @@ int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bo
   journal->tail = SDB_JOURNAL_START;
   journal->previous = next.salt;
   journal->last = journal->last_bytes = 0;
+  if (journal->zeroed > KEEP_BYTES && sdb_os_truncate(journal->fd, KEEP_BYTES) == 0) journal->zeroed = KEEP_BYTES;
   return SEQDB_OK;
 }
 

@@ -68,6 +68,9 @@ int sdb_os_unlock(sdb_fd file);
 /* Read-only shared mapping of [offset, offset + bytes) of the file; may reach past its end (touching there is SIGBUS, growing the
 ** file makes it valid).  Bytes written with pwrite show through it at once. */
 int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
+/* Read a mapping in, so that touching it needs no disk: what cannot be read is an error here and no SIGBUS later.  ENOTSUP where
+** the system cannot do that. */
+int sdb_os_populate(const uint8_t *address, uint64_t bytes);
 void sdb_os_unmap(const uint8_t *address, uint64_t bytes);
 /* Does reading a hole of the file through a mapping take space, and end in SIGBUS where there is none?  On Linux's tmpfs it does. */
 bool sdb_os_dense(sdb_fd file);
@@ -81,7 +84,9 @@ void *sdb_realloc(void *memory, size_t bytes);
 void sdb_free(void *memory);
 
 int sdb_os_random(void *buffer, size_t bytes); /* from the system's generator */
-uint64_t sdb_os_now_ms(void);                  /* monotonic */
+bool sdb_os_single_threaded(void); /* surely no other thread in this process; false where the system does not tell */
+void sdb_os_give_way(bool sleep);  /* let other threads run; `sleep`: some 50 us at least */
+uint64_t sdb_os_now_ms(void);      /* monotonic */
 /* Number of fork() calls this process is a child of, counted since the library was loaded: a handle whose number differs was
 ** inherited. */
 uint64_t sdb_os_fork_count(void);

@@ -313,6 +313,12 @@ int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **add
 }
 
 /* The simulated disk hands out mappings of the system's too. */
+int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_MMAP, "", 0, bytes);
+  return end(&p, rc == 0 ? sdb_real_populate(address, bytes) : rc);
+}
+
 void sdb_os_unmap(const uint8_t *address, uint64_t bytes) {
   pending p = {0};
   if (address == NULL) {

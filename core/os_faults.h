@@ -155,6 +155,7 @@ int sdb_real_lock(sdb_fd file, bool exclusive);
 int sdb_real_unlock(sdb_fd file);
 int sdb_real_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
 void sdb_real_unmap(const uint8_t *address, uint64_t bytes);
+int sdb_real_populate(const uint8_t *address, uint64_t bytes);
 bool sdb_real_dense(sdb_fd file);
 uint64_t sdb_real_map_window(void);
 void *sdb_real_malloc(size_t bytes);

@@ -11,7 +11,14 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#if __has_include(<sys/single_threaded.h>) /* glibc 2.32 */
+#include <sys/single_threaded.h>
+#define SINGLE_THREADED (__libc_single_threaded != 0)
+#else
+#define SINGLE_THREADED false
+#endif
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "os.h"
@@ -61,6 +68,24 @@ int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
 bool sdb_os_dense(sdb_fd file) {
   struct statfs info;
   return fstatfs(file, &info) == 0 && info.f_type == TMPFS_MAGIC;
+}
+
+/* Linux 5.14; older kernels say EINVAL, and the C library's header may be older than the kernel. */
+#define POPULATE_READ 22
+
+int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
+  int rc;
+  do {
+    rc = madvise((void *)(uintptr_t)address, (size_t)bytes, POPULATE_READ);
+  } while (rc != 0 && errno == EINTR);
+  if (rc == 0) {
+    return 0;
+  }
+  return errno == EINVAL ? ENOTSUP : errno;
+}
+
+bool sdb_os_single_threaded(void) {
+  return SINGLE_THREADED;
 }
 
 /* getentropy() gives at most 256 bytes a call and is never interrupted below that. */

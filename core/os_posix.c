@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h> /* renameat */
 #include <stdlib.h>
@@ -330,6 +331,15 @@ void *sdb_realloc(void *memory, size_t bytes) {
 }
 void sdb_free(void *memory) {
   free(memory);
+}
+
+void sdb_os_give_way(bool sleep) {
+  const struct timespec moment = {.tv_nsec = 50000};
+  if (sleep) {
+    nanosleep(&moment, NULL);
+  } else {
+    sched_yield();
+  }
 }
 
 uint64_t sdb_os_now_ms(void) {

@@ -28,6 +28,7 @@
 #define sdb_os_unlock      sdb_real_unlock
 #define sdb_os_map         sdb_real_map
 #define sdb_os_unmap       sdb_real_unmap
+#define sdb_os_populate    sdb_real_populate
 #define sdb_os_dense       sdb_real_dense
 #define sdb_os_map_window  sdb_real_map_window
 #define sdb_malloc         sdb_real_malloc

@@ -101,8 +101,9 @@ void sdb_overlay_add(sdb_store *store, uint64_t generation, sdb_patch *patch, sd
 
 /* ---- applying */
 
-/* Rewrite page by page where ranges lie close together: one write of a page costs less than several of a few bytes, and its other
-** bytes are written as they are. */
+/* Rewrite in one go where ranges lie close together: the bytes between them are written as they are.  A write of a few bytes costs
+** Linux a walk over all blocks of the page cache's folio, up to 2 MiB on ext4 and XFS (measured: 15 us).  Between two ranges
+** there is never a whole page, so no page is written, and no hole filled, that has no range in it. */
 static int apply_run(sdb_store *store, const sdb_patch *patch, uint64_t from, uint64_t to, uint8_t *block,
                      seqdb_error *e) {
   int rc = sdb_data_read(&store->data, from, block, (size_t)(to - from), e);
@@ -113,7 +114,7 @@ static int apply_run(sdb_store *store, const sdb_patch *patch, uint64_t from, ui
 
 #define RUN_BYTES       ((uint64_t)64 << 10)
 #define RUN_LARGE_BYTES ((uint64_t)1 << 20) /* of large layers */
-#define RUN_GAP_BYTES   ((uint64_t)512)
+#define RUN_GAP_BYTES   ((uint64_t)SDB_PAGE - 1)
 
 static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e) {
   sdb_patch_range range, next;

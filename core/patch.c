@@ -6,7 +6,8 @@
 ** overwrites are some twenty thousand blocks, and a neighbour is next in memory.  Each range refers to bytes in a chunk: small writes
 ** share 64 KiB chunks, a large one has its own, and splitting a range copies nothing.  A write that falls wholly into one
 ** existing range replaces its bytes in place: a counter rewritten a million times costs its eight bytes once.
-** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one.
+** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one; block->end is where its
+** last range ends.
 */
 #include "patch.h"
 
@@ -16,6 +17,7 @@
 #define CHUNK_BYTES      65536u
 #define CHUNK_SHARED_MAX 4096u /* larger writes get a chunk of their own */
 #define BLOCK_RANGES     64u
+#define GROUP_NODES      64u
 
 struct sdb_patch_chunk {
   uint64_t refs; /* ranges, plus one while it is patch->chunk */
@@ -29,19 +31,33 @@ struct range {
   sdb_patch_chunk *owner;
 };
 
-struct sdb_patch_node { /* a block */
+/* A block.  What a search reads on its way stands in a cache line of its own, and those of many blocks together. */
+struct sdb_patch_node {
   RB_ENTRY(sdb_patch_node) link;
+  uint64_t end; /* of the last range */
   uint32_t count;
-  struct range range[BLOCK_RANGES];
+  struct group *group;
+  struct range *range; /* BLOCK_RANGES */
+};
+
+/* Nodes that were allocated together; the last one that is freed takes it along. */
+struct group {
+  size_t live;
+  sdb_patch_node node[];
 };
 
 static int compare(const sdb_patch_node *a, const sdb_patch_node *b) {
-  return a->range[0].offset < b->range[0].offset ? -1 : a->range[0].offset > b->range[0].offset;
+  return a->end < b->end ? -1 : a->end > b->end;
 }
 SDB_RB_GENERATE(sdb_patch_tree, sdb_patch_node, link, compare)
 
 static uint64_t end_of(const struct range *range) {
   return range->offset + range->bytes;
+}
+
+/* After a change of the last range. */
+static void note_end(sdb_patch_node *block) {
+  if (block->count) block->end = end_of(&block->range[block->count - 1]);
 }
 
 /* ---- places: a block and a position in it */
@@ -55,27 +71,41 @@ static struct range *range_at(struct place place) {
   return &place.block->range[place.at];
 }
 
+/* The first range of the block that ends after `from`; there is one.  A block is 2 KiB, mostly in no cache: two probes around the
+** place where evenly spread ranges would have it find the neighbourhood, halving does the rest. */
+static uint32_t find_in(const sdb_patch_node *block, uint64_t from) {
+  uint32_t low = 0, high = block->count - 1;
+  uint64_t first = block->range[0].offset, share = (block->end - first) / block->count + 1;
+  uint32_t guess = from > first ? (uint32_t)SDB_MIN((from - first) / share, high) : 0;
+  if (end_of(&block->range[guess]) > from) {
+    high = guess;
+    if (guess > 2 && end_of(&block->range[guess - 2]) <= from) low = guess - 1;
+  } else {
+    low = guess + 1;
+    if (guess + 2 < high && end_of(&block->range[guess + 2]) > from) high = guess + 2;
+  }
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (end_of(&block->range[middle]) > from)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return low;
+}
+
 /* First range that ends after `from`. */
 static struct place find(const sdb_patch *patch, uint64_t from) {
   sdb_patch_node *at = patch->tree.rbh_root, *best = NULL;
   while (at) { /* the first block whose last range ends after `from` */
-    if (end_of(&at->range[at->count - 1]) > from) {
+    if (at->end > from) {
       best = at;
       at = RB_LEFT(at, link);
     } else {
       at = RB_RIGHT(at, link);
     }
   }
-  if (!best) return (struct place){NULL, 0};
-  uint32_t low = 0, high = best->count - 1;
-  while (low < high) {
-    uint32_t middle = (low + high) / 2;
-    if (end_of(&best->range[middle]) > from)
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return (struct place){best, low};
+  return best ? (struct place){best, find_in(best, from)} : (struct place){NULL, 0};
 }
 
 static struct place after(struct place place) {
@@ -120,13 +150,34 @@ static void spare_give(sdb_patch *patch, sdb_patch_node *block) {
   patch->spare_count++;
 }
 
-static int spares_to(sdb_patch *patch, size_t blocks) {
-  while (patch->spare_count < blocks) {
-    sdb_patch_node *block = sdb_malloc(sizeof *block);
-    if (!block) return SEQDB_NOMEM;
-    spare_give(patch, block);
+static void node_free(sdb_patch_node *node) {
+  struct group *group = node->group;
+  sdb_free(node->range);
+  if (--group->live == 0) sdb_free(group);
+}
+
+/* One spare at least, and others with it: a quarter of what there is, or as many as are wanted. */
+static int spares_more(sdb_patch *patch, size_t wanted) {
+  size_t nodes = SDB_MIN(SDB_MAX(patch->blocks / 4, wanted), GROUP_NODES);
+  struct group *group = sdb_malloc(sizeof *group + nodes * sizeof *group->node);
+  if (!group) return SEQDB_NOMEM;
+  for (group->live = 0; group->live < nodes; group->live++) {
+    sdb_patch_node *node = &group->node[group->live];
+    node->group = group;
+    node->range = sdb_malloc(BLOCK_RANGES * sizeof *node->range);
+    if (!node->range) break;
+    spare_give(patch, node);
   }
-  return SEQDB_OK;
+  if (group->live > 0) return SEQDB_OK;
+  sdb_free(group);
+  return SEQDB_NOMEM;
+}
+
+static int spares_to(sdb_patch *patch, size_t blocks) {
+  int rc = SEQDB_OK;
+  while (patch->spare_count < blocks && rc == SEQDB_OK)
+    rc = spares_more(patch, blocks - patch->spare_count);
+  return rc;
 }
 
 /* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges split in two,
@@ -165,13 +216,15 @@ static void insert(sdb_patch *patch, struct place place, const struct range *ran
       fresh->count = BLOCK_RANGES / 2;
       block->count = BLOCK_RANGES / 2;
       memcpy(fresh->range, block->range + BLOCK_RANGES / 2, sizeof *fresh->range * (BLOCK_RANGES / 2));
+      note_end(fresh);
+      note_end(block);
       RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
       if (place.at > BLOCK_RANGES / 2) {
         place.at -= BLOCK_RANGES / 2;
         block = fresh;
       }
     } else {
-      fresh->range[0] = *range; /* the tree compares first ranges */
+      fresh->end = end_of(range);
       RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
       block = fresh;
       place.at = 0;
@@ -181,6 +234,7 @@ static void insert(sdb_patch *patch, struct place place, const struct range *ran
   memmove(block->range + place.at + 1, block->range + place.at, sizeof *range * (block->count - place.at));
   block->range[place.at] = *range;
   block->count++;
+  note_end(block);
   patch->count++;
   patch->total_bytes += range->bytes;
 }
@@ -193,6 +247,7 @@ static struct place erase(sdb_patch *patch, struct place place) {
   chunk_unref(range_at(place)->owner);
   block->count--;
   memmove(block->range + place.at, block->range + place.at + 1, sizeof(struct range) * (block->count - place.at));
+  note_end(block);
   if (place.at < block->count) return place;
   struct place next = {sdb_patch_tree_RB_NEXT(block), 0};
   if (block->count == 0) block_drop(patch, block);
@@ -210,6 +265,7 @@ static struct place cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) {
     bool splits = end_of(range) > end;
     patch->total_bytes -= end_of(range) - offset;
     range->bytes = offset - range->offset;
+    note_end(place.block);
     place = after(place);
     if (splits) {
       tail.owner->refs++;
@@ -243,7 +299,7 @@ void sdb_patch_clear(sdb_patch *patch) {
     block_drop(patch, block);
   }
   while (patch->spares)
-    sdb_free(spare_take(patch));
+    node_free(spare_take(patch));
   chunk_unref(patch->chunk);
   sdb_patch_init(patch);
 }

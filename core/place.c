@@ -18,7 +18,8 @@
 #include "db.h"
 #include "error.h"
 
-#define COPY_BYTES ((uint64_t)1 << 20)
+#define COPY_BYTES      ((uint64_t)1 << 20)
+#define PUNCH_NOW_BYTES ((uint64_t)64 << 10)
 
 /* ---- direct writes */
 
@@ -144,12 +145,25 @@ int sdb_place_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved,
   return SEQDB_OK;
 }
 
-/* The extent came with blocks of what was there before: its reserve is punched at the next checkpoint. */
+/* Blocks may lie between the region's length and its reserve: punched at the next checkpoint. */
 static void note_slack(seqdb *db, uint32_t index) {
   const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
   pthread_mutex_lock(&db->store->mutex);
   sdb_space_note_cut(&db->store->space, index, entry->start, entry->length, entry->reserved);
   pthread_mutex_unlock(&db->store->mutex);
+}
+
+/* Bytes [from, reserved) of the extent, new in it, came with blocks of what was there before and will not be written soon.  Much is
+** punched now, before anybody syncs it; little at the next checkpoint. */
+static void clean_reserve(seqdb *db, uint32_t index, uint64_t from) {
+  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
+  uint64_t unused = SDB_MAX(sdb_page_up(entry->length), from);
+  if (entry->reserved > unused && entry->reserved - unused >= PUNCH_NOW_BYTES) {
+    check_direct(db, entry->start + unused, entry->reserved - unused);
+    sdb_data_punch(&db->store->data, entry->start + unused, entry->reserved - unused);
+  } else {
+    note_slack(db, index);
+  }
 }
 
 /* Allocate an extent of `reserved` bytes and move there. */
@@ -172,7 +186,7 @@ static int relocate(seqdb *db, uint32_t index, uint64_t reserved, const sdb_spli
                          (unsigned long long)reserved);
   rc = sdb_data_ensure(&store->data, end, operation, e);
   if (rc == SEQDB_OK) rc = sdb_place_move(db, index, start, reserved, splice, operation, e);
-  if (rc == SEQDB_OK && dirty) note_slack(db, index);
+  if (rc == SEQDB_OK && dirty) clean_reserve(db, index, 0);
   if (rc != SEQDB_OK) give_up(db, index, start, reserved); /* no catalog sees it: free at once */
   return rc;
 }
@@ -209,7 +223,7 @@ static int extend(seqdb *db, uint32_t index, uint64_t needed, bool exact, bool *
     entry.reserved += extra;
     rc = sdb_place_put(db, index, &entry, operation, e);
   }
-  if (rc == SEQDB_OK && dirty) note_slack(db, index);
+  if (rc == SEQDB_OK && dirty) clean_reserve(db, index, after - entry.start);
   if (rc != SEQDB_OK) give_up(db, index, after, extra);
   *done = rc == SEQDB_OK;
   return rc;

@@ -9,6 +9,15 @@
 
 #define BATCH_PAGES 64u
 #define BATCH_BYTES (BATCH_PAGES * SDB_ENTRY_BYTES)
+#define MAP_PAGES   16384u /* of one mapping: 64 MiB of address space */
+
+#define NAMES_RESERVED_MAX ((uint64_t)1 << 20)
+#define PREFETCH_PAGES     8u
+#if defined(__GNUC__)
+#define SDB_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define SDB_PREFETCH(address) ((void)(address))
+#endif
 
 /* ---- reading */
 
@@ -28,7 +37,7 @@ static int read_page(const uint8_t *page, uint32_t index, sdb_names *names, sdb_
                      seqdb_error *e) {
   sdb_entry_image image;
   sdb_bad_entry bad = {.index = index};
-  switch (sdb_entry_decode(page, index, &image, &bad.at, &bad.why)) {
+  switch (sdb_entry_decode_used(page, index, &image, &bad.at, &bad.why)) {
     case SDB_ENTRY_FREE:
       return SEQDB_OK;
     case SDB_ENTRY_DAMAGED:
@@ -52,22 +61,35 @@ static int read_page(const uint8_t *page, uint32_t index, sdb_names *names, sdb_
   return rc == SEQDB_OK ? rc : sdb_error_nomem(e, "open");
 }
 
-int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e) {
-  sdb_os_info info;
-  uint8_t *batch = NULL;
-  int rc = SEQDB_OK, os = sdb_os_info_of(file->fd, &info);
-  if (os) return sdb_error_os(e, os, "open", "regions", 0, "regions: cannot read its size");
-  file->pages = info.size_bytes / SDB_ENTRY_BYTES;
-  file->guarded = info.size_bytes % SDB_ENTRY_BYTES == 1;
-  load->odd_bytes = file->guarded ? 0 : info.size_bytes % SDB_ENTRY_BYTES;
-  if (file->pages > SDB_INDEX_MAX)
-    return sdb_error_set(e, SEQDB_CORRUPT, "open", "regions", 0, "regions: more entries than a database can have");
-  batch = sdb_malloc(BATCH_BYTES);
+/* Pages [from, to) through a mapping: of a page of 4096 bytes only the few that are in use are touched.  *mapped becomes false,
+** and nothing is read, where the system does not map or does not say beforehand what cannot be read. */
+static int read_mapped(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_names *names, sdb_tree *tree,
+                       sdb_regions_load *load, bool *mapped, seqdb_error *e) {
+  const uint8_t *pages;
+  uint64_t bytes = (to - from) * SDB_ENTRY_BYTES;
+  int rc = SEQDB_OK;
+  *mapped = sdb_os_map(file->fd, from * SDB_ENTRY_BYTES, bytes, &pages) == 0;
+  if (!*mapped) return SEQDB_OK;
+  *mapped = sdb_os_populate(pages, bytes) == 0;
+  for (uint64_t i = 0; *mapped && i < to - from && rc == SEQDB_OK; i++) {
+    const uint8_t *ahead = pages + SDB_MIN(i + PREFETCH_PAGES, to - from - 1) * SDB_ENTRY_BYTES;
+    SDB_PREFETCH(ahead);
+    SDB_PREFETCH(ahead + SDB_ENTRY_TRAILER_OFF);
+    rc = read_page(pages + i * SDB_ENTRY_BYTES, (uint32_t)(from + i), names, tree, load, e);
+  }
+  sdb_os_unmap(pages, bytes);
+  return rc;
+}
+
+static int read_batches(sdb_regions_file *file, uint64_t from, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
+                        seqdb_error *e) {
+  int rc = SEQDB_OK;
+  uint8_t *batch = sdb_malloc(BATCH_BYTES);
   if (!batch) return sdb_error_nomem(e, "open");
-  for (uint64_t page = 0; page < file->pages && rc == SEQDB_OK; page += BATCH_PAGES) {
+  for (uint64_t page = from; page < file->pages && rc == SEQDB_OK; page += BATCH_PAGES) {
     uint64_t count = SDB_MIN(BATCH_PAGES, file->pages - page);
     size_t want = (size_t)(count * SDB_ENTRY_BYTES), got = 0;
-    os = sdb_os_pread(file->fd, batch, want, page * SDB_ENTRY_BYTES, &got);
+    int os = sdb_os_pread(file->fd, batch, want, page * SDB_ENTRY_BYTES, &got);
     if (os || got < want) {
       rc = sdb_error_os(e, os ? os : 5 /* EIO: it shrank */, "open", "regions", page * SDB_ENTRY_BYTES,
                         "regions: cannot read entries from %llu on", (unsigned long long)page);
@@ -77,6 +99,27 @@ int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, s
       rc = read_page(batch + (size_t)i * SDB_ENTRY_BYTES, (uint32_t)page + i, names, tree, load, e);
   }
   sdb_free(batch);
+  return rc;
+}
+
+int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e) {
+  sdb_os_info info;
+  uint64_t next = 0;
+  int rc = SEQDB_OK, os = sdb_os_info_of(file->fd, &info);
+  if (os) return sdb_error_os(e, os, "open", "regions", 0, "regions: cannot read its size");
+  file->pages = info.size_bytes / SDB_ENTRY_BYTES;
+  file->guarded = info.size_bytes % SDB_ENTRY_BYTES == 1;
+  load->odd_bytes = file->guarded ? 0 : info.size_bytes % SDB_ENTRY_BYTES;
+  if (file->pages > SDB_INDEX_MAX)
+    return sdb_error_set(e, SEQDB_CORRUPT, "open", "regions", 0, "regions: more entries than a database can have");
+  sdb_names_reserve(names, SDB_MIN(file->pages, NAMES_RESERVED_MAX)); /* pages may be free */
+  bool mapped = file->map;
+  for (uint64_t page = 0; page < file->pages && rc == SEQDB_OK && mapped; page = next) {
+    next = SDB_MIN(page + MAP_PAGES, file->pages);
+    rc = read_mapped(file, page, next, names, tree, load, &mapped, e);
+    if (!mapped) next = page;
+  }
+  if (next < file->pages && rc == SEQDB_OK) rc = read_batches(file, next, names, tree, load, e);
   return rc;
 }
 

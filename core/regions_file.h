@@ -13,6 +13,7 @@
 
 typedef struct sdb_regions_file {
   sdb_fd fd;
+  bool map;       /* read it through a mapping where that reports errors */
   uint64_t pages; /* entries the file has room for */
   bool guarded;   /* one byte more than pages * 4096 */
 } sdb_regions_file;
@@ -31,7 +32,8 @@ typedef struct sdb_regions_load {
   uint64_t odd_bytes; /* size modulo 4096 beyond a guard byte: damage */
 } sdb_regions_load;
 
-/* Read every entry into *tree (empty before).  Damaged pages are listed in *load, not in the tree. */
+/* Read every entry into *tree (empty before).  Damaged pages are listed in *load, not in the tree.  The zeros between the name
+** and a trailer are not looked at: check does that. */
 int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e);
 /* Set (one byte more) or remove the guard and make it durable (unless sync_off).  A failed fdatasync sets *poison. */
 int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, seqdb_error *e);

@@ -158,6 +158,10 @@ SEQDB_API int seqdb_region_info_get(seqdb_snapshot *snapshot, seqdb_region regio
 /* The region with the smallest entry index >= `index`; SEQDB_DONE if there is none.  Start with 0, go on with
 ** info.index + 1: regions created and removed meanwhile do no harm.  Allocates nothing. */
 SEQDB_API int seqdb_iterate(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *info);
+/* The same for up to `capacity` (> 0) regions at once: *count of them, 1 at least unless there is none.  For long scans; in an
+** own view all are of the same moment. */
+SEQDB_API int seqdb_iterate_many(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *infos, size_t capacity,
+                                 size_t *count);
 /* Point at bytes [offset, offset + bytes) of the region, without a copy.  SEQDB_COPY if they are not in the mapping
 ** as they should be (own changes, overlay, mmap off).  Past the length: SEQDB_RANGE. */
 SEQDB_API int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, uint64_t bytes,

@@ -3,46 +3,66 @@
 ** slot.c: appending (R2): the fast path, and the only one that does not take the transaction's mutex.
 **
 ** A region that is appended to more than once in a transaction gets an open slot: its end, how far it may be written
-** directly, and a buffer.  An append then costs one mutex of its own and a copy; appends to different regions run in
+** directly, and a buffer.  An append then costs one lock of its own and a copy; appends to different regions run in
 ** parallel.  Everything else in the transaction first settles the slot: writes the buffer out and folds the new length
 ** into the tree.  While a slot is open its length is ahead of the tree's.
-** INVARIANT: bytes [length, limit) of an open slot may be written directly (R1) as long as it is open; what could change that,
-** a savepoint, a commit, another write to the region, settles it first.
+** INVARIANTS: bytes [length, limit) of an open slot may be written directly (R1) as long as it is open; what could change that,
+** a savepoint, a commit, another write to the region, settles it first.  The buffer holds the last `buffered` bytes of the
+** region.
 */
 #include "breaks.h"
 #include "db.h"
 #include "error.h"
 
-#define uthash_malloc(bytes)         sdb_malloc(bytes)
-#define uthash_free(memory, bytes)   sdb_free(memory)
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((void)((element)->in_table = false))
-#include <uthash.h>
-
+/* What an append touches comes first. */
 struct sdb_slot {
-  pthread_mutex_t mutex;
-  UT_hash_handle hh;
+  _Atomic uint32_t locked; /* guards the rest but for index, seen_epoch and the list */
   uint32_t index, incarnation;
-  bool in_table;
+  uint32_t buffered, capacity;
   bool open;
-  uint64_t seen_epoch;           /* transaction epoch of the last unbuffered append: the second one opens the slot */
-  uint64_t start, length, limit; /* limit: region offset up to which may be appended */
-  uint64_t settled;              /* length in the tree */
-  uint64_t buffer_at;            /* region offset of the buffer's first byte */
-  size_t buffered, capacity;
   uint8_t *buffer;
+  uint64_t length, limit; /* limit: region offset up to which may be appended */
+  uint64_t start;
+  uint64_t settled;    /* length in the tree */
+  uint64_t seen_epoch; /* transaction epoch of the last unbuffered append: the second one opens the slot */
   sdb_slot *next_open, *previous_open;
 };
 
-/* ---- the buffer; slot->mutex held */
+/* Slots of few regions stand apart, so that threads that append to them do not share cache lines. */
+#define APART_SLOTS 64u
+#define APART_BYTES 64u
+
+/* ---- the lock: held for a copy of some bytes, or for one write to `data`.  A mutex's two calls cost more than the copy. */
+
+#define SPINS  64u
+#define YIELDS 256u
+
+static void slot_wait(sdb_slot *slot) {
+  for (unsigned tries = 0; atomic_load_explicit(&slot->locked, memory_order_relaxed); tries++)
+    if (tries >= SPINS) sdb_os_give_way(tries - SPINS >= YIELDS);
+}
+
+static inline void slot_lock(sdb_slot *slot) {
+  if (sdb_os_single_threaded()) { /* nobody else could: no need for a locked instruction */
+    atomic_store_explicit(&slot->locked, 1, memory_order_relaxed);
+    return;
+  }
+  while (atomic_exchange_explicit(&slot->locked, 1, memory_order_acquire))
+    slot_wait(slot);
+}
+
+static inline void slot_unlock(sdb_slot *slot) {
+  atomic_store_explicit(&slot->locked, 0, memory_order_release);
+}
+
+/* ---- the buffer; slot locked */
 
 static int write_out(sdb_store *store, sdb_slot *slot, const char *operation, seqdb_error *e) {
   if (slot->buffered == 0) return SEQDB_OK;
-  int rc = sdb_data_write(&store->data, slot->start + slot->buffer_at, slot->buffer, slot->buffered, operation, e);
-  if (rc != SEQDB_OK) return rc; /* they stay buffered: nothing acknowledged is lost, and a retry may work */
-  slot->buffer_at += slot->buffered;
-  slot->buffered = 0;
-  return SEQDB_OK;
+  uint64_t at = slot->start + slot->length - slot->buffered;
+  int rc = sdb_data_write(&store->data, at, slot->buffer, slot->buffered, operation, e);
+  if (rc == SEQDB_OK) slot->buffered = 0; /* else they stay: nothing acknowledged is lost, and a retry may work */
+  return rc;
 }
 
 static void drop_buffer(sdb_store *store, sdb_slot *slot) {
@@ -55,16 +75,15 @@ static void drop_buffer(sdb_store *store, sdb_slot *slot) {
 
 static int append_open(sdb_store *store, sdb_slot *slot, const uint8_t *data, size_t bytes, seqdb_error *e) {
   int rc = SEQDB_OK;
-  if (slot->buffered + bytes > slot->capacity && (rc = write_out(store, slot, "append", e)) != SEQDB_OK) return rc;
-  if (bytes >= SDB_BUFFER_BYTES / 2 ||
-      !slot->buffer) { /* large: past the buffer, which is empty now or written out first */
-    if ((rc = write_out(store, slot, "append", e)) != SEQDB_OK) return rc;
+  bool large = bytes >= SDB_BUFFER_BYTES / 2 || !slot->buffer; /* past the buffer, which is written out first */
+  if ((large || slot->buffered + bytes > slot->capacity) && (rc = write_out(store, slot, "append", e)) != SEQDB_OK)
+    return rc;
+  if (large) {
     if ((rc = sdb_data_write(&store->data, slot->start + slot->length, data, bytes, "append", e)) != SEQDB_OK)
       return rc;
-    slot->buffer_at = slot->length + bytes;
   } else {
     memcpy(slot->buffer + slot->buffered, data, bytes);
-    slot->buffered += bytes;
+    slot->buffered += (uint32_t)bytes;
   }
   slot->length += bytes;
   return SEQDB_OK;
@@ -72,25 +91,43 @@ static int append_open(sdb_store *store, sdb_slot *slot, const uint8_t *data, si
 
 /* ---- opening and closing; txn_mutex held */
 
+/* Slots by index: a table of pages that are made when they are needed. */
+#define PAGE_SLOTS 512u
+
+static sdb_slot **slot_place(seqdb *db, uint32_t index) {
+  size_t page = index / PAGE_SLOTS;
+  return page < db->slot_pages_count && db->slot_pages[page] ? &db->slot_pages[page][index % PAGE_SLOTS] : NULL;
+}
+
 static sdb_slot *slot_find(seqdb *db, uint32_t index) {
-  sdb_slot *slot;
-  HASH_FIND(hh, db->slots, &index, sizeof index, slot);
-  return slot;
+  sdb_slot **place = slot_place(db, index);
+  return place ? *place : NULL;
+}
+
+/* Make the page for `index`. */
+static int page_make(seqdb *db, uint32_t index) {
+  size_t page = index / PAGE_SLOTS;
+  if (page >= db->slot_pages_count) {
+    size_t count = SDB_MAX(page + 1, 2 * db->slot_pages_count);
+    sdb_slot ***grown = sdb_realloc(db->slot_pages, count * sizeof *grown);
+    if (!grown) return SEQDB_NOMEM;
+    memset(grown + db->slot_pages_count, 0, (count - db->slot_pages_count) * sizeof *grown);
+    db->slot_pages = grown;
+    db->slot_pages_count = count;
+  }
+  if (!db->slot_pages[page]) db->slot_pages[page] = sdb_calloc(PAGE_SLOTS, sizeof **db->slot_pages);
+  return db->slot_pages[page] ? SEQDB_OK : SEQDB_NOMEM;
 }
 
 static sdb_slot *slot_make(seqdb *db, uint32_t index) {
   sdb_slot *slot = slot_find(db, index);
   if (slot) return slot;
-  slot = sdb_calloc(1, sizeof *slot);
+  if (!slot_place(db, index) && page_make(db, index) != SEQDB_OK) return NULL;
+  slot = sdb_calloc(1, sizeof *slot + (db->slot_count < APART_SLOTS ? APART_BYTES : 0));
   if (!slot) return NULL;
   slot->index = index;
-  slot->in_table = true;
-  HASH_ADD(hh, db->slots, index, sizeof index, slot);
-  if (!slot->in_table) {
-    sdb_free(slot);
-    return NULL;
-  }
-  pthread_mutex_init(&slot->mutex, NULL);
+  db->slot_count++;
+  *slot_place(db, index) = slot;
   return slot;
 }
 
@@ -112,7 +149,7 @@ static void unlink_open(seqdb *db, sdb_slot *slot) {
 /* Write out, fold into the tree, close.  On error the slot stays open and nothing is lost. */
 static int settle(seqdb *db, sdb_slot *slot, seqdb_error *e) {
   int rc = SEQDB_OK;
-  pthread_mutex_lock(&slot->mutex);
+  slot_lock(slot);
   if (slot->open) {
     rc = write_out(db->store, slot, "append", e);
     if (rc == SEQDB_OK && slot->length > slot->settled) {
@@ -130,7 +167,7 @@ static int settle(seqdb *db, sdb_slot *slot, seqdb_error *e) {
       unlink_open(db, slot);
     }
   }
-  pthread_mutex_unlock(&slot->mutex);
+  slot_unlock(slot);
   return rc;
 }
 
@@ -149,33 +186,33 @@ int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e) {
 
 void sdb_slots_discard(seqdb *db) {
   for (sdb_slot *slot; (slot = db->txn.open_slots) != NULL;) {
-    pthread_mutex_lock(&slot->mutex);
+    slot_lock(slot);
     pthread_mutex_lock(&db->store->mutex);
     sdb_space_note_cut(&db->store->space, slot->index, slot->start, slot->settled, slot->length);
     pthread_mutex_unlock(&db->store->mutex);
     slot->open = false;
     drop_buffer(db->store, slot);
     unlink_open(db, slot);
-    pthread_mutex_unlock(&slot->mutex);
+    slot_unlock(slot);
   }
 }
 
 void sdb_slots_free(seqdb *db) {
-  sdb_slot *slot, *next;
   assert(!db->txn.open_slots);
-  HASH_ITER(hh, db->slots, slot, next) {
-    HASH_DEL(db->slots, slot);
-    pthread_mutex_destroy(&slot->mutex);
-    sdb_free(slot);
+  for (size_t page = 0; page < db->slot_pages_count; page++) {
+    for (unsigned i = 0; db->slot_pages[page] && i < PAGE_SLOTS; i++)
+      sdb_free(db->slot_pages[page][i]);
+    sdb_free(db->slot_pages[page]);
   }
+  sdb_free(db->slot_pages);
 }
 
 /* A buffer of the store's budget: large while few regions are appended to, small while many are.  When the budget is spent,
 ** the oldest open slot of this handle gives its own up. */
-static uint8_t *buffer_get(seqdb *db, size_t *capacity) {
+static uint8_t *buffer_get(seqdb *db, uint32_t *capacity) {
   sdb_store *store = db->store;
   uint64_t used = atomic_load(&store->buffer_bytes);
-  size_t want = used < SDB_BUFFERS_MAX_BYTES / 2 ? SDB_BUFFER_LARGE_BYTES : SDB_BUFFER_BYTES;
+  uint32_t want = used < SDB_BUFFERS_MAX_BYTES / 2 ? SDB_BUFFER_LARGE_BYTES : SDB_BUFFER_BYTES;
   if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES) {
     seqdb_error ignored;
     sdb_slot *oldest = db->txn.open_slots;
@@ -213,26 +250,37 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
     return sdb_error_nomem(e, "append");
   /* The entry counts as changed from now on, also while its new length is only here. */
   if ((rc = sdb_place_put(db, slot->index, &entry, "append", e)) != SEQDB_OK) return rc;
-  size_t capacity = 0;
+  uint32_t capacity = 0;
   uint8_t *buffer = bytes < SDB_BUFFER_BYTES / 2 ? buffer_get(db, &capacity) : NULL;
-  pthread_mutex_lock(&slot->mutex);
+  slot_lock(slot);
   assert(!slot->open);
   slot->incarnation = (uint32_t)(region >> 32);
   slot->start = entry.start;
-  slot->length = slot->settled = slot->buffer_at = length;
+  slot->length = slot->settled = length;
   slot->limit = limit;
   slot->buffer = buffer;
   slot->capacity = capacity;
   slot->buffered = 0;
   slot->open = true;
   link_open(db, slot);
-  pthread_mutex_unlock(&slot->mutex);
+  slot_unlock(slot);
   atomic_store_explicit(&db->slot_cache[slot->index % SDB_SLOT_CACHE], slot, memory_order_release);
   *opened = true;
   return SEQDB_OK;
 }
 
 /* ---- appending */
+
+/* memcpy() of what records mostly are, without a call: whole 16 bytes, the last ones overlapping. */
+static inline void copy_record(uint8_t *to, const uint8_t *from, size_t bytes) {
+  if (bytes < 16 || bytes > 128) {
+    memcpy(to, from, bytes);
+    return;
+  }
+  for (size_t at = 0; at < bytes - 16; at += 16)
+    memcpy(to + at, from + at, 16);
+  memcpy(to + bytes - 16, from + bytes - 16, 16);
+}
 
 /* true: done (or failed) here.  Small appends need the buffer; a slot without one takes large ones only. */
 static bool append_fast(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset, int *rc,
@@ -241,15 +289,21 @@ static bool append_fast(seqdb *db, seqdb_region region, const void *data, size_t
   sdb_slot *slot = atomic_load_explicit(&db->slot_cache[index % SDB_SLOT_CACHE], memory_order_acquire);
   bool done = false;
   if (!slot || slot->index != index) return false;
-  pthread_mutex_lock(&slot->mutex);
+  slot_lock(slot);
   if (slot->open && slot->incarnation == (uint32_t)(region >> 32) && bytes <= slot->limit - slot->length &&
       (slot->buffer || bytes >= SDB_BUFFER_BYTES / 2)) {
     uint64_t at = slot->length;
-    *rc = append_open(db->store, slot, data, bytes, e);
+    if (bytes < SDB_BUFFER_BYTES / 2 && slot->buffered + bytes <= slot->capacity) { /* as append_open() */
+      copy_record(slot->buffer + slot->buffered, data, bytes);
+      slot->buffered += (uint32_t)bytes;
+      slot->length += bytes;
+    } else {
+      *rc = append_open(db->store, slot, data, bytes, e);
+    }
     if (*rc == SEQDB_OK && offset) *offset = at;
     done = true;
   }
-  pthread_mutex_unlock(&slot->mutex);
+  slot_unlock(slot);
   return done;
 }
 
@@ -268,13 +322,13 @@ static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t 
   if (rc != SEQDB_OK) return rc;
   if (slot) slot->seen_epoch = db->txn.epoch;
   if (opened) {
-    pthread_mutex_lock(&slot->mutex); /* another thread may append first */
+    slot_lock(slot); /* another thread may append first */
     at = slot->length;
     if (bytes <= slot->limit - slot->length)
       rc = append_open(db->store, slot, data, bytes, e);
     else
       opened = false;
-    pthread_mutex_unlock(&slot->mutex);
+    slot_unlock(slot);
     if (!opened) return append_slow(db, region, data, bytes, offset, e);
   } else {
     rc = sdb_place(db, index, at, data, bytes, "append", e);

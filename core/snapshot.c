@@ -119,10 +119,11 @@ static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const char *o
     *tree = &db->txn.tree;
   } else {
     pthread_mutex_lock(&store->mutex);
+    bool renew = db->own_tree.root != store->committed->tree.root;
     sdb_tree old = db->own_tree;
-    db->own_tree = sdb_tree_share(&store->committed->tree);
+    if (renew) db->own_tree = sdb_tree_share(&store->committed->tree);
     pthread_mutex_unlock(&store->mutex);
-    sdb_tree_drop(&old, store->names);
+    if (renew) sdb_tree_drop(&old, store->names);
     *tree = &db->own_tree;
   }
   if (rc != SEQDB_OK) pthread_mutex_unlock(&db->txn_mutex);
@@ -178,20 +179,29 @@ int seqdb_region_info_get(seqdb_snapshot *snapshot, seqdb_region region, seqdb_r
   return sdb_fail(snapshot->db, rc, &e);
 }
 
-int seqdb_iterate(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *info) {
+int seqdb_iterate_many(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *infos, size_t capacity,
+                       size_t *count) {
   seqdb_error e;
   const sdb_tree *tree;
-  uint32_t at;
+  uint32_t base;
+  uint64_t used;
+  size_t n = 0;
   int rc = view_enter(snapshot, &tree, "iterate", &e);
   if (rc == SEQDB_OK) {
-    const sdb_entry *entry = sdb_tree_next(tree, index, &at);
-    if (entry)
-      fill_info(at, entry, info);
-    else
-      rc = SEQDB_DONE;
+    for (const sdb_entry *leaf; n < capacity && (leaf = sdb_tree_leaf(tree, index, &base, &used)) != NULL;
+         index = (uint64_t)base + 64)
+      for (; used && n < capacity; used &= used - 1)
+        fill_info(base + sdb_lowest_bit(used), &leaf[sdb_lowest_bit(used)], &infos[n++]);
+    if (n == 0) rc = SEQDB_DONE;
     view_leave(snapshot);
   }
+  *count = n;
   return sdb_fail(snapshot->db, rc, &e);
+}
+
+int seqdb_iterate(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *info) {
+  size_t count;
+  return seqdb_iterate_many(snapshot, index, info, 1, &count);
 }
 
 /* ---- bytes */

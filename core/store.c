@@ -227,6 +227,7 @@ static int open_files(sdb_store *store, const seqdb_options *options, seqdb_erro
     return rc;
   }
   if ((rc = open_file(store, "regions", writing, false, &store->regions.fd, e)) != SEQDB_OK) return rc;
+  store->regions.map = !store->no_mmap;
   if ((rc = open_file(store, "journal", writing, true, &store->journal.fd, e)) != SEQDB_OK) return rc;
   /* rawdb locks these two exclusively. */
   if ((rc = lock_file(store, data, false, "rawdb", e)) != SEQDB_OK) return rc;

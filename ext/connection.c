@@ -32,13 +32,15 @@ void sdb_client_unref(void *context) {
   sdb_client *client = context;
   if (--client->refs > 0) return;
   sqlite3_finalize(client->probe);
+  sdb_resolved_forget(client);
   sqlite3_free(client);
 }
 
-void sdb_client_drop_probe(sdb_client *client) {
+void sdb_client_drop_statements(sdb_client *client) {
   if (client->conns || client->open_cursors > 0) return;
   sqlite3_finalize(client->probe);
   client->probe = NULL;
+  sdb_resolved_forget(client);
 }
 
 bool sdb_client_has_table(sdb_client *client, const char *schema, const char *name) {
@@ -108,6 +110,7 @@ static int conn_share(sdb_conn *conn, const char *schema, const char *name, bool
     /* Whose are they?  Of a table created inside a savepoint and rolled away with it: its name would not be free
     ** otherwise, and DROP refuses while there are changes. */
     int rc = seqdb_rollback(conn->engine);
+    sdb_change_forget(conn);
     if (rc != SEQDB_OK) return sdb_failure_engine(f, conn->engine, rc);
     conn->synced = false;
     conn->epoch++;
@@ -167,7 +170,7 @@ void sdb_conn_detach(sdb_conn *conn) {
     seqdb_close(conn->engine);
     conn->engine = NULL;
     conn->identity++;
-    sdb_client_drop_probe(client);
+    sdb_client_drop_statements(client);
   }
   sdb_conn_unref(conn);
 }

@@ -54,8 +54,10 @@ int sdb_cursor_eof(sqlite3_vtab_cursor *base) {
 
 int sdb_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   sdb_failure f = {0};
-  if (sqlite3_vtab_nochange(context)) return SQLITE_OK; /* UPDATE asks, but will not change it: xUpdate is told */
-  if (sdb_rows_column(&((sdb_cursor *)base)->rows, context, column, &f) != SQLITE_OK) {
+  sdb_rows *rows = &((sdb_cursor *)base)->rows;
+  /* UPDATE asks, but will not change it: xUpdate is told.  Before it asks it has begun. */
+  if (rows->conn->enlisted && sqlite3_vtab_nochange(context)) return SQLITE_OK;
+  if (sdb_rows_column(rows, context, column, &f) != SQLITE_OK) {
     sdb_failure_to_result(&f, context);
   }
   return SQLITE_OK;

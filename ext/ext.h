@@ -64,6 +64,8 @@ typedef struct sdb_conn sdb_conn;
 typedef struct sdb_pin sdb_pin;
 typedef struct sdb_table sdb_table;
 
+#define SDB_RESOLVED 4 /* entries of sdb_client.resolved */
+
 struct sdb_client {
   sqlite3 *db;
   int refs;            /* registrations that carry this pointer */
@@ -72,10 +74,19 @@ struct sdb_client {
   sdb_pin *pins;       /* list of open snapshots */
   int open_cursors;    /* of all our virtual tables; at 0 lent pins are closed */
   sqlite3_stmt *probe; /* SELECT 1, for sdb_client_interrupted() */
+  struct {             /* the last T of functions and what they meant (resolve.c) */
+    char *text;        /* from sqlite3_malloc; NULL: unused */
+    sdb_conn *conn;
+    unsigned identity;
+    bool qualified;
+  } resolved[SDB_RESOLVED];
+  unsigned resolved_next;
+  sqlite3_stmt *sentinel; /* SELECT 1, never stepped: expires when T may mean something else */
 };
 
-/* Entries of sdb_conn.rowids. */
-#define SDB_ROWID_CACHE 64
+/* Entries of sdb_conn.rowids; longest name in sdb_conn.appended. */
+#define SDB_ROWID_CACHE       64
+#define SDB_APPENDED_NAME_MAX 128
 
 struct sdb_conn {
   sdb_conn *next;
@@ -96,6 +107,11 @@ struct sdb_conn {
   bool atomic;       /* option atomic */
   sdb_pin *newest;   /* the youngest pin of this conn, or NULL */
   sdb_pin *scanned;  /* what the running write statement took its rowids from, or NULL: the own view */
+  struct {           /* what this transaction appended to last; bytes = 0: unknown (change.c) */
+    seqdb_region region;
+    size_t bytes;
+    char name[SDB_APPENDED_NAME_MAX];
+  } appended;
   struct {
     seqdb_region region;
     sqlite3_int64 rowid;
@@ -131,8 +147,8 @@ int sdb_conn_patiently(sdb_conn *conn, int (*call)(seqdb *engine, void *context)
 /* Is there a table (not a view) of that name in the schema, as this connection sees it now? */
 bool sdb_client_has_table(sdb_client *client, const char *schema, const char *name);
 
-/* Finalizes the probe unless a table or a cursor may still need it. */
-void sdb_client_drop_probe(sdb_client *client);
+/* Finalizes the kept statements unless a table or a cursor may still need them. */
+void sdb_client_drop_statements(sdb_client *client);
 
 /* interrupt.c: the engine's interrupt callback; `client` is a sdb_client. */
 int sdb_client_interrupted(void *client);
@@ -183,6 +199,8 @@ typedef struct sdb_listed {
   seqdb_region region;
 } sdb_listed;
 
+#define SDB_ROWS_AHEAD 16
+
 typedef struct sdb_rows {
   sdb_client *client;
   sdb_conn *conn; /* NULL: never an own view */
@@ -198,7 +216,9 @@ typedef struct sdb_rows {
   size_t list_count, list_capacity, list_done;
   uint64_t next_index, stop_index;
   seqdb_region_info row;
-  char own_name[SEQDB_NAME_BYTES_MAX]; /* row.name of an own view: the engine's may go with the next change */
+  unsigned ahead_count, ahead_done;        /* of `ahead` */
+  char own_name[SEQDB_NAME_BYTES_MAX];     /* row.name of an own view: the engine's may go with the next change */
+  seqdb_region_info ahead[SDB_ROWS_AHEAD]; /* the next rows of a scan of a snapshot */
 } sdb_rows;
 
 int sdb_rows_open(sdb_rows *rows, sdb_client *client, sdb_conn *conn, seqdb *engine, sdb_failure *f);
@@ -284,6 +304,8 @@ typedef struct sdb_change {
   uint64_t result;
 } sdb_change;
 
+/* After a rollback a name may stand for another region. */
+void sdb_change_forget(sdb_conn *conn);
 /* Do it, all or nothing.  The conn must be enlisted. */
 int sdb_change_run(sdb_conn *conn, sdb_change *change, sdb_failure *f);
 /* Type under which a pointer to a sdb_change travels through the hidden column. */
@@ -291,7 +313,8 @@ int sdb_change_run(sdb_conn *conn, sdb_change *change, sdb_failure *f);
 
 /* ---- functions --------------------------------------------------------------------------------------------- */
 
-/* The table a function works on, kept for the calling statement while its first argument is constant. */
+/* How a function changes a table that is not enlisted; kept for the calling statement while its first argument is
+** constant. */
 typedef struct sdb_target {
   sdb_conn *conn;
   unsigned identity;
@@ -300,7 +323,8 @@ typedef struct sdb_target {
 
 /* resolve.c: 'name' or 'schema.name', names quoted or not, to the conn; connects the table if need be. */
 int sdb_resolve(sdb_client *client, sqlite3_value *table, sdb_conn **conn, sdb_failure *f);
-int sdb_target_get(sqlite3_context *context, sqlite3_value *table, sdb_target **target, sdb_failure *f);
+void sdb_resolved_forget(sdb_client *client);
+int sdb_target_get(sqlite3_context *context, sdb_conn *conn, sdb_target **target, sdb_failure *f);
 void sdb_target_keep(sqlite3_context *context, sdb_target *target);
 
 /* functions.c: upkeep, for functions and for commands. */

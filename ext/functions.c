@@ -15,12 +15,20 @@
 
 /* ---- arguments --------------------------------------------------------------------------------------------- */
 
+/* As UTF-8, not terminated: sqlite3_value_text() would copy what was bound without a 0 byte behind it.  The order matters,
+** sqlite3_value_bytes() converts UTF-16. */
+static int text_bytes(sqlite3_value *value, const void **text, size_t *bytes, sdb_failure *f) {
+  *bytes = (size_t)sqlite3_value_bytes(value);
+  *text = sqlite3_value_blob(value);
+  if (!*text && *bytes > 0) return sdb_failure_nomem(f);
+  if (!*text) *text = "";
+  return SQLITE_OK;
+}
+
 int sdb_argument_name(const char *function, sqlite3_value *value, const char **name, size_t *bytes, sdb_failure *f) {
   if (sqlite3_value_type(value) != SQLITE_TEXT)
     return sdb_failure_set(f, SQLITE_ERROR, "%s: name must be TEXT", function);
-  *name = (const char *)sqlite3_value_text(value);
-  *bytes = (size_t)sqlite3_value_bytes(value);
-  return *name ? SQLITE_OK : sdb_failure_nomem(f);
+  return text_bytes(value, (const void **)name, bytes, f);
 }
 
 /* TEXT is taken as UTF-8, whatever the encoding of the database. */
@@ -29,11 +37,7 @@ int sdb_argument_data(const char *function, sqlite3_value *value, const void **d
   if (type != SQLITE_BLOB && type != SQLITE_TEXT) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: data must be BLOB or TEXT", function);
   }
-  *data = type == SQLITE_TEXT ? (const void *)sqlite3_value_text(value) : sqlite3_value_blob(value);
-  *bytes = (size_t)sqlite3_value_bytes(value);
-  if (!*data && *bytes > 0) return sdb_failure_nomem(f);
-  if (!*data) *data = "";
-  return SQLITE_OK;
+  return text_bytes(value, data, bytes, f);
 }
 
 int sdb_argument_number(const char *function, const char *what, sqlite3_value *value, uint64_t *number,
@@ -114,44 +118,54 @@ int sdb_conn_check(sdb_conn *conn, bool only_first, char **text, sdb_failure *f)
 
 /* ---- functions --------------------------------------------------------------------------------------------- */
 
-/* Bytes [offset, offset + count) of the region as far as it has them. */
-static void read_region(sqlite3_context *context, sdb_conn *conn, seqdb_region region, uint64_t offset, uint64_t count,
-                        sdb_failure *f) {
-  seqdb_snapshot *view = seqdb_own_view(conn->engine);
+/* How many of `count` bytes the region has from `offset` on, as far as SQLite takes a value. */
+static int readable(sdb_conn *conn, seqdb_region region, uint64_t offset, uint64_t *count, sdb_failure *f) {
   seqdb_region_info info;
-  size_t got = 0;
-  int rc = seqdb_region_info_get(view, region, &info);
-  if (rc == SEQDB_NOTFOUND) return;
+  int rc = seqdb_region_info_get(seqdb_own_view(conn->engine), region, &info);
+  if (rc == SEQDB_NOTFOUND) return rc;
   if (rc != SEQDB_OK) {
     sdb_failure_engine(f, conn->engine, rc);
-    return;
+    return rc;
   }
   uint64_t left = offset < info.length_bytes ? info.length_bytes - offset : 0;
-  if (count > left) count = left;
-  if (count > (uint64_t)sqlite3_limit(conn->client->db, SQLITE_LIMIT_LENGTH, -1)) {
-    f->code = SQLITE_TOOBIG;
-    return;
-  }
-  if (count == 0) {
-    sqlite3_result_zeroblob(context, 0);
-    return;
+  if (*count > left) *count = left;
+  if (*count > (uint64_t)sqlite3_limit(conn->client->db, SQLITE_LIMIT_LENGTH, -1)) f->code = SQLITE_TOOBIG;
+  return rc;
+}
+
+#define READ_SMALL_BYTES 16384u /* the buffer may be larger than what there is to read */
+
+/* Bytes [offset, offset + count) of the region as far as it has them; nothing if there is no such region. */
+static void read_region(sqlite3_context *context, sdb_conn *conn, seqdb_region region, uint64_t offset, uint64_t count,
+                        sdb_failure *f) {
+  size_t got = 0;
+  if (count == 0 || count > READ_SMALL_BYTES) {
+    if (readable(conn, region, offset, &count, f) != SEQDB_OK || f->code != SQLITE_OK) return;
+    if (count == 0) {
+      sqlite3_result_zeroblob(context, 0);
+      return;
+    }
   }
   void *buffer = sqlite3_malloc64(count);
   if (!buffer) {
     sdb_failure_nomem(f);
     return;
   }
-  rc = seqdb_read_copy(view, region, offset, buffer, (size_t)count, &got);
-  if (rc == SEQDB_OK) {
+  int rc = seqdb_read_copy(seqdb_own_view(conn->engine), region, offset, buffer, (size_t)count, &got);
+  if (rc == SEQDB_OK && got > 0) {
     sqlite3_result_blob64(context, buffer, got, sqlite3_free);
     return;
   }
   sqlite3_free(buffer);
-  if (rc != SEQDB_NOTFOUND) sdb_failure_engine(f, conn->engine, rc);
+  if (rc == SEQDB_OK) {
+    sqlite3_result_zeroblob(context, 0);
+  } else if (rc != SEQDB_NOTFOUND) {
+    sdb_failure_engine(f, conn->engine, rc);
+  }
 }
 
 static void read_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
-  sdb_target *target = NULL;
+  sdb_conn *conn = NULL;
   sdb_failure f = {0};
   const char *name = NULL;
   size_t name_bytes = 0;
@@ -161,16 +175,15 @@ static void read_function(sqlite3_context *context, int argc, sqlite3_value **ar
   if (sdb_argument_name("seqdb_read", argv[1], &name, &name_bytes, &f) != SQLITE_OK) goto done;
   if (argc > 2 && sdb_argument_number("seqdb_read", "offset", argv[2], &offset, &f) != SQLITE_OK) goto done;
   if (argc > 3 && sdb_argument_number("seqdb_read", "count", argv[3], &count, &f) != SQLITE_OK) goto done;
-  if (sdb_target_get(context, argv[0], &target, &f) != SQLITE_OK) goto done;
-  int rc = seqdb_find(seqdb_own_view(target->conn->engine), name, name_bytes, &region);
+  if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) != SQLITE_OK) goto done;
+  int rc = seqdb_find(seqdb_own_view(conn->engine), name, name_bytes, &region);
   if (rc == SEQDB_OK) {
-    read_region(context, target->conn, region, offset, count, &f);
+    read_region(context, conn, region, offset, count, &f);
   } else if (rc != SEQDB_NOTFOUND && rc != SEQDB_INVALID) {
-    sdb_failure_engine(&f, target->conn->engine, rc);
+    sdb_failure_engine(&f, conn->engine, rc);
   }
 done:
   if (f.code != SQLITE_OK) sdb_failure_to_result(&f, context);
-  if (target) sdb_target_keep(context, target);
 }
 
 static void number_result(sqlite3_context *context, uint64_t number, sdb_failure *f) {

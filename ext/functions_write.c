@@ -35,14 +35,16 @@ static int insert_pointer(sdb_client *client, sdb_target *target, sdb_change *ch
 }
 
 static void perform(sqlite3_context *context, sqlite3_value *table, sdb_change *change, sdb_failure *f) {
+  sdb_client *client = sqlite3_user_data(context);
   sdb_target *target = NULL;
-  if (f->code == SQLITE_OK && sdb_target_get(context, table, &target, f) == SQLITE_OK) {
-    if (target->conn->enlisted) {
-      sdb_change_run(target->conn, change, f);
-    } else {
-      insert_pointer(sqlite3_user_data(context), target, change, f);
+  sdb_conn *conn = NULL;
+  if (f->code == SQLITE_OK && sdb_resolve(client, table, &conn, f) == SQLITE_OK) {
+    if (conn->enlisted) {
+      sdb_change_run(conn, change, f);
+    } else if (sdb_target_get(context, conn, &target, f) == SQLITE_OK) {
+      insert_pointer(client, target, change, f);
+      sdb_target_keep(context, target);
     }
-    sdb_target_keep(context, target);
   }
   if (f->code == SQLITE_OK) {
     sqlite3_result_int64(context, (sqlite3_int64)change->result);

@@ -73,5 +73,5 @@ void sdb_cursor_closed(sdb_client *client) {
     next = pin->next;
     if (pin->users == 0) pin_close(client, pin);
   }
-  sdb_client_drop_probe(client);
+  sdb_client_drop_statements(client);
 }

@@ -8,8 +8,13 @@
 ** reached: a function cannot open a directory.  A table SQLite did not connect yet is connected by preparing a
 ** statement on it, which is thrown away at once.
 **
-** A target is the result, kept by SQLite with the calling statement while T is constant (sqlite3_set_auxdata), with
-** the INSERT that carries changes into xUpdate.  It must not outlive that statement: a statement on a virtual table
+** The client remembers what the last few T meant: finding out costs more than most calls.  That holds as long as the
+** conn has not changed its name or gone (conn->identity) and no table of the temp schema has come to hide an
+** unqualified name: any change of that schema expires all statements of the connection, and a statement that is never
+** stepped stays expired.  Names found in attached databases are not remembered: a new table in main would hide them.
+**
+** A target is the INSERT that carries changes into xUpdate, kept by SQLite with the calling statement while T is constant
+** (sqlite3_set_auxdata).  It must not outlive that statement: a statement on a virtual table
 ** keeps sqlite3_close() from succeeding.  A rename or a DROP between two calls makes it stale (conn->identity).
 */
 #include <string.h>
@@ -151,6 +156,78 @@ static int find_conn(sdb_client *client, const char *schema, const char *table, 
   return sdb_failure_set(f, SQLITE_ERROR, "%s is not a seqdb table", table);
 }
 
+/* ---- what T meant before ----------------------------------------------------------------------------------- */
+
+void sdb_resolved_forget(sdb_client *client) {
+  for (unsigned i = 0; i < SDB_RESOLVED; i++) {
+    if (!client->resolved[i].text) continue;
+    sqlite3_free(client->resolved[i].text);
+    client->resolved[i].text = NULL;
+    sdb_conn_unref(client->resolved[i].conn);
+  }
+  sqlite3_finalize(client->sentinel);
+  client->sentinel = NULL;
+}
+
+/* SQLite built without its deprecated interfaces has no sqlite3_expired(). */
+#if defined(SQLITE_OMIT_DEPRECATED)
+#define CAN_EXPIRE false
+#elif defined(SQLITE_CORE)
+#define CAN_EXPIRE true
+#else
+#define CAN_EXPIRE (sqlite3_api->expired != NULL)
+#endif
+
+static bool has_expired(sqlite3_stmt *statement) {
+#if defined(SQLITE_OMIT_DEPRECATED)
+  (void)statement;
+  return false;
+#else
+  return sqlite3_expired(statement) != 0;
+#endif
+}
+
+static sdb_conn *recall(sdb_client *client, const char *text) {
+  if (!client->sentinel) return NULL;
+  if (CAN_EXPIRE && has_expired(client->sentinel)) {
+    sdb_resolved_forget(client);
+    return NULL;
+  }
+  for (unsigned i = 0; i < SDB_RESOLVED; i++) {
+    sdb_conn *conn = client->resolved[i].conn;
+    if (!client->resolved[i].text || strcmp(client->resolved[i].text, text) != 0) continue;
+    if (conn->identity != client->resolved[i].identity) return NULL;
+    if (!CAN_EXPIRE && !client->resolved[i].qualified && sdb_client_has_table(client, "temp", conn->name)) return NULL;
+    return conn;
+  }
+  return NULL;
+}
+
+/* Takes `text` over.  Failing to remember is no error. */
+static void remember(sdb_client *client, char *text, bool qualified, const char *schema, sdb_conn *conn) {
+  unsigned at = client->resolved_next;
+  bool hidden_by_temp_only = qualified || sqlite3_stricmp(schema, "main") == 0;
+  if (!hidden_by_temp_only ||
+      (!client->sentinel && sqlite3_prepare_v2(client->db, "SELECT 1", -1, &client->sentinel, NULL) != SQLITE_OK)) {
+    sqlite3_free(text);
+    return;
+  }
+  for (unsigned i = 0; i < SDB_RESOLVED; i++) {
+    if (client->resolved[i].text && strcmp(client->resolved[i].text, text) == 0) at = i;
+  }
+  if (client->resolved[at].text) {
+    sqlite3_free(client->resolved[at].text);
+    sdb_conn_unref(client->resolved[at].conn);
+  }
+  client->resolved[at].text = text;
+  client->resolved[at].conn = sdb_conn_ref(conn);
+  client->resolved[at].identity = conn->identity;
+  client->resolved[at].qualified = qualified;
+  client->resolved_next = (client->resolved_next + 1) % SDB_RESOLVED;
+}
+
+/* ---- T to conn --------------------------------------------------------------------------------------------- */
+
 int sdb_resolve(sdb_client *client, sqlite3_value *value, sdb_conn **conn, sdb_failure *f) {
   char *given = NULL, *table = NULL, *schema = NULL;
   const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
@@ -158,6 +235,7 @@ int sdb_resolve(sdb_client *client, sqlite3_value *value, sdb_conn **conn, sdb_f
     sdb_failure_set(f, SQLITE_ERROR, "the name of a seqdb table must be TEXT: 'table' or 'schema.table'");
     goto done;
   }
+  if ((*conn = recall(client, text)) != NULL) return SQLITE_OK;
   size_t bytes = strlen(text) + 1;
   given = sqlite3_malloc64(bytes);
   table = sqlite3_malloc64(bytes);
@@ -166,7 +244,8 @@ int sdb_resolve(sdb_client *client, sqlite3_value *value, sdb_conn **conn, sdb_f
   } else if (!split_name(text, given, table)) {
     sdb_failure_set(f, SQLITE_ERROR, "malformed table name: %s", text);
   } else if ((schema = find_schema(client, given, table, f)) != NULL) {
-    find_conn(client, schema, table, conn, f);
+    char *copy = find_conn(client, schema, table, conn, f) == SQLITE_OK ? sqlite3_mprintf("%s", text) : NULL;
+    if (copy) remember(client, copy, given[0] != '\0', schema, *conn);
   } else if (f->code == SQLITE_OK) {
     sdb_failure_set(f, SQLITE_ERROR, "no such seqdb table: %s", text);
   }
@@ -186,14 +265,12 @@ static void target_free(void *context) {
   sqlite3_free(target);
 }
 
-int sdb_target_get(sqlite3_context *context, sqlite3_value *table, sdb_target **out, sdb_failure *f) {
-  sdb_conn *conn = NULL;
+int sdb_target_get(sqlite3_context *context, sdb_conn *conn, sdb_target **out, sdb_failure *f) {
   sdb_target *target = sqlite3_get_auxdata(context, 0);
-  if (target && target->identity == target->conn->identity) {
+  if (target && target->conn == conn && target->identity == conn->identity) {
     *out = target;
     return SQLITE_OK;
   }
-  if (sdb_resolve(sqlite3_user_data(context), table, &conn, f) != SQLITE_OK) return f->code;
   target = sqlite3_malloc64(sizeof *target);
   if (!target) return sdb_failure_nomem(f);
   *target = (sdb_target){.conn = sdb_conn_ref(conn), .identity = conn->identity};

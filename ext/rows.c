@@ -146,15 +146,24 @@ static int next_listed(sdb_rows *rows, sdb_failure *f) {
   return SQLITE_OK;
 }
 
+/* A snapshot does not change: its rows are fetched some at a time. */
+static int look_ahead(sdb_rows *rows, sdb_failure *f) {
+  size_t count = 0;
+  rows->ahead_count = rows->ahead_done = 0;
+  if (rows->next_index >= rows->stop_index) return SQLITE_OK;
+  int rc = seqdb_iterate_many(rows->pin->snapshot, rows->next_index, rows->ahead, SDB_ROWS_AHEAD, &count);
+  if (rc != SEQDB_OK && rc != SEQDB_DONE) return sdb_failure_engine(f, rows->engine, rc);
+  rows->ahead_count = (unsigned)count;
+  rows->next_index = count ? (uint64_t)rows->ahead[count - 1].index + 1 : UINT64_MAX;
+  return SQLITE_OK;
+}
+
 int sdb_rows_next(sdb_rows *rows, sdb_failure *f) {
   if (rows->listed) return next_listed(rows, f);
-  rows->eof = true;
-  if (rows->next_index >= rows->stop_index) return SQLITE_OK;
-  int rc = seqdb_iterate(view_of(rows), rows->next_index, &rows->row);
-  if (rc == SEQDB_DONE || (rc == SEQDB_OK && rows->row.index >= rows->stop_index)) return SQLITE_OK;
-  if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
-  rows->next_index = (uint64_t)rows->row.index + 1;
-  return row_loaded(rows);
+  if (rows->ahead_done == rows->ahead_count && look_ahead(rows, f) != SQLITE_OK) return f->code;
+  rows->eof = rows->ahead_done == rows->ahead_count || rows->ahead[rows->ahead_done].index >= rows->stop_index;
+  if (!rows->eof) rows->row = rows->ahead[rows->ahead_done++];
+  return SQLITE_OK;
 }
 
 /* Bounds are inclusive and rounded outwards: SQLite tests each row again.  Indexes are rowids less one. */
@@ -195,6 +204,7 @@ int sdb_rows_filter(sdb_rows *rows, int plan, int argc, sqlite3_value **argv, sd
   (void)argc;
   rows->eof = true;
   rows->list_count = rows->list_done = 0;
+  rows->ahead_count = rows->ahead_done = 0;
   rows->next_index = 0;
   rows->stop_index = UINT64_MAX;
   if (choose_view(rows, f) != SQLITE_OK) return f->code;

@@ -31,6 +31,7 @@ static void end_transaction(sdb_conn *conn) {
   conn->torn = 0;
   conn->mark_level = -1;
   conn->epoch++;
+  sdb_change_forget(conn);
   if (conn->scanned) sdb_pin_put(conn->client, conn->scanned);
   conn->scanned = NULL;
 }
@@ -59,7 +60,10 @@ int sdb_table_begin(sqlite3_vtab *vtab) {
 int sdb_table_sync(sqlite3_vtab *vtab) {
   sdb_conn *conn = conn_of(vtab);
   if (conn->synced || !seqdb_has_changes(conn->engine)) return SQLITE_OK;
-  if (was_rolled_away((sdb_table *)vtab)) return engine_result(vtab, seqdb_rollback(conn->engine));
+  if (was_rolled_away((sdb_table *)vtab)) {
+    sdb_change_forget(conn);
+    return engine_result(vtab, seqdb_rollback(conn->engine));
+  }
   if (conn->torn) {
     sdb_failure f = {0};
     sdb_failure_set(&f, conn->torn, "seqdb table %s: an overwrite failed half way in this transaction: roll it back",
@@ -101,6 +105,7 @@ int sdb_table_rollback_to(sqlite3_vtab *vtab, int level) {
   sdb_conn *conn = conn_of(vtab);
   conn->synced = false;
   conn->mark_level = level;
+  sdb_change_forget(conn);
   if (level <= conn->torn_level) conn->torn = 0;
   return engine_result(vtab, seqdb_rollback_to(conn->engine, level));
 }
