@@ -8,7 +8,7 @@
 **   sdb_os pread FD BYTES OFFSET | pwrite FD DATA OFFSET | fill FD BYTE COUNT OFFSET | fdatasync FD | fsync FD
 **   sdb_os truncate FD BYTES | punch FD OFFSET BYTES | next_data FD OFFSET END -> {data end}
 **   sdb_os lock FD shared|exclusive | unlock FD | dense FD
-**   sdb_os map FD OFFSET BYTES -> map | mapped MAP OFFSET BYTES -> the bytes | unmap MAP | window
+**   sdb_os map FD OFFSET BYTES -> map | mapped MAP OFFSET BYTES -> the bytes | populate MAP | unmap MAP | window
 **   sdb_os random COUNT | now_ms | fork_count | fork_count_in_child | memory BYTES -> 1 if there was some
 */
 #include <stdlib.h>
@@ -286,6 +286,15 @@ static int run_mapped(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
+static int run_populate(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t map;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &map) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  return sdb_test_errno(interp, map < MAPS_MAX ? sdb_os_populate(maps[map].address, maps[map].bytes) : EINVAL);
+}
+
 static int run_unmap(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   uint64_t map;
   (void)argc;
@@ -372,6 +381,7 @@ static const sdb_test_sub subs[] = {{"close", 1, 1, "fd", run_close},
                                     {"now_ms", 0, 0, NULL, run_now_ms},
                                     {"open", 2, 5, "dir name ?write? ?create? ?excl?", run_open},
                                     {"open_dir", 1, 1, "path", run_open_dir},
+                                    {"populate", 1, 1, "map", run_populate},
                                     {"pread", 3, 3, "fd bytes offset", run_pread},
                                     {"punch", 3, 3, "fd offset bytes", run_punch},
                                     {"pwrite", 3, 3, "fd data offset", run_pwrite},

@@ -8,7 +8,7 @@
 **                                                 earlier rules are forgotten
 **   sdb_syscall left                              how many of them have not been made
 **
-** NAME: fallocate, fcntl (in its form for duplicates), flock, fstat, fsync, ftruncate, getentropy, lseek, mmap, openat, pread
+** NAME: fallocate, fcntl (in its form for duplicates), flock, fstat, fsync, ftruncate, getentropy, lseek, madvise, mmap, openat, pread
 ** and pwrite (these two move nothing and have no error: the end of the file, a disk without room).
 **
 ** The definitions below are hidden, so this library alone calls them; without a rule they call the next ones: the C
@@ -28,10 +28,25 @@
 #include "test_tcl.h"
 #include "testfixture.h"
 
-enum { FALLOCATE, FCNTL, FLOCK, FSTAT, FSYNC, FTRUNCATE, GETENTROPY, LSEEK, MMAP, OPENAT, PREAD, PWRITE, CALLS };
-static const char *const names[CALLS + 1] = {"fallocate", "fcntl",      "flock", "fstat", "fsync",
-                                             "ftruncate", "getentropy", "lseek", "mmap",  "openat",
-                                             "pread",     "pwrite",     NULL};
+enum {
+  FALLOCATE,
+  FCNTL,
+  FLOCK,
+  FSTAT,
+  FSYNC,
+  FTRUNCATE,
+  GETENTROPY,
+  LSEEK,
+  MADVISE,
+  MMAP,
+  OPENAT,
+  PREAD,
+  PWRITE,
+  CALLS
+};
+static const char *const names[CALLS + 1] = {"fallocate", "fcntl",      "flock",  "fstat",   "fsync",
+                                             "ftruncate", "getentropy", "lseek",  "madvise", "mmap",
+                                             "openat",    "pread",      "pwrite", NULL};
 
 static _Atomic int armed = CALLS, skipped, count, failure; /* `count` last set and first read */
 
@@ -112,6 +127,12 @@ off_t lseek(int fd, off_t offset, int whence) {
   off_t (*real)(int, off_t, int);
   next(LSEEK, &real);
   return fails(LSEEK) ? -1 : real(fd, offset, whence);
+}
+
+int madvise(void *address, size_t bytes, int advice) {
+  int (*real)(void *, size_t, int);
+  next(MADVISE, &real);
+  return fails(MADVISE) ? -1 : real(address, bytes, advice);
 }
 
 void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset) {
