@@ -5,6 +5,7 @@
 **   load_extension(FILE, 'sqlite3_sdbtestcalls_init')   the extension with the faulty memory of test_sql_memory.c; beside that
 **                                      the calls below count as "malloc" on file "sqlite-call" and can be made to fail by
 **                                      sdb_fault, as they do in SQLite: with an error and its message in the connection
+**   load_extension(FILE, 'sqlite3_sdbtestold_init')     the extension with an SQLite that lacks sqlite3_expired(), as it may
 **   sql_integrity SCHEMA TABLE         what the module's check for PRAGMA integrity_check says of the table connected last (SQLite
 **                                      calls it from 3.44 on) -> {code text}
 **
@@ -24,6 +25,7 @@
 #pragma GCC visibility push(default)
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *api);
 int sqlite3_sdbtestcalls_init(sqlite3 *db, char **error, const sqlite3_api_routines *api);
+int sqlite3_sdbtestold_init(sqlite3 *db, char **error, const sqlite3_api_routines *api);
 #pragma GCC visibility pop
 
 static const sqlite3_api_routines *sqlite3_api; /* SQLite's own table */
@@ -169,6 +171,13 @@ int sqlite3_sdbtestcalls_init(sqlite3 *db, char **error, const sqlite3_api_routi
   faulty->str_errcode = faulty_str_errcode;
   faulty->libversion_number = faulty_version;
   return sqlite3_seqdb_init(db, error, faulty);
+}
+
+int sqlite3_sdbtestold_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+  static sqlite3_api_routines old;
+  old = *api;
+  old.expired = NULL;
+  return sqlite3_seqdb_init(db, error, &old);
 }
 
 int sdb_test_sql_calls_init(Tcl_Interp *interp) {
