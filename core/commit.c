@@ -151,10 +151,11 @@ static int count_piece(void *context, const sdb_patch_range *piece) {
 static int reserve(seqdb *db, const struct collect *c) {
   sdb_txn *txn = &db->txn;
   sdb_store *store = db->store;
-  size_t all = txn->patch.count, need = store->named_count + c->delta.puts + c->delta.deletes;
+  size_t all = txn->patch.count, merged, need = store->named_count + c->delta.puts + c->delta.deletes;
   for (size_t i = 0; i < txn->mark_count; i++)
     all += txn->marks[i].patch.count;
-  if (txn->mark_count && sdb_patch_reserve(&txn->marks[0].patch, all) != SEQDB_OK) return SEQDB_NOMEM;
+  sdb_patch *base = sdb_marks_base(txn, 0, &merged);
+  if (merged && sdb_patch_reserve(base, merged) != SEQDB_OK) return SEQDB_NOMEM;
   if (sdb_overlay_reserve(store, all, &txn->spare_layer) != SEQDB_OK) return SEQDB_NOMEM;
   if (need > store->named_capacity) {
     pthread_mutex_lock(&store->files_mutex); /* check reads the list */
@@ -397,18 +398,10 @@ static void gather_patch(seqdb *db, sdb_patch *all) {
   sdb_txn *txn = &db->txn;
   const sdb_delta *delta = &txn->delta;
   uint64_t at = 0;
-  sdb_patch_init(all);
-  if (txn->mark_count) {
-    sdb_patch *first = &txn->marks[0].patch;
-    for (size_t i = 1; i < txn->mark_count; i++)
-      sdb_patch_merge(first, &txn->marks[i].patch);
-    sdb_patch_merge(first, &txn->patch);
-    *all = *first;
-    sdb_patch_init(first);
-  } else {
-    *all = txn->patch;
-    sdb_patch_init(&txn->patch);
-  }
+  size_t ignored;
+  sdb_marks_merge(txn, 0, sdb_marks_base(txn, 0, &ignored));
+  *all = txn->patch;
+  sdb_patch_init(&txn->patch);
   for (size_t i = 0; i <= delta->length_count && all->count; i++) {
     uint64_t end = i < delta->length_count ? delta->lengths[i].start : SDB_OFFSET_MAX;
     int rc = sdb_patch_remove(all, at, end - at);
@@ -484,7 +477,6 @@ int sdb_commit_rollback(seqdb *db, seqdb_error *e) {
       forget_prepared(db);
     }
     sdb_marks_drop(db, 0);
-    sdb_patch_clear(&txn->patch);
     sdb_txn_return_to(db, db->store->committed);
   }
   sdb_txn_end(db);

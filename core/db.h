@@ -122,8 +122,8 @@ typedef struct sdb_txn {
   bool mark_failed; /* the last savepoint() failed, at failed_level */
   int failed_level;
   sdb_extent_pool direct_pool;
-  sdb_extent_set direct; /* bytes written to `data` and not known to be durable */
-  sdb_slot *open_slots;
+  sdb_extent_set direct;              /* bytes written to `data` and not known to be durable */
+  sdb_slot *open_slots, *oldest_slot; /* a list, newest first */
   /* prepared state */
   sdb_catalog *prepared;
   bool prepared_is_current; /* nothing changed since */
@@ -266,6 +266,10 @@ void sdb_checkpoint_if_due(sdb_store *store);
 
 /* ---- savepoint.c */
 void sdb_marks_drop(seqdb *db, size_t keep); /* newest first; their patches are lost */
+/* Which of the patches of marks `first` to the newest, and the transaction's own, takes up the others, and how many ranges they have. */
+sdb_patch *sdb_marks_base(sdb_txn *txn, size_t first, size_t *ranges);
+/* Merge them into txn->patch.  The base has reserved memory for the others' ranges. */
+void sdb_marks_merge(sdb_txn *txn, size_t first, sdb_patch *base);
 
 /* ---- snapshot.c */
 uint64_t sdb_snapshot_oldest_generation(const sdb_store *store); /* UINT64_MAX if none; store.mutex held */

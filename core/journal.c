@@ -52,7 +52,6 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_
                          SDB_FORMAT_VERSION);
   journal->tail = SDB_JOURNAL_START;
   journal->previous = journal->header.salt;
-  journal->zeroed = SDB_JOURNAL_START;
   journal->one_header = valid < 2;
   return SEQDB_OK;
 }

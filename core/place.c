@@ -247,7 +247,6 @@ static int grow(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const sdb
   uint64_t needed = sdb_page_up(bytes);
   int rc = extend(db, index, needed, exact, &done, operation, e);
   if (rc != SEQDB_OK || done) return rc;
-  entry = sdb_tree_get(&db->txn.tree, index);
   /* Eightfold: over a region's life the copies add up to at most 8/7 of its length (with doubling, up to twice).  A reserve is
   ** sparse, it costs offsets and no disk; from 1 GiB on those count more. */
   uint64_t factor = entry->reserved < (uint64_t)1 << 30 ? 8 : 2;
@@ -346,6 +345,7 @@ int sdb_place(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t
   if (should_relocate(patched, kept)) return relocate(db, index, entry.reserved, &splice, operation, e);
   /* The entry first, as it is: afterwards its nodes are this transaction's own, and setting the length cannot fail. */
   db->txn.prepared_is_current = false;
+  db->txn.mark_failed = false;
   if (entry.generation != db->txn.generation && (rc = sdb_place_put(db, index, &entry, operation, e)) != SEQDB_OK)
     return rc;
   if (end > entry.length && (rc = sdb_tree_own(&db->txn.tree, db->store->names, db->txn.epoch, index)) != SEQDB_OK)

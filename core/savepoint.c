@@ -72,7 +72,8 @@ void sdb_marks_drop(seqdb *db, size_t keep) {
 
 /* Overwrites made before the mark of bytes that were cut off, moved or removed after it: with the mark they lose their
 ** last reader, and would hide what is written there next.  What was cut and written again lies in the newer patch, because the
-** mark saw it.  Ranges end where their region's extent ends, so nothing is split and nothing can fail. */
+** mark saw it.  Ranges end where their region's extent ends, so nothing is split and nothing can fail.  Open slots need not be
+** settled before: what they hold lies behind all that a mark saw, and so behind every overwrite. */
 static int forget_stale(void *context, uint32_t index, const sdb_entry *before, const sdb_entry *after) {
   sdb_patch *older = context;
   (void)index;
@@ -82,23 +83,48 @@ static int forget_stale(void *context, uint32_t index, const sdb_entry *before, 
   return 0;
 }
 
+sdb_patch *sdb_marks_base(sdb_txn *txn, size_t first, size_t *ranges) {
+  sdb_patch *base = NULL;
+  *ranges = 0;
+  for (size_t i = first; i <= txn->mark_count; i++) {
+    sdb_patch *patch = i < txn->mark_count ? &txn->marks[i].patch : &txn->patch;
+    if (base)
+      *ranges += patch->count;
+    else if (patch->count)
+      base = patch;
+  }
+  return base ? base : &txn->patch;
+}
+
+void sdb_marks_merge(sdb_txn *txn, size_t first, sdb_patch *base) {
+  for (size_t i = first; i < txn->mark_count; i++) {
+    sdb_patch *patch = &txn->marks[i].patch;
+    if (patch == base) continue;
+    if (patch->count) sdb_patch_merge(base, patch); /* what is older than the base is empty */
+    sdb_patch_clear(patch);
+  }
+  if (base == &txn->patch) return;
+  sdb_patch_merge(base, &txn->patch);
+  sdb_patch_clear(&txn->patch);
+  txn->patch = *base;
+  sdb_patch_init(base);
+}
+
+/* All of them or none: what fails comes first. */
 static int release_marks(seqdb *db, int level, seqdb_error *e) {
   sdb_txn *txn = &db->txn;
-  if (txn->mark_count > 0 && txn->marks[txn->mark_count - 1].level >= level && txn->active) {
-    int rc = sdb_slots_settle(db, e); /* the tree must tell the true lengths */
-    if (rc != SEQDB_OK) return rc;
-  }
-  while (txn->mark_count > 0 && txn->marks[txn->mark_count - 1].level >= level) {
-    sdb_mark *mark = &txn->marks[txn->mark_count - 1];
-    if (sdb_patch_reserve(&mark->patch, txn->patch.count) != SEQDB_OK) return sdb_error_nomem(e, "release");
+  size_t first = txn->mark_count, ranges;
+  while (first > 0 && txn->marks[first - 1].level >= level)
+    first--;
+  sdb_patch *base = sdb_marks_base(txn, first, &ranges);
+  if (ranges && sdb_patch_reserve(base, ranges) != SEQDB_OK) return sdb_error_nomem(e, "release");
+  for (size_t i = first; i < txn->mark_count; i++) {
+    sdb_mark *mark = &txn->marks[i];
     if (mark->catalog && mark->patch.count)
       (void)sdb_tree_diff(&mark->catalog->tree, &txn->tree, forget_stale, &mark->patch);
-    sdb_patch_merge(&mark->patch, &txn->patch);
-    sdb_patch_clear(&txn->patch);
-    txn->patch = mark->patch;
-    txn->mark_count--;
-    unref(db, mark->catalog);
   }
+  sdb_marks_merge(txn, first, base);
+  sdb_marks_drop(db, first);
   return SEQDB_OK;
 }
 

@@ -169,6 +169,9 @@ SEQDB_API int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t
 /* Copy at most `bytes` bytes from `offset` on; short at the end (*got says how many; 0 at or past the length). */
 SEQDB_API int seqdb_read_copy(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, void *buffer,
                               size_t bytes, size_t *got);
+/* seqdb_find() and seqdb_read_copy() in one step, of one moment also in an own view. */
+SEQDB_API int seqdb_read_named(seqdb_snapshot *snapshot, const char *name, size_t name_bytes, uint64_t offset,
+                               void *buffer, size_t bytes, size_t *got);
 
 /* ---- upkeep ------------------------------------------------------------------------------------------------ */
 

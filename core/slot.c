@@ -23,7 +23,7 @@ struct sdb_slot {
   uint8_t *buffer;
   uint64_t length, limit; /* limit: region offset up to which may be appended */
   uint64_t start;
-  uint64_t settled;    /* length in the tree */
+  uint64_t settled;    /* length in the tree, while open */
   uint64_t seen_epoch; /* transaction epoch of the last unbuffered append: the second one opens the slot */
   sdb_slot *next_open, *previous_open;
 };
@@ -68,14 +68,14 @@ static int write_out(sdb_store *store, sdb_slot *slot, const char *operation, se
 static void drop_buffer(sdb_store *store, sdb_slot *slot) {
   if (!slot->buffer) return;
   sdb_free(slot->buffer);
-  slot->buffer = NULL;
-  slot->buffered = 0;
   atomic_fetch_sub(&store->buffer_bytes, slot->capacity);
+  slot->buffer = NULL;
+  slot->buffered = slot->capacity = 0;
 }
 
 static int append_open(sdb_store *store, sdb_slot *slot, const uint8_t *data, size_t bytes, seqdb_error *e) {
   int rc = SEQDB_OK;
-  bool large = bytes >= SDB_BUFFER_BYTES / 2 || !slot->buffer; /* past the buffer, which is written out first */
+  bool large = bytes >= slot->capacity / 2; /* past the buffer, if there is one, which is written out first */
   if ((large || slot->buffered + bytes > slot->capacity) && (rc = write_out(store, slot, "append", e)) != SEQDB_OK)
     return rc;
   if (large) {
@@ -135,7 +135,10 @@ static sdb_slot *slot_make(seqdb *db, uint32_t index) {
 static void link_open(seqdb *db, sdb_slot *slot) {
   slot->previous_open = NULL;
   slot->next_open = db->txn.open_slots;
-  if (slot->next_open) slot->next_open->previous_open = slot;
+  if (slot->next_open)
+    slot->next_open->previous_open = slot;
+  else
+    db->txn.oldest_slot = slot;
   db->txn.open_slots = slot;
 }
 
@@ -144,7 +147,10 @@ static void unlink_open(seqdb *db, sdb_slot *slot) {
     slot->previous_open->next_open = slot->next_open;
   else
     db->txn.open_slots = slot->next_open;
-  if (slot->next_open) slot->next_open->previous_open = slot->previous_open;
+  if (slot->next_open)
+    slot->next_open->previous_open = slot->previous_open;
+  else
+    db->txn.oldest_slot = slot->previous_open;
 }
 
 /* Write out, fold into the tree, close.  On error the slot stays open and nothing is lost. */
@@ -162,7 +168,6 @@ static int settle(seqdb *db, sdb_slot *slot, seqdb_error *e) {
       if (rc == SEQDB_OK) rc = sdb_place_put(db, slot->index, &entry, "append", e);
     }
     if (rc == SEQDB_OK) {
-      slot->settled = slot->length;
       slot->open = false;
       drop_buffer(db->store, slot);
       unlink_open(db, slot);
@@ -208,25 +213,31 @@ void sdb_slots_free(seqdb *db) {
   sdb_free(db->slot_pages);
 }
 
-/* A buffer of the store's budget: large while few regions are appended to, small while many are.  When the budget is spent,
-** the oldest open slot of this handle gives its own up. */
+/* The fuller the store's budget for buffers, the smaller new ones are: a few regions get large ones, and two thousand that are
+** appended to in turns still each a small one. */
+static uint32_t buffer_size(uint64_t used_bytes) {
+  if (used_bytes < SDB_BUFFERS_MAX_BYTES / 2) return SDB_BUFFER_LARGE_BYTES;
+  if (used_bytes < SDB_BUFFERS_MAX_BYTES / 4 * 3) return SDB_BUFFER_BYTES;
+  return used_bytes < SDB_BUFFERS_MAX_BYTES / 8 * 7 ? SDB_BUFFER_BYTES / 8 : SDB_BUFFER_BYTES / 64;
+}
+
+/* When the budget is spent, the oldest open slot of this handle gives its own up. */
 static uint8_t *buffer_get(seqdb *db, uint32_t *capacity) {
   sdb_store *store = db->store;
-  uint64_t used = atomic_load(&store->buffer_bytes);
-  uint32_t want = used < SDB_BUFFERS_MAX_BYTES / 2 ? SDB_BUFFER_LARGE_BYTES : SDB_BUFFER_BYTES;
-  if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES) {
-    seqdb_error ignored;
-    sdb_slot *oldest = db->txn.open_slots;
-    while (oldest && oldest->next_open) /* GCOVR_EXCL_BR_LINE: open slots have spent the budget: there is one */
-      oldest = oldest->next_open;
-    if (!oldest || settle(db, oldest, &ignored) != SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: there is one */
-      atomic_fetch_sub(&store->buffer_bytes, want);
-      return NULL;
-    }
+  seqdb_error ignored;
+  uint32_t want = buffer_size(atomic_load(&store->buffer_bytes));
+  *capacity = 0;
+  /* GCOVR_EXCL_BR_LINE: open slots have spent the budget: there is one */
+  if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES &&
+      (!db->txn.oldest_slot || settle(db, db->txn.oldest_slot, &ignored) != SEQDB_OK)) {
+    atomic_fetch_sub(&store->buffer_bytes, want);
+    return NULL;
   }
   uint8_t *buffer = sdb_malloc(want);
-  if (!buffer) atomic_fetch_sub(&store->buffer_bytes, want);
-  *capacity = want;
+  if (buffer)
+    *capacity = want;
+  else
+    atomic_fetch_sub(&store->buffer_bytes, want);
   return buffer;
 }
 
@@ -273,8 +284,15 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
 
 /* ---- appending */
 
+/* The way of nearly every append, so not a call in it. */
+#if defined(__GNUC__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
 /* memcpy() of what records mostly are, without a call: whole 16 bytes, the last ones overlapping. */
-static inline void copy_record(uint8_t *to, const uint8_t *from, size_t bytes) {
+static ALWAYS_INLINE void copy_record(uint8_t *to, const uint8_t *from, size_t bytes) {
   if (bytes < 16 || bytes > 128) {
     memcpy(to, from, bytes);
     return;
@@ -285,17 +303,14 @@ static inline void copy_record(uint8_t *to, const uint8_t *from, size_t bytes) {
 }
 
 /* true: done (or failed) here.  Small appends need the buffer; a slot without one takes large ones only. */
-static bool append_fast(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset, int *rc,
-                        seqdb_error *e) {
-  uint32_t index = sdb_region_index(region);
-  sdb_slot *slot = atomic_load_explicit(&db->slot_cache[index % SDB_SLOT_CACHE], memory_order_acquire);
+static ALWAYS_INLINE bool append_to(seqdb *db, sdb_slot *slot, seqdb_region region, const void *data, size_t bytes,
+                                    uint64_t *offset, int *rc, seqdb_error *e) {
   bool done = false;
-  if (!slot || slot->index != index) return false;
   slot_lock(slot);
   if (slot->open && slot->incarnation == (uint32_t)(region >> 32) && bytes <= slot->limit - slot->length &&
       (slot->buffer || bytes >= SDB_BUFFER_BYTES / 2)) {
     uint64_t at = slot->length;
-    if (bytes < SDB_BUFFER_BYTES / 2 && slot->buffered + bytes <= slot->capacity) { /* as append_open() */
+    if (bytes < slot->capacity / 2 && slot->buffered + bytes <= slot->capacity) { /* as append_open() */
       copy_record(slot->buffer + slot->buffered, data, bytes);
       slot->buffered += (uint32_t)bytes;
       slot->length += bytes;
@@ -309,6 +324,13 @@ static bool append_fast(seqdb *db, seqdb_region region, const void *data, size_t
   return done;
 }
 
+static bool append_fast(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset, int *rc,
+                        seqdb_error *e) {
+  uint32_t index = sdb_region_index(region);
+  sdb_slot *slot = atomic_load_explicit(&db->slot_cache[index % SDB_SLOT_CACHE], memory_order_acquire);
+  return slot && slot->index == index && append_to(db, slot, region, data, bytes, offset, rc, e);
+}
+
 static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset,
                        seqdb_error *e) {
   uint32_t index;
@@ -316,11 +338,15 @@ static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t 
   int rc = sdb_txn_begin(db, "append", e);
   if (rc != SEQDB_OK) return rc;
   if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, "append", e);
+  sdb_slot *slot = slot_find(db, index);
+  if (slot && slot->open) { /* another region's slot stood in its place of the cache */
+    atomic_store_explicit(&db->slot_cache[index % SDB_SLOT_CACHE], slot, memory_order_release);
+    if (append_to(db, slot, region, data, bytes, offset, &rc, e)) return rc;
+  }
   if ((rc = sdb_slot_settle(db, index, e)) != SEQDB_OK) return rc;
   const sdb_entry *entry = sdb_txn_entry(db, region, &index);
   uint64_t at = entry->length;
-  /* GCOVR_EXCL_BR_LINE: no memory has so many bytes */
-  sdb_slot *slot = bytes <= UINT64_MAX - at ? slot_make(db, index) : NULL;
+  slot = bytes <= UINT64_MAX - at ? slot_make(db, index) : NULL;
   if (slot && slot->seen_epoch == db->txn.epoch) rc = slot_open(db, slot, region, bytes, &opened, e);
   if (rc != SEQDB_OK) return rc;
   if (slot) slot->seen_epoch = db->txn.epoch;

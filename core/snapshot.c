@@ -145,20 +145,23 @@ static void fill_info(uint32_t index, const sdb_entry *entry, seqdb_region_info 
   info->generation = entry->generation;
 }
 
+static int find_named(seqdb *db, const sdb_tree *tree, const char *name, size_t name_bytes, seqdb_region *region,
+                      const char *operation, seqdb_error *e) {
+  char quoted[SDB_QUOTED_MAX];
+  uint32_t index;
+  if (name_bytes > SEQDB_NAME_BYTES_MAX || !sdb_tree_find(tree, db->store->names, name, name_bytes, &index))
+    return sdb_error_set(e, SEQDB_NOTFOUND, operation, NULL, 0, "no such region: %s",
+                         sdb_quote_name(name, name_bytes, quoted));
+  *region = sdb_region_of(index, sdb_tree_get(tree, index)->incarnation);
+  return SEQDB_OK;
+}
+
 int seqdb_find(seqdb_snapshot *snapshot, const char *name, size_t name_bytes, seqdb_region *region) {
   seqdb_error e;
   const sdb_tree *tree;
-  uint32_t index;
   int rc = view_enter(snapshot, &tree, "find", &e);
   if (rc == SEQDB_OK) {
-    if (name_bytes <= SEQDB_NAME_BYTES_MAX &&
-        sdb_tree_find(tree, snapshot->db->store->names, name, name_bytes, &index)) {
-      *region = sdb_region_of(index, sdb_tree_get(tree, index)->incarnation);
-    } else {
-      char quoted[SDB_QUOTED_MAX];
-      rc = sdb_error_set(&e, SEQDB_NOTFOUND, "find", NULL, 0, "no such region: %s",
-                         sdb_quote_name(name, name_bytes, quoted));
-    }
+    rc = find_named(snapshot->db, tree, name, name_bytes, region, "find", &e);
     view_leave(snapshot);
   }
   return sdb_fail(snapshot->db, rc, &e);
@@ -274,6 +277,32 @@ int seqdb_read_copy(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offs
       seqdb_snapshot moment = {.db = db};
       pin(db->store, &moment);
       rc = read_pinned(&moment, region, offset, buffer, bytes, got, &e);
+      unpin(db->store, &moment, false);
+    }
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  return sdb_fail(db, rc, &e);
+}
+
+int seqdb_read_named(seqdb_snapshot *snapshot, const char *name, size_t name_bytes, uint64_t offset, void *buffer,
+                     size_t bytes, size_t *got) {
+  seqdb_error e;
+  seqdb *db = snapshot->db;
+  seqdb_region region;
+  int rc = sdb_usable(db, "read", &e);
+  if (rc == SEQDB_OK && snapshot->catalog) {
+    rc = find_named(db, &snapshot->catalog->tree, name, name_bytes, &region, "read", &e);
+    if (rc == SEQDB_OK) rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &e);
+  } else if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    if (db->txn.active) {
+      rc = find_named(db, &db->txn.tree, name, name_bytes, &region, "read", &e);
+      if (rc == SEQDB_OK) rc = read_own(db, region, offset, buffer, bytes, got, &e);
+    } else {
+      seqdb_snapshot moment = {.db = db};
+      pin(db->store, &moment);
+      rc = find_named(db, &moment.catalog->tree, name, name_bytes, &region, "read", &e);
+      if (rc == SEQDB_OK) rc = read_pinned(&moment, region, offset, buffer, bytes, got, &e);
       unpin(db->store, &moment, false);
     }
     pthread_mutex_unlock(&db->txn_mutex);

@@ -119,14 +119,14 @@ int sdb_conn_check(sdb_conn *conn, bool only_first, char **text, sdb_failure *f)
 /* ---- functions --------------------------------------------------------------------------------------------- */
 
 /* How many of `count` bytes the region has from `offset` on, as far as SQLite takes a value. */
-static int readable(sdb_conn *conn, seqdb_region region, uint64_t offset, uint64_t *count, sdb_failure *f) {
+static int readable(sdb_conn *conn, const char *name, size_t name_bytes, uint64_t offset, uint64_t *count,
+                    sdb_failure *f) {
+  seqdb_snapshot *view = seqdb_own_view(conn->engine);
   seqdb_region_info info;
-  int rc = seqdb_region_info_get(seqdb_own_view(conn->engine), region, &info);
-  if (rc == SEQDB_NOTFOUND) return rc; /* GCOVR_EXCL_BR_LINE: another connection has removed it since */
-  if (rc != SEQDB_OK) {
-    sdb_failure_engine(f, conn->engine, rc);
-    return rc;
-  }
+  seqdb_region region;
+  int rc = seqdb_find(view, name, name_bytes, &region);
+  if (rc == SEQDB_OK) rc = seqdb_region_info_get(view, region, &info);
+  if (rc != SEQDB_OK) return rc;
   uint64_t left = offset < info.length_bytes ? info.length_bytes - offset : 0;
   if (*count > left) *count = left;
   if (*count > (uint64_t)sqlite3_limit(conn->client->db, SQLITE_LIMIT_LENGTH, -1)) f->code = SQLITE_TOOBIG;
@@ -135,34 +135,31 @@ static int readable(sdb_conn *conn, seqdb_region region, uint64_t offset, uint64
 
 #define READ_SMALL_BYTES 16384u /* the buffer may be larger than what there is to read */
 
-/* Bytes [offset, offset + count) of the region as far as it has them; nothing if there is no such region. */
-static void read_region(sqlite3_context *context, sdb_conn *conn, seqdb_region region, uint64_t offset, uint64_t count,
-                        sdb_failure *f) {
+/* Bytes [offset, offset + count) of the region as far as it has them; SEQDB_NOTFOUND and no result if there is none. */
+static int read_region(sqlite3_context *context, sdb_conn *conn, const char *name, size_t name_bytes, uint64_t offset,
+                       uint64_t count, sdb_failure *f) {
   size_t got = 0;
   if (count == 0 || count > READ_SMALL_BYTES) {
-    /* GCOVR_EXCL_BR_LINE: another connection has removed it since */
-    if (readable(conn, region, offset, &count, f) != SEQDB_OK || f->code != SQLITE_OK) return;
+    int rc = readable(conn, name, name_bytes, offset, &count, f);
+    if (rc != SEQDB_OK || f->code != SQLITE_OK) return rc;
     if (count == 0) {
       sqlite3_result_zeroblob(context, 0);
-      return;
+      return SEQDB_OK;
     }
   }
   void *buffer = sqlite3_malloc64(count);
   if (!buffer) {
     sdb_failure_nomem(f);
-    return;
+    return SEQDB_OK;
   }
-  int rc = seqdb_read_copy(seqdb_own_view(conn->engine), region, offset, buffer, (size_t)count, &got);
+  int rc = seqdb_read_named(seqdb_own_view(conn->engine), name, name_bytes, offset, buffer, (size_t)count, &got);
   if (rc == SEQDB_OK && got > 0) {
     sqlite3_result_blob64(context, buffer, got, sqlite3_free);
-    return;
+    return SEQDB_OK;
   }
   sqlite3_free(buffer);
-  if (rc == SEQDB_OK) {
-    sqlite3_result_zeroblob(context, 0);
-  } else if (rc != SEQDB_NOTFOUND) { /* GCOVR_EXCL_BR_LINE: another connection has removed it since */
-    sdb_failure_engine(f, conn->engine, rc);
-  }
+  if (rc == SEQDB_OK) sqlite3_result_zeroblob(context, 0);
+  return rc;
 }
 
 static void read_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -171,18 +168,13 @@ static void read_function(sqlite3_context *context, int argc, sqlite3_value **ar
   const char *name = NULL;
   size_t name_bytes = 0;
   uint64_t offset = 0, count = UINT64_MAX;
-  seqdb_region region;
 
   if (sdb_argument_name("seqdb_read", argv[1], &name, &name_bytes, &f) != SQLITE_OK) goto done;
   if (argc > 2 && sdb_argument_number("seqdb_read", "offset", argv[2], &offset, &f) != SQLITE_OK) goto done;
   if (argc > 3 && sdb_argument_number("seqdb_read", "count", argv[3], &count, &f) != SQLITE_OK) goto done;
   if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) != SQLITE_OK) goto done;
-  int rc = seqdb_find(seqdb_own_view(conn->engine), name, name_bytes, &region);
-  if (rc == SEQDB_OK) {
-    read_region(context, conn, region, offset, count, &f);
-  } else if (rc != SEQDB_NOTFOUND && rc != SEQDB_INVALID) {
-    sdb_failure_engine(&f, conn->engine, rc);
-  }
+  int rc = read_region(context, conn, name, name_bytes, offset, count, &f);
+  if (rc != SEQDB_OK && rc != SEQDB_NOTFOUND && rc != SEQDB_INVALID) sdb_failure_engine(&f, conn->engine, rc);
 done:
   if (f.code != SQLITE_OK) sdb_failure_to_result(&f, context);
 }

@@ -198,7 +198,9 @@ static sdb_conn *recall(sdb_client *client, const char *text) {
     sdb_conn *conn = client->resolved[i].conn;
     if (!client->resolved[i].text || strcmp(client->resolved[i].text, text) != 0) continue;
     if (conn->identity != client->resolved[i].identity) return NULL;
-    if (!CAN_EXPIRE && !client->resolved[i].qualified && sdb_client_has_table(client, "temp", conn->name)) return NULL;
+    if (CAN_EXPIRE) return conn;
+    bool hidden = !client->resolved[i].qualified && sdb_client_has_table(client, "temp", conn->name);
+    if (hidden || !sdb_client_has_table(client, conn->schema, conn->name)) return NULL;
     return conn;
   }
   return NULL;

@@ -76,7 +76,8 @@ namespace eval random {
     if {$kind in {retain} && [below 6]} {set kind append}
     variable torn [expr {$kind in {write truncate_write retain}}]
     set bytes [some_bytes]
-    set old [expr {$name eq {} ? {} : [dict get $now $name]}]
+    set old {} ;# not by expr, which takes bytes that look like a number for one
+    if {$name ne {}} {set old [dict get $now $name]}
     set length [string length $old]
     switch $kind {
       create {
@@ -92,9 +93,8 @@ namespace eval random {
       write {
         set at [some_place $length]
         do write $name $at $bytes
-        dict set now $name [string replace $old $at [expr {$at + [string length $bytes] - 1}] $bytes]
-        if {$at == $length} {dict set now $name $old$bytes}
-        if {$bytes eq {}} {dict set now $name $old}
+        dict set now $name \
+          [string range $old 0 [expr {$at - 1}]]$bytes[string range $old [expr {$at + [string length $bytes]}] end]
       }
       truncate {
         set at [some_place $length]

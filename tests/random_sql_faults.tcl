@@ -8,8 +8,9 @@
 # effect, or SQLite must have rolled the transaction back (IOERR, NOMEM, FULL); the ordinary table follows what
 # happened. A commit that fails must leave the state before it; if the failure was that of a sync, the store is
 # poisoned: writes fail until all connections are closed, and the reopened database shows the state before or after
-# that commit, never a third. After each failure the whole contents are compared. Source random_sql.tcl before this
-# file.
+# that commit, never a third. After each failure the whole contents are compared. Only seqdb_write and
+# seqdb_truncate_write over what the same transaction changed may leave old and new bytes mixed: then no COMMIT takes
+# them, and going back to before the call brings the old bytes again. Source random_sql.tcl before this file.
 
 namespace eval rnd {
   # Statements that may keep a part of their work when they fail are left out.
@@ -19,6 +20,10 @@ namespace eval rnd {
   }
   variable failures 0
   variable poisonings 0
+  variable torn_calls 0  ;# overwrites that failed in a transaction, and ...
+  variable mixtures 0    ;# ... those of them that left old and new bytes mixed
+  variable failure {}    ;# code of the last failure
+  variable changing 0    ;# has this transaction run a statement before?
 }
 
 proc rnd::contents_differ {} {
@@ -74,6 +79,7 @@ proc rnd::faulty {for_r for_p expected} {
   }
   if {$word in {CORRUPT BUSY}} {return "a failing call is told as $got"}
   incr ::rnd::failures
+  set ::rnd::failure $word
   if {![in_transaction]} {
     if {$was_open} {
       run plain ROLLBACK
@@ -116,6 +122,33 @@ proc rnd::after_failure {redo} {
   return [agree]
 }
 
+# May the statement that just failed have left mixed bytes?
+proc rnd::may_have_torn {kind expected} {
+  return [expr {$kind in {fn_write fn_truncate_write} && $expected ne "refused" && $::rnd::changing
+    && $::rnd::failure in {FULL IOERR NOMEM} && [in_transaction]}]
+}
+
+# Region NAME shows old and new bytes mixed, all others are as before: a COMMIT must be refused, going back to a
+# savepoint before the call must help.
+proc rnd::after_mixture {name} {
+  incr ::rnd::mixtures
+  set problem [sql_same db "SELECT name, length, content FROM r WHERE name <> '$name' ORDER BY name" \
+    plain "SELECT name, length, content FROM p WHERE name <> '$name' ORDER BY name"]
+  if {$problem ne {}} {return "after the failure, beside the region that it hit: $problem"}
+  if {$::rnd::torn > 0 && [chance 50]} {
+    set i [below $::rnd::torn]
+    set ::rnd::marks [lrange $::rnd::marks 0 $i]
+    set ::rnd::torn {}
+    return [both "ROLLBACK TO m$i"]
+  }
+  set got [run db COMMIT]
+  log "COMMIT of mixed bytes -> $got"
+  if {![refused_as_torn $got]} {return "COMMIT of mixed bytes gives '$got'"}
+  if {[in_transaction]} {run db ROLLBACK}
+  run plain ROLLBACK
+  return [agree]
+}
+
 proc rnd::faulty_statement {} {
   set ::rnd::blobs 0
   set kind [one_of $::rnd::whole_kinds]
@@ -129,7 +162,18 @@ proc rnd::faulty_statement {} {
       if {$plain ni {ok unique refused {}} && ![string match ok:* $plain]} {return "an ordinary table: $plain"}
       return [agree]
     }
-    failed {return [after_failure [expr {$was_open ? {} : [list $for_p]}]]}
+    failed {
+      if {[may_have_torn $kind $expected]} {
+        incr ::rnd::torn_calls
+        set depth [llength $::rnd::marks]
+        set ::rnd::torn [expr {$::rnd::torn eq {} ? $depth : min($::rnd::torn, $depth)}]
+        if {[contents_differ] ne {}} {
+          regexp {'r', '(\w+)'} $for_r -> name
+          return [after_mixture $name]
+        }
+      }
+      return [after_failure [expr {$was_open ? {} : [list $for_p]}]]
+    }
   }
   return $how
 }
@@ -147,6 +191,7 @@ proc rnd::faulty_commit {} {
     return [agree]
   }
   incr ::rnd::failures
+  if {[refused_as_torn $got] && $::rnd::torn eq {}} {return "no overwrite failed, but COMMIT gives '$got'"}
   if {[in_transaction]} {run db ROLLBACK}
   set ::rnd::marks {}
   # Keep what p would have committed aside, should the commit count after all.
@@ -162,23 +207,32 @@ proc rnd::faulty_commit {} {
   return [after_failure $redo]
 }
 
+proc rnd::changing {statement} {
+  set problem [$statement]
+  set ::rnd::changing 1
+  return $problem
+}
+
 proc random_sql_faults {seed steps profile {options {}}} {
   rnd::start $seed $profile $options
   set ::rnd::failures 0
   set ::rnd::poisonings 0
+  set ::rnd::torn_calls 0
+  set ::rnd::mixtures 0
   set problem {}
   for {set i 1} {$i <= $steps && $problem eq {}} {incr i} {
     set code [catch {
+      if {![rnd::in_transaction]} {set ::rnd::changing 0}
       if {[rnd::chance 12]} {
         rnd::transaction_step
       } elseif {[rnd::chance 8]} {
         rnd::faulty_commit
       } elseif {[rnd::chance 50]} {
-        rnd::faulty_statement
+        rnd::changing rnd::faulty_statement
       } elseif {[rnd::chance 3]} {
         rnd::check
       } else {
-        rnd::statement
+        rnd::changing rnd::statement
       }
     } problem]
     if {$code} {set problem "unexpected error: $problem\n$::errorInfo"}

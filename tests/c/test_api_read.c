@@ -9,6 +9,7 @@
 **   VIEW iterate INDEX           -> the same of the first region from INDEX on, empty after the last one
 **   VIEW list                    -> names in order of their indexes
 **   VIEW read R ?OFFSET ?BYTES?? -> bytes (seqdb_read_copy)
+**   VIEW named NAME OFFSET BYTES -> bytes (seqdb_read_named)
 **   VIEW point R OFFSET BYTES    -> address of the bytes (seqdb_read), or "copy"
 **   VIEW hash R                  -> {length crc32} of the whole contents, read in pieces of 1 MiB
 **   VIEW filled R BYTE           -> 1 if every byte of the region is BYTE
@@ -106,6 +107,28 @@ static int run_read(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const a
   Tcl_Obj *result = Tcl_NewByteArrayObj(NULL, (int)bytes);
   Tcl_IncrRefCount(result);
   int rc = seqdb_read_copy(at->view, region, offset, Tcl_GetByteArrayFromObj(result, NULL), (size_t)bytes, &got);
+  if (rc == SEQDB_OK) {
+    Tcl_SetByteArrayLength(result, (int)got);
+    Tcl_SetObjResult(interp, result);
+  }
+  Tcl_DecrRefCount(result);
+  return sdb_api_done(interp, at->db, rc);
+}
+
+static int run_named(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  sdb_api_view *at = object;
+  uint64_t offset, bytes;
+  size_t got = 0;
+  int name_bytes;
+  const char *name = Tcl_GetStringFromObj(argv[0], &name_bytes);
+  (void)argc;
+  if (sdb_test_u64(interp, argv[1], &offset) != TCL_OK || sdb_test_u64(interp, argv[2], &bytes) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  Tcl_Obj *result = Tcl_NewByteArrayObj(NULL, (int)bytes);
+  Tcl_IncrRefCount(result);
+  int rc = seqdb_read_named(at->view, name, (size_t)name_bytes, offset, Tcl_GetByteArrayFromObj(result, NULL),
+                            (size_t)bytes, &got);
   if (rc == SEQDB_OK) {
     Tcl_SetByteArrayLength(result, (int)got);
     Tcl_SetObjResult(interp, result);
@@ -212,6 +235,7 @@ const sdb_api_sub sdb_api_view_subs[] = {{"filled", 2, 2, "region byte", run_fil
                                          {"list", 0, 0, NULL, run_list},
                                          {"point", 3, 3, "region offset bytes", run_point},
                                          {"read", 1, 3, "region ?offset? ?bytes?", run_read},
+                                         {"named", 3, 3, "name offset bytes", run_named},
                                          {NULL, 0, 0, NULL, NULL}};
 
 /* ---- snapshots --------------------------------------------------------------------------------------------- */

@@ -68,7 +68,7 @@ typedef struct fuzz_region {
 typedef struct fuzz_state {
   int rc; /* of opening; nothing else is set if it failed */
   bool readonly;
-  uint64_t problems, problems_digest, generation;
+  uint64_t problems, harmless, problems_digest, generation;
   fuzz_region *region; /* by index */
   size_t count;
 } fuzz_state;
