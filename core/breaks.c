@@ -9,6 +9,7 @@
 static _Atomic int broken;
 
 #undef sdb_break
+#undef sdb_break_any
 bool sdb_break(enum sdb_rule rule) {
   return atomic_load_explicit(&broken, memory_order_relaxed) == (int)rule;
 }

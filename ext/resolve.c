@@ -80,6 +80,7 @@ static char *visit_schemas(sdb_client *client, const char *only, const char *tab
     }
     while (!found && f->code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
       const char *schema = (const char *)sqlite3_column_text(statement, 1);
+      /* GCOVR_EXCL_BR_LINE: NULL: no memory */
       if (schema && sqlite3_column_int(statement, 0) > 1 && visit(client, schema, table, f)) found = schema;
     }
   }

@@ -96,7 +96,10 @@ static int run_read(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const a
   seqdb_region region;
   uint64_t offset = 0, bytes;
   size_t got = 0;
-  if (region_length(at, interp, argv[0], &region, &bytes) != TCL_OK) return TCL_ERROR;
+  if (argc > 2 ? sdb_api_region(interp, at->db, at->view, argv[0], &region) != TCL_OK
+               : region_length(at, interp, argv[0], &region, &bytes) != TCL_OK) {
+    return TCL_ERROR;
+  }
   if ((argc > 1 && sdb_test_u64(interp, argv[1], &offset) != TCL_OK) ||
       (argc > 2 && sdb_test_u64(interp, argv[2], &bytes) != TCL_OK)) {
     return TCL_ERROR;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** test_api_threads.c: workloads of several threads, and of a forked child, as Tcl commands.
+** test_api_threads.c: workloads of several threads as Tcl commands.
 **
 **   sdb_threads append HANDLE REGION THREADS RECORDS   all threads append numbered records to one region
 **   sdb_threads spread HANDLE THREADS REGIONS RECORDS  all threads append to all regions r0, r1, ... (which exist)
@@ -10,7 +10,6 @@
 **                                                      what they see; -> counts of what each did
 **   sdb_threads hold HANDLE REGIONNAME MS              a thread begins a transaction, keeps it for so long and rolls it back;
 **                                                      returns once it has begun; "sdb_threads join" waits for its end
-**   sdb_fork HANDLE REGION                             -> {call code ...}: what a forked child is told by each call
 **
 ** A workload that makes no progress for a minute is a deadlock: the process says so and aborts.
 ** THREADS: the interpreter's; it waits for the threads that it starts (but for "hold").
@@ -23,7 +22,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -504,84 +502,6 @@ static int run_join(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
-/* ---- fork ---- */
-
-#ifdef SDB_COVERAGE
-void __gcov_dump(void);
-#endif
-
-static void tell(FILE *out, const char *call, int rc) {
-  fprintf(out, "%s %s ", call, sdb_api_code_name(rc));
-}
-
-/* Only what a program may do between fork and _exit with a library that promises to answer MISUSE. */
-static void child_calls(seqdb *db, seqdb_region region, FILE *out) {
-  uint64_t number = 0;
-  seqdb_region other;
-  seqdb_region_info info;
-  seqdb_snapshot *snapshot = NULL;
-  seqdb_stat_info stat;
-  size_t got;
-  char byte;
-  tell(out, "create", seqdb_create(db, "child", 5, &other, NULL));
-  tell(out, "append", seqdb_append(db, region, "x", 1, &number));
-  tell(out, "write", seqdb_write(db, region, 0, "x", 1));
-  tell(out, "truncate", seqdb_truncate(db, region, 0));
-  tell(out, "rename", seqdb_rename(db, region, "n", 1));
-  tell(out, "remove", seqdb_remove(db, region));
-  tell(out, "flush", seqdb_flush(db, &number));
-  tell(out, "rollback", seqdb_rollback(db));
-  tell(out, "savepoint", seqdb_savepoint(db, 0));
-  tell(out, "release", seqdb_release(db, 0));
-  tell(out, "rollback_to", seqdb_rollback_to(db, 0));
-  tell(out, "prepare", seqdb_prepare(db, NULL, NULL));
-  seqdb_publish(db);
-  tell(out, "snapshot", seqdb_snapshot_open(db, &snapshot));
-  tell(out, "info", seqdb_region_info_get(seqdb_own_view(db), region, &info));
-  tell(out, "iterate", seqdb_iterate(seqdb_own_view(db), 0, &info));
-  tell(out, "read", seqdb_read_copy(seqdb_own_view(db), region, 0, &byte, 1, &got));
-  tell(out, "compact", seqdb_compact(db, &number));
-  tell(out, "checkpoint", seqdb_checkpoint(db));
-  tell(out, "check", seqdb_check(db, NULL, NULL, &number));
-  tell(out, "stat", seqdb_stat(db, &stat));
-  seqdb_close(db);
-}
-
-static int fork_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  seqdb_region region;
-  char text[2000];
-  size_t bytes = 0;
-  ssize_t got;
-  int ends[2], status = 0;
-  (void)data;
-  sdb_api_db *at = argc == 3 ? sdb_api_handle(interp, argv[1]) : NULL;
-  if (at == NULL || sdb_api_region(interp, at->db, seqdb_own_view(at->db), argv[2], &region) != TCL_OK ||
-      pipe(ends) != 0) {
-    return TCL_ERROR;
-  }
-  pid_t child = fork();
-  if (child == 0) {
-    FILE *out = fdopen(ends[1], "w");
-    child_calls(at->db, region, out);
-    fclose(out);
-#ifdef SDB_COVERAGE
-    __gcov_dump(); /* _exit does not */
-#endif
-    _exit(0);
-  }
-  close(ends[1]);
-  while (bytes < sizeof text && (got = read(ends[0], text + bytes, sizeof text - bytes)) > 0)
-    bytes += (size_t)got;
-  close(ends[0]);
-  waitpid(child, &status, 0);
-  if (status != 0) {
-    Tcl_SetObjResult(interp, Tcl_ObjPrintf("the child ended with status %d", status));
-    return TCL_ERROR;
-  }
-  Tcl_SetObjResult(interp, Tcl_NewStringObj(text, (int)bytes));
-  return TCL_OK;
-}
-
 static const sdb_test_sub subs[] = {{"append", 4, 4, "handle region threads records", run_append},
                                     {"create", 3, 3, "handle threads regions", run_create},
                                     {"hold", 3, 3, "handle name ms", run_hold},
@@ -592,5 +512,4 @@ static const sdb_test_sub subs[] = {{"append", 4, 4, "handle region threads reco
 
 void sdb_api_threads_init(Tcl_Interp *interp) {
   Tcl_CreateObjCommand(interp, "sdb_threads", sdb_test_dispatch, (ClientData)(uintptr_t)subs, NULL);
-  Tcl_CreateObjCommand(interp, "sdb_fork", fork_command, NULL, NULL);
 }

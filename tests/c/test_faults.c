@@ -80,16 +80,6 @@ static int kinds_of(Tcl_Interp *interp, Tcl_Obj *words, unsigned *kinds) {
   return TCL_OK;
 }
 
-static int errno_of(Tcl_Interp *interp, Tcl_Obj *word, int *error) {
-  for (*error = 1; *error < 200; ++*error) {
-    if (strcmp(sdb_test_errno_name(*error), Tcl_GetString(word)) == 0) {
-      return TCL_OK;
-    }
-  }
-  Tcl_SetObjResult(interp, Tcl_ObjPrintf("no errno: %s", Tcl_GetString(word)));
-  return TCL_ERROR;
-}
-
 static int number_result(Tcl_Interp *interp, uint64_t value) {
   Tcl_SetObjResult(interp, sdb_test_wide(value));
   return TCL_OK;
@@ -120,7 +110,7 @@ static int rule_value(Tcl_Interp *interp, int option, Tcl_Obj *value, sdb_fault_
   uint64_t number = 0;
   switch (option) {
     case RULE_ERRNO:
-      return errno_of(interp, value, &rule->error);
+      return sdb_test_errno_of(interp, value, &rule->error);
     case RULE_FILE:
       rule->file = Tcl_GetString(value);
       return TCL_OK;

@@ -7,8 +7,8 @@
 **   sdb_os info FD -> {size N disk N device N inode N}
 **   sdb_os pread FD BYTES OFFSET | pwrite FD DATA OFFSET | fill FD BYTE COUNT OFFSET | fdatasync FD | fsync FD
 **   sdb_os truncate FD BYTES | punch FD OFFSET BYTES | next_data FD OFFSET END -> {data end}
-**   sdb_os lock FD shared|exclusive | unlock FD
-**   sdb_os map FD OFFSET BYTES -> map | mapped MAP OFFSET BYTES -> the bytes | unmap MAP | window
+**   sdb_os lock FD shared|exclusive | unlock FD | dense FD
+**   sdb_os map FD OFFSET BYTES -> map | mapped MAP OFFSET BYTES -> the bytes | populate MAP | unmap MAP | window
 **   sdb_os random COUNT | now_ms | fork_count | fork_count_in_child | memory BYTES -> 1 if there was some
 */
 #include <stdlib.h>
@@ -228,6 +228,15 @@ static int run_punch(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return sdb_test_errno(interp, sdb_os_punch((sdb_fd)n[0], n[1], n[2]));
 }
 
+static int run_dense(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  int fd;
+  (void)argc;
+  if (Tcl_GetIntFromObj(interp, argv[0], &fd) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  return int_result(interp, sdb_os_dense((sdb_fd)fd), 0);
+}
+
 static int run_next_data(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   uint64_t n[3], data = 0, data_end = 0;
   if (get_numbers(interp, argc, argv, n) != TCL_OK) {
@@ -275,6 +284,15 @@ static int run_mapped(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   }
   Tcl_SetObjResult(interp, Tcl_NewByteArrayObj(maps[n[0]].address + n[1], (int)n[2]));
   return TCL_OK;
+}
+
+static int run_populate(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t map;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &map) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  return sdb_test_errno(interp, map < MAPS_MAX ? sdb_os_populate(maps[map].address, maps[map].bytes) : EINVAL);
 }
 
 static int run_unmap(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
@@ -346,6 +364,7 @@ static int run_memory(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
 }
 
 static const sdb_test_sub subs[] = {{"close", 1, 1, "fd", run_close},
+                                    {"dense", 1, 1, "fd", run_dense},
                                     {"dir_info", 1, 1, "fd", run_dir_info},
                                     {"fdatasync", 1, 1, "fd", run_fdatasync},
                                     {"fill", 4, 4, "fd byte count offset", run_fill},
@@ -362,6 +381,7 @@ static const sdb_test_sub subs[] = {{"close", 1, 1, "fd", run_close},
                                     {"now_ms", 0, 0, NULL, run_now_ms},
                                     {"open", 2, 5, "dir name ?write? ?create? ?excl?", run_open},
                                     {"open_dir", 1, 1, "path", run_open_dir},
+                                    {"populate", 1, 1, "map", run_populate},
                                     {"pread", 3, 3, "fd bytes offset", run_pread},
                                     {"punch", 3, 3, "fd offset bytes", run_punch},
                                     {"pwrite", 3, 3, "fd data offset", run_pwrite},

@@ -525,9 +525,22 @@ static int entry_hostile_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
   return sdb_test_report(interp, 0, tried, problem, tried);
 }
 
+/* Records that are larger than any file: more than the largest offset, whichever of the sizes is out of bounds. */
+static int record_bounds_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
+  const uint64_t huge = UINT64_C(1) << 62;
+  const sdb_record_sizes sizes[] = {{.puts = huge},           {.deletes = huge}, {.coordinator_bytes = huge},
+                                    {.put_name_bytes = huge}, {.ranges = huge},  {.range_bytes = huge}};
+  uint64_t refused = 0;
+  (void)data, (void)objc, (void)objv;
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    refused += sdb_record_size(&sizes[i]) > SDB_OFFSET_MAX;
+  return sdb_test_report(interp, 0, refused, refused == 6 ? NULL : "a size was accepted", refused);
+}
+
 void sdb_test_format_init(Tcl_Interp *interp) {
   Tcl_CreateObjCommand(interp, "sdb_format_roundtrip", roundtrip_cmd, NULL, NULL);
   Tcl_CreateObjCommand(interp, "sdb_format_corrupt", corrupt_cmd, NULL, NULL);
   Tcl_CreateObjCommand(interp, "sdb_format_hostile", hostile_cmd, NULL, NULL);
+  Tcl_CreateObjCommand(interp, "sdb_record_bounds", record_bounds_cmd, NULL, NULL);
   Tcl_CreateObjCommand(interp, "sdb_entry_hostile", entry_hostile_cmd, NULL, NULL);
 }

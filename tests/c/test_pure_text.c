@@ -6,6 +6,7 @@
 **                          or refused as the model says.  Result: strings tried
 **   sdb_name_check NAME               -> "" or {at N why TEXT}
 **   sdb_error_text CODE OPERATION FILE TEXT ?ERRNO? -> {code operation file os_errno message}
+**   sdb_nomem_text ?OPERATION? -> the message that memory has run out
 **   sdb_quoted NAME, sdb_code_text CODE -> text
 **
 ** THREADS: the interpreter's.
@@ -144,6 +145,8 @@ static int error_text_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj
       return sdb_test_fail(interp, "NULL record");
   } else {
     code = sdb_error_set(&e, code, operation, file, 7, "%.*s", bytes, text);
+    if (sdb_error_set(NULL, code, operation, file, 7, "%.*s", bytes, text) != code)
+      return sdb_test_fail(interp, "NULL record");
   }
   if (code != e.code || e.offset != 7) return sdb_test_fail(interp, "the record has another code or offset");
   Tcl_Obj *result = Tcl_NewDictObj();
@@ -171,6 +174,14 @@ static int quoted_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *co
   return TCL_OK;
 }
 
+static int nomem_text_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
+  seqdb_error e;
+  (void)data;
+  if (objc > 2 || sdb_error_nomem(&e, objc == 2 ? Tcl_GetString(objv[1]) : NULL) != SEQDB_NOMEM) return TCL_ERROR;
+  Tcl_SetObjResult(interp, Tcl_NewStringObj(e.message, -1));
+  return TCL_OK;
+}
+
 static int code_text_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
   int code;
   (void)data;
@@ -189,4 +200,5 @@ void sdb_test_text_init(Tcl_Interp *interp) {
   Tcl_CreateObjCommand(interp, "sdb_error_text", error_text_cmd, NULL, NULL);
   Tcl_CreateObjCommand(interp, "sdb_quoted", quoted_cmd, NULL, NULL);
   Tcl_CreateObjCommand(interp, "sdb_code_text", code_text_cmd, NULL, NULL);
+  Tcl_CreateObjCommand(interp, "sdb_nomem_text", nomem_text_cmd, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include <sqlite3ext.h>
 #include <tcl.h>
 #include "os_faults.h"
+#include "test_sql.h"
 #include "test_tcl.h"
 #include "testfixture.h"
 
@@ -71,7 +72,7 @@ static char *faulty_str_finish(sqlite3_str *string) {
   return NULL;
 }
 
-int sqlite3_sdbtestmemory_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+sqlite3_api_routines *sdb_test_faulty_api(const sqlite3_api_routines *api) {
   sqlite3_api = api;
   faulty_api = *api;
   faulty_api.malloc = faulty_malloc;
@@ -81,7 +82,11 @@ int sqlite3_sdbtestmemory_init(sqlite3 *db, char **error, const sqlite3_api_rout
   faulty_api.mprintf = faulty_mprintf;
   faulty_api.vmprintf = faulty_vmprintf;
   faulty_api.str_finish = faulty_str_finish;
-  return sqlite3_seqdb_init(db, error, &faulty_api);
+  return &faulty_api;
+}
+
+int sqlite3_sdbtestmemory_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+  return sqlite3_seqdb_init(db, error, sdb_test_faulty_api(api));
 }
 
 /* ---- commands ---------------------------------------------------------------------------------------------- */

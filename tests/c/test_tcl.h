@@ -56,6 +56,17 @@ static inline int sdb_test_errno(Tcl_Interp *interp, int error) {
   return TCL_ERROR;
 }
 
+/* The number of an errno's name. */
+static inline int sdb_test_errno_of(Tcl_Interp *interp, Tcl_Obj *word, int *error) {
+  for (*error = 1; *error < 200; ++*error) {
+    if (strcmp(sdb_test_errno_name(*error), Tcl_GetString(word)) == 0) {
+      return TCL_OK;
+    }
+  }
+  Tcl_SetObjResult(interp, Tcl_ObjPrintf("no errno: %s", Tcl_GetString(word)));
+  return TCL_ERROR;
+}
+
 static inline int sdb_test_u64(Tcl_Interp *interp, Tcl_Obj *word, uint64_t *value) {
   Tcl_WideInt wide;
   if (Tcl_GetWideIntFromObj(interp, word, &wide) != TCL_OK) {

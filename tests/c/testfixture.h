@@ -14,9 +14,13 @@ int sdb_test_breaks_init(Tcl_Interp *interp);       /* test_breaks.c: sdb_break 
 int sdb_test_damage_init(Tcl_Interp *interp);       /* test_damage.c: sdb_damage */
 int sdb_test_faults_init(Tcl_Interp *interp);       /* test_faults.c: sdb_fault, sdb_sim */
 int sdb_test_os_init(Tcl_Interp *interp);           /* test_os.c: the functions of os.h */
+int sdb_test_syscalls_init(Tcl_Interp *interp);     /* test_syscalls.c: calls of the C library that fail */
+int sdb_test_inside_init(Tcl_Interp *interp);       /* test_inside.c: the memory of a store changed behind its back */
+int sdb_test_api_corners_init(Tcl_Interp *interp);  /* test_api_corners.c: calls that no command makes */
 int sdb_test_api_init(Tcl_Interp *interp);          /* test_api.c: the engine's C API, one to one */
 int sdb_test_sql_init(Tcl_Interp *interp);          /* test_sql.c: what SQLite's own Tcl package cannot show */
 int sdb_test_sql_memory_init(Tcl_Interp *interp); /* test_sql_memory.c: the memory that the extension asks SQLite for */
+int sdb_test_sql_calls_init(Tcl_Interp *interp);  /* test_sql_calls.c: calls of SQLite that fail */
 int sdb_test_engine_init(Tcl_Interp *interp);     /* test_rig.c: the engine without SQLite */
 
 #endif /* SDB_TESTFIXTURE_H */
