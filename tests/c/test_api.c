@@ -269,7 +269,7 @@ static int run_retain(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const
 static int run_fill(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   sdb_api_db *at = object;
   seqdb_region region;
-  uint64_t total, piece, byte = 0, offset = 0;
+  uint64_t total, piece, byte = 0;
   if (own_region(at, interp, argv[0], &region) != TCL_OK || sdb_test_u64(interp, argv[1], &total) != TCL_OK ||
       sdb_test_u64(interp, argv[2], &piece) != TCL_OK ||
       (argc == 4 && sdb_test_u64(interp, argv[3], &byte) != TCL_OK) || piece == 0) {
@@ -280,7 +280,7 @@ static int run_fill(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const a
   if (data != NULL) memset(data, (int)(byte & 255), (size_t)piece);
   for (uint64_t done = 0; done < total && rc == SEQDB_OK; done += piece) {
     size_t bytes = (size_t)(total - done < piece ? total - done : piece);
-    rc = seqdb_append(at->db, region, data, bytes, &offset);
+    rc = seqdb_append(at->db, region, data, bytes, NULL);
   }
   free(data);
   return sdb_api_done(interp, at->db, rc);
