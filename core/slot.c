@@ -75,7 +75,8 @@ static void drop_buffer(sdb_store *store, sdb_slot *slot) {
 
 static int append_open(sdb_store *store, sdb_slot *slot, const uint8_t *data, size_t bytes, seqdb_error *e) {
   int rc = SEQDB_OK;
-  bool large = bytes >= slot->capacity / 2; /* past the buffer, if there is one, which is written out first */
+  bool large = bytes >= SDB_MIN(SDB_BUFFER_BYTES, slot->capacity) /
+                            2; /* past the buffer, if there is one, which is written out first */
   if ((large || slot->buffered + bytes > slot->capacity) && (rc = write_out(store, slot, "append", e)) != SEQDB_OK)
     return rc;
   if (large) {
@@ -310,7 +311,7 @@ static ALWAYS_INLINE bool append_to(seqdb *db, sdb_slot *slot, seqdb_region regi
   if (slot->open && slot->incarnation == (uint32_t)(region >> 32) && bytes <= slot->limit - slot->length &&
       (slot->buffer || bytes >= SDB_BUFFER_BYTES / 2)) {
     uint64_t at = slot->length;
-    if (bytes < slot->capacity / 2 && slot->buffered + bytes <= slot->capacity) { /* as append_open() */
+    if (bytes < SDB_BUFFER_BYTES / 2 && slot->buffered + bytes <= slot->capacity) { /* as append_open() */
       copy_record(slot->buffer + slot->buffered, data, bytes);
       slot->buffered += (uint32_t)bytes;
       slot->length += bytes;
