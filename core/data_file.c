@@ -73,7 +73,7 @@ int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, 
                          (unsigned long long)bytes);
   if (bytes > size) {
     uint64_t step = SDB_MIN(size / 8, GROW_MAX_BYTES);
-    uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), file->min_bytes);
+    uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), sdb_page_up(file->min_bytes));
     want = SDB_MAX(want, sdb_page_up(size + step));
     int os = sdb_os_truncate(file->fd, want);
     if (os && want > sdb_page_up(bytes)) os = sdb_os_truncate(file->fd, want = sdb_page_up(bytes));
