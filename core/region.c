@@ -83,6 +83,10 @@ static int make(seqdb *db, const char *name, size_t name_bytes, seqdb_region *re
   return rc;
 }
 
+uint32_t seqdb_region_index(seqdb_region region) {
+  return sdb_region_index(region);
+}
+
 int seqdb_create(seqdb *db, const char *name, size_t name_bytes, seqdb_region *region, int *created) {
   seqdb_error e;
   uint32_t index;

@@ -107,6 +107,9 @@ SEQDB_API int seqdb_retain(seqdb *db, const char *const *names, const size_t *na
 
 /* ---- transaction ------------------------------------------------------------------------------------------- */
 
+/* The region's entry index, as in seqdb_region_info; asks nothing of the database. */
+SEQDB_API uint32_t seqdb_region_index(seqdb_region region);
+
 /* 1 if the handle's transaction has changed anything (also when prepared), else 0. */
 SEQDB_API int seqdb_has_changes(seqdb *db);
 /* 1 if the handle's transaction changed this region (content, length, name, place) or created it, else 0. */

@@ -84,8 +84,7 @@ struct sdb_client {
   sqlite3_stmt *sentinel; /* SELECT 1, never stepped: expires when T may mean something else */
 };
 
-/* Entries of sdb_conn.rowids; longest name in sdb_conn.appended. */
-#define SDB_ROWID_CACHE       64
+/* Longest name in sdb_conn.appended. */
 #define SDB_APPENDED_NAME_MAX 128
 
 struct sdb_conn {
@@ -112,10 +111,6 @@ struct sdb_conn {
     size_t bytes;
     char name[SDB_APPENDED_NAME_MAX];
   } appended;
-  struct {
-    seqdb_region region;
-    sqlite3_int64 rowid;
-  } rowids[SDB_ROWID_CACHE]; /* of regions appended to: a region keeps its rowid as long as it lives */
 };
 
 sdb_client *sdb_client_new(sqlite3 *db);
@@ -285,7 +280,7 @@ enum sdb_change_kind {
   SDB_CHANGE_TRUNCATE,       /* name, number = length -> length */
   SDB_CHANGE_TRUNCATE_WRITE, /* name, number = offset, data -> length */
   SDB_CHANGE_RESERVE,        /* name, number = bytes -> reserved */
-  SDB_CHANGE_INSERT,         /* name, and data or number = length -> rowid */
+  SDB_CHANGE_INSERT,         /* name, and data or number = length */
   SDB_CHANGE_UPDATE,         /* region, and any of name, data, number = length */
   SDB_CHANGE_DELETE          /* region */
 };

@@ -89,23 +89,11 @@ static int take_insert(sdb_conn *conn, sqlite3_value *rowid, sqlite3_value **col
   return SQLITE_OK;
 }
 
-/* Asking the engine makes it write out its append buffers, so the answer is kept. */
-static sqlite3_int64 rowid_of(sdb_conn *conn, seqdb_region region) {
-  seqdb_region_info info;
-  size_t slot = (size_t)(region % SDB_ROWID_CACHE);
-  if (conn->rowids[slot].region != region) {
-    if (seqdb_region_info_get(seqdb_own_view(conn->engine), region, &info) != SEQDB_OK) return 0;
-    conn->rowids[slot].region = region;
-    conn->rowids[slot].rowid = (sqlite3_int64)info.index + 1;
-  }
-  return conn->rowids[slot].rowid;
-}
-
 static int insert(sdb_conn *conn, sqlite3_value **argv, sqlite3_int64 *rowid, sdb_failure *f) {
   sdb_change change = {.replace = sqlite3_vtab_on_conflict(conn->client->db) == SQLITE_REPLACE};
   if (take_insert(conn, argv[1], argv + 2, &change, f) != SQLITE_OK) return f->code;
   if (sdb_change_run(conn, &change, f) != SQLITE_OK) return f->code;
-  *rowid = change.kind == SDB_CHANGE_INSERT ? (sqlite3_int64)change.result : rowid_of(conn, change.region);
+  *rowid = (sqlite3_int64)seqdb_region_index(change.region) + 1;
   return SQLITE_OK;
 }
 
