@@ -110,6 +110,11 @@ int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, s
   file->pages = info.size_bytes / SDB_ENTRY_BYTES;
   file->guarded = info.size_bytes % SDB_ENTRY_BYTES == 1;
   load->odd_bytes = file->guarded ? 0 : info.size_bytes % SDB_ENTRY_BYTES;
+  uint8_t guard = 0;
+  size_t got = 0;
+  os = file->guarded ? sdb_os_pread(file->fd, &guard, 1, file->pages * SDB_ENTRY_BYTES, &got) : 0;
+  if (os) return sdb_error_os(e, os, "open", "regions", info.size_bytes - 1, "regions: cannot read the guard byte");
+  file->odd_guard = guard != 0;
   if (file->pages > SDB_INDEX_MAX)
     return sdb_error_set(e, SEQDB_CORRUPT, "open", "regions", 0, "regions: more entries than a database can have");
   sdb_names_reserve(names, SDB_MIN(file->pages, NAMES_RESERVED_MAX)); /* pages may be free */
@@ -143,11 +148,13 @@ int sdb_regions_extend(sdb_regions_file *file, uint64_t pages, seqdb_error *e) {
   assert(file->guarded);
   if (pages <= file->pages) return SEQDB_OK;
   uint64_t size = pages * SDB_ENTRY_BYTES + 1;
-  int os = sdb_os_truncate(file->fd, size);
+  int os = file->odd_guard ? sdb_os_pwrite(file->fd, "", 1, file->pages * SDB_ENTRY_BYTES) : 0;
+  if (!os) os = sdb_os_truncate(file->fd, size);
   if (os)
     return sdb_error_os(e, os, "checkpoint", "regions", size, "regions: cannot grow to %llu entries",
                         (unsigned long long)pages);
   file->pages = pages;
+  file->odd_guard = false;
   return SEQDB_OK;
 }
 

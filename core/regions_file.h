@@ -16,6 +16,7 @@ typedef struct sdb_regions_file {
   bool map;       /* read it through a mapping where that reports errors */
   uint64_t pages; /* entries the file has room for */
   bool guarded;   /* one byte more than pages * 4096 */
+  bool odd_guard; /* ... and that byte is not zero: it means nothing, but must not become part of an entry */
 } sdb_regions_file;
 
 /* A page that is neither free nor a valid entry. */
