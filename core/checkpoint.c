@@ -37,7 +37,10 @@ static int write_entries(sdb_store *store, bool unclean, seqdb_error *e) {
   int rc = SEQDB_OK;
   /* A guard found at open may be in the page cache only, after a failed fdatasync: one more page makes the next one write
   ** the file's size again. */
-  if (unclean && store->regions.guarded) rc = sdb_regions_extend(&store->regions, store->regions.pages + 1, e);
+  if (unclean && store->regions.odd_guard && (rc = sdb_regions_zero_guard(&store->regions, e)) == SEQDB_OK)
+    rc = sync_file(store, store->regions.fd, "regions", e);
+  if (rc == SEQDB_OK && unclean && store->regions.guarded)
+    rc = sdb_regions_extend(&store->regions, store->regions.pages + 1, e);
   if (rc != SEQDB_OK) return rc;
   if (store->named_count == 0) return SEQDB_OK;
   qsort(store->named, store->named_count, sizeof *store->named, by_index);

@@ -148,12 +148,18 @@ int sdb_regions_extend(sdb_regions_file *file, uint64_t pages, seqdb_error *e) {
   assert(file->guarded);
   if (pages <= file->pages) return SEQDB_OK;
   uint64_t size = pages * SDB_ENTRY_BYTES + 1;
-  int os = file->odd_guard ? sdb_os_pwrite(file->fd, "", 1, file->pages * SDB_ENTRY_BYTES) : 0;
-  if (!os) os = sdb_os_truncate(file->fd, size);
+  int os = sdb_os_truncate(file->fd, size);
   if (os)
     return sdb_error_os(e, os, "checkpoint", "regions", size, "regions: cannot grow to %llu entries",
                         (unsigned long long)pages);
   file->pages = pages;
+  return SEQDB_OK;
+}
+
+int sdb_regions_zero_guard(sdb_regions_file *file, seqdb_error *e) {
+  uint64_t at = file->pages * SDB_ENTRY_BYTES;
+  int os = sdb_os_pwrite(file->fd, "", 1, at);
+  if (os) return sdb_error_os(e, os, "checkpoint", "regions", at, "regions: cannot write the guard byte");
   file->odd_guard = false;
   return SEQDB_OK;
 }

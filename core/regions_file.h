@@ -40,6 +40,8 @@ int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, s
 int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, seqdb_error *e);
 /* Write pages `from`..`to` - 1 as `tree` has them.  Not synced.  The file must be guarded and large enough. */
 int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, seqdb_error *e);
+/* Write a zero where the guard byte is odd; to be synced before the file is extended. */
+int sdb_regions_zero_guard(sdb_regions_file *file, seqdb_error *e);
 /* Make room for `pages` entries, guard kept. */
 int sdb_regions_extend(sdb_regions_file *file, uint64_t pages, seqdb_error *e);
 

@@ -171,7 +171,9 @@ static bool check_layout(seqdb *db, uint64_t problems) {
   }
   if (ok && problems == 0 && regions != stat.regions)
     ok = fuzz_wrong("layout has %zu regions of %llu", regions, (unsigned long long)stat.regions);
-  if (ok && at < stat.file_bytes) ok = fuzz_wrong("layout ends before the file");
+  if (ok && at < sdb_page_down(stat.file_bytes))
+    ok = fuzz_wrong("layout ends at byte %llu, the file at %llu", (unsigned long long)at,
+                    (unsigned long long)stat.file_bytes);
   seqdb_free(rows);
   return ok;
 }
