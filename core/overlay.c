@@ -106,7 +106,8 @@ void sdb_overlay_add(sdb_store *store, uint64_t generation, sdb_patch *patch, sd
 ** there is never a whole page, so no page is written, and no hole filled, that has no range in it. */
 static int apply_run(sdb_store *store, const sdb_patch *patch, uint64_t from, uint64_t to, uint8_t *block,
                      seqdb_error *e) {
-  int rc = sdb_data_read(&store->data, from, block, (size_t)(to - from), e);
+  int rc = sdb_data_ensure(&store->data, to, "commit", e);
+  if (rc == SEQDB_OK) rc = sdb_data_read(&store->data, from, block, (size_t)(to - from), e);
   if (rc != SEQDB_OK) return rc;
   sdb_patch_read(patch, from, (size_t)(to - from), block);
   return sdb_data_write(&store->data, from, block, (size_t)(to - from), "commit", e);
@@ -126,7 +127,9 @@ static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e)
     next = range;
     more = sdb_patch_following(&next);
     if (!more || next.offset - end > RUN_GAP_BYTES || next.offset + next.bytes - range.offset > run) {
-      rc = sdb_data_write(&store->data, range.offset, range.data, (size_t)range.bytes, "commit", e);
+      /* Recovery may find ranges of regions that a later record removed, behind the end of the file. */
+      rc = sdb_data_ensure(&store->data, end, "commit", e);
+      if (rc == SEQDB_OK) rc = sdb_data_write(&store->data, range.offset, range.data, (size_t)range.bytes, "commit", e);
       continue;
     }
     while (more && next.offset - end <= RUN_GAP_BYTES && next.offset + next.bytes - range.offset <= run) {
