@@ -124,13 +124,15 @@ static void punch(sdb_store *store) {
 
 #define EARLY_MIN_BYTES  ((uint64_t)64 << 10)
 #define EARLY_MAX_RANGES 64u
+#define EARLY_MAX_LOOKS  1024u /* under the mutex: small ranges wait for the checkpoint */
 
 void sdb_checkpoint_punch_early(sdb_store *store) {
   sdb_extent range;
   uint64_t from = 0;
-  unsigned ranges = 0;
+  unsigned ranges = 0, looks = 0;
   pthread_mutex_lock(&store->mutex);
-  while (ranges < EARLY_MAX_RANGES && sdb_extent_next(&store->space.unpunched, from, &range)) {
+  while (ranges < EARLY_MAX_RANGES && looks++ < EARLY_MAX_LOOKS &&
+         sdb_extent_next(&store->space.unpunched, from, &range)) {
     from = range.start + range.bytes;
     if (range.bytes < EARLY_MIN_BYTES) continue;
     (void)sdb_extent_remove(&store->space.unpunched, range.start, range.bytes);

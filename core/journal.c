@@ -73,18 +73,25 @@ static int rewrite_last(const sdb_journal *journal) {
   return os;
 }
 
+/* The header is durable and has no record: what stands at the start is of an older one, perhaps a prepare whose end is lost.  Bytes
+** that read as zeros may be others on the disk; where the file ends there are none, and writing them would need room. */
+static int forget_first(const sdb_journal *journal) {
+  static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
+  uint8_t first;
+  size_t got;
+  int os = sdb_os_pread(journal->fd, &first, 1, SDB_JOURNAL_START, &got);
+  if (os || got == 0) return os;
+  os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, SDB_JOURNAL_START);
+  return os || journal->header.sync_off ? os : sdb_os_fdatasync(journal->fd);
+}
+
 int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e) {
   int os = write_header(journal, &journal->header);
   if (!os) os = rewrite_last(journal);
   /* The length that record gave the file may be in the page cache alone: with another one fdatasync writes it again. */
   if (!os && journal->last_bytes) os = sdb_os_truncate(journal->fd, journal->zeroed + SDB_PAGE);
   if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
-  /* The header is durable and has no record: what stands at the start is of an older one, perhaps a prepare whose end is lost. */
-  if (!os && journal->last_bytes == 0) {
-    static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
-    os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, SDB_JOURNAL_START);
-    if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
-  }
+  if (!os && journal->last_bytes == 0) os = forget_first(journal);
   if (!os) return SEQDB_OK;
   *poison = true;
   return sdb_error_os(e, os, "open", "journal", journal->last,
