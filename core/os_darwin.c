@@ -79,17 +79,6 @@ int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
   return rc != 0 ? rc : write_zeros(file, last, end - last);
 }
 
-bool sdb_os_single_threaded(void) {
-  return false;
-}
-
-/* Nothing here reports what cannot be read before it is touched. */
-int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
-  (void)address;
-  (void)bytes;
-  return ENOTSUP;
-}
-
 /* getentropy() gives at most 256 bytes a call. */
 int sdb_os_random(void *buffer, size_t bytes) {
   uint8_t *p = buffer;

@@ -314,6 +314,18 @@ void sdb_os_unmap(const uint8_t *address, uint64_t bytes) {
   }
 }
 
+#if !defined(__linux__) /* Linux has both, see os_linux.c */
+int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
+  (void)address;
+  (void)bytes;
+  return ENOTSUP;
+}
+
+bool sdb_os_single_threaded(void) {
+  return false;
+}
+#endif
+
 uint64_t sdb_os_map_window(void) {
   return sizeof(void *) >= 8 ? (uint64_t)1 << 40 : (uint64_t)256 << 20;
 }
