@@ -267,7 +267,11 @@ static int write_record(seqdb *db, struct collect *c, uint16_t kind, seqdb_error
   sdb_store *store = db->store;
   sdb_txn *txn = &db->txn;
   sdb_record_sizes direct = {0};
-  sdb_record_header header = {.kind = kind, .generation = txn->generation, .data_bytes = sdb_store_end(store)};
+  sdb_record_header header = {.kind = kind,
+                              .generation = txn->generation,
+                              .data_bytes = sdb_store_end(store),
+                              .entries = txn->tree.entries,
+                              .entries_hash = txn->tree.hash};
   uint8_t *record = NULL;
   int rc, os;
   (void)each_direct_piece(db, &c->delta, count_piece, &direct);
@@ -304,8 +308,11 @@ int sdb_commit_decide(sdb_store *store, seqdb_error *e) {
   sdb_record_sizes sizes = {0};
   uint8_t record[SDB_RECORD_HEADER_BYTES];
   sdb_record_writer writer;
-  sdb_record_header header = {
-      .kind = SDB_RECORD_COMMIT, .generation = store->committed->generation, .data_bytes = sdb_store_end(store)};
+  sdb_record_header header = {.kind = SDB_RECORD_COMMIT,
+                              .generation = store->committed->generation,
+                              .data_bytes = sdb_store_end(store),
+                              .entries = store->committed->tree.entries,
+                              .entries_hash = store->committed->tree.hash};
   assert(sdb_record_size(&sizes) == sizeof record);
   sdb_record_begin(&writer, record, &sizes, NULL);
   return append_record(store, record, &writer, &header, e);

@@ -46,8 +46,7 @@ struct disk_record { /* section 4 */
   uint64_t bytes, salt, position, generation, previous;
   uint8_t token[SEQDB_TOKEN_BYTES];
   uint32_t coordinator_bytes, puts, deletes, zeros1;
-  uint64_t ranges, range_bytes, data_bytes;
-  uint8_t zeros2[16];
+  uint64_t ranges, range_bytes, data_bytes, entries, entries_hash;
   uint64_t checksum;
 };
 
@@ -105,7 +104,8 @@ ASSERT_OFF(record, zeros1, 76);
 ASSERT_OFF(record, ranges, 80);
 ASSERT_OFF(record, range_bytes, 88);
 ASSERT_OFF(record, data_bytes, 96);
-ASSERT_OFF(record, zeros2, 104);
+ASSERT_OFF(record, entries, 104);
+ASSERT_OFF(record, entries_hash, 112);
 ASSERT_OFF(record, checksum, 120);
 _Static_assert(sizeof(struct disk_put) == PUT_BYTES && sizeof(struct disk_range) == RANGE_BYTES, "FORMAT.md section 4");
 ASSERT_OFF(put, name_bytes, 4);
@@ -515,6 +515,8 @@ static void write_header(uint8_t *record, const sdb_record_header *h) {
   sdb_put64(record + OFF(record, ranges), h->ranges);
   sdb_put64(record + OFF(record, range_bytes), h->range_bytes);
   sdb_put64(record + OFF(record, data_bytes), h->data_bytes);
+  sdb_put64(record + OFF(record, entries), h->entries);
+  sdb_put64(record + OFF(record, entries_hash), h->entries_hash);
 }
 
 void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header) {
@@ -552,6 +554,8 @@ bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t sal
                              .ranges = sdb_get64(header + OFF(record, ranges)),
                              .range_bytes = sdb_get64(header + OFF(record, range_bytes)),
                              .data_bytes = sdb_get64(header + OFF(record, data_bytes)),
+                             .entries = sdb_get64(header + OFF(record, entries)),
+                             .entries_hash = sdb_get64(header + OFF(record, entries_hash)),
                              .checksum = sdb_get64(header + OFF(record, checksum))};
   memcpy(out->token, header + OFF(record, token), sizeof out->token);
   return (out->salt == salt || salt == 0) && out->position == position && out->bytes >= SDB_RECORD_HEADER_BYTES &&
@@ -562,7 +566,7 @@ bool sdb_record_decode(const uint8_t *record, uint64_t bytes, uint64_t salt, uin
                        sdb_record_header *out) {
   if (bytes < SDB_RECORD_HEADER_BYTES || !sdb_record_peek(record, salt, position, bytes, out)) return false;
   if (out->checksum != record_checksum(record, out->bytes)) return false;
-  if (!all_zero(record + OFF(record, zeros1), 4) || !all_zero(record + OFF(record, zeros2), 16)) return false;
+  if (!all_zero(record + OFF(record, zeros1), 4)) return false;
   return record_good(record, out);
 }
 

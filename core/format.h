@@ -88,6 +88,8 @@ typedef struct sdb_record_header {
   uint64_t ranges;        /* count */
   uint64_t range_bytes;   /* sum over ranges */
   uint64_t data_bytes;    /* largest start + reserved of all entries after this record */
+  uint64_t entries;       /* used entries after this record ... */
+  uint64_t entries_hash;  /* ... and the sum of their hashes */
   uint64_t checksum;      /* of everything else in the record; filled by seal, verified by decode */
 } sdb_record_header;
 

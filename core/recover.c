@@ -91,6 +91,14 @@ static bool is_kept(const sdb_journal_scan *scan, size_t i, const sdb_recover_op
   return !(options->resolve_drop && header->coordinator_bytes);
 }
 
+/* NULL: none counts. */
+static const sdb_record_header *last_kept(const sdb_journal_scan *scan, const sdb_recover_options *options) {
+  size_t i = scan->count;
+  while (i > 0 && !is_kept(scan, i - 1, options))
+    i--;
+  return i ? &scan->records[i - 1].header : NULL;
+}
+
 /* ---- step 3: redo, in memory */
 
 static int redo_put(sdb_recovered *out, sdb_names *names, const sdb_record_put *put, uint64_t generation) {
@@ -261,66 +269,59 @@ static int check_tree(sdb_recovered *out, sdb_names *names, const sdb_journal *j
   return rc;
 }
 
-/* May a checkpoint have begun to write the entries that the records name?  Then the header's hash is of pages that are gone.
-** Surely not if every named page reads as it can only have been before: whole, of an old generation, or free although no
-** record frees it. */
-static bool may_be_written(const sdb_recovered *out, const sdb_regions_load *load, const sdb_journal_scan *scan,
-                           const sdb_tree *base, uint64_t base_generation) {
-  uint64_t cursor;
-  uint32_t index;
-  if (load->bad_count) return true;
-  for (size_t i = 0; i < out->named_count; i++) {
-    const sdb_entry *entry = sdb_tree_get(base, out->named[i]);
-    if (entry && (!entry->has_trailer || entry->generation > base_generation)) return true;
-  }
-  for (size_t i = 0; i < scan->count; i++)
-    for (cursor = 0; sdb_record_next_delete(scan->records[i].record, &scan->records[i].header, &cursor, &index);)
-      if (is_named(out, index) && !sdb_tree_get(base, index)) return true;
-  return false;
+/* After redo the entries are those that the last record that counts knew, or the header if none does: however far a checkpoint
+** had come, what a record names it has restored, and nothing writes the others. */
+static bool sums_differ(const sdb_recovered *out, const sdb_journal *journal, const sdb_record_header *last) {
+  uint64_t entries = last ? last->entries : journal->header.entries;
+  uint64_t hash = last ? last->entries_hash : journal->header.entries_hash;
+  return out->tree.entries != entries || out->tree.hash != hash;
 }
 
-/* What the header knows about the files beside it. */
-static int check_header(sdb_recovered *out, const sdb_regions_file *regions, const sdb_regions_load *load,
-                        const sdb_journal *journal, const sdb_journal_scan *scan, const sdb_tree *base,
+/* What the header knows about the files beside it.  A `regions` that only lacks free entries at its end is as good. */
+static int check_header(sdb_recovered *out, const sdb_regions_file *regions, const sdb_journal *journal, bool differ,
                         uint64_t data_bytes, const sdb_recover_options *options) {
   const sdb_journal_header *h = &journal->header;
+  bool unguarded = out->records == 0 && !regions->guarded; /* others may have changed it */
+  bool adopt = options->adopt && differ && out->records == 0;
+  uint64_t bytes = regions->pages * SDB_ENTRY_BYTES;
   int rc = SEQDB_OK;
-  bool differ = base->entries != h->entries || base->hash != h->entries_hash;
   if (h->sync_off && out->unclean) return SEQDB_OK; /* a crash without syncs may leave any of this: no damage */
-  if (data_bytes < h->data_bytes && !(differ && options->adopt))
+  if (data_bytes < h->data_bytes && !adopt)
     rc = damage_add(&out->damage, "data", data_bytes, "data: the file has %llu bytes, the journal says at least %llu",
                     (unsigned long long)data_bytes, (unsigned long long)h->data_bytes);
-  if (out->records > 0 || regions->guarded) {
-    if (rc == SEQDB_OK && regions->pages * SDB_ENTRY_BYTES < h->regions_bytes)
-      rc = damage_add(&out->damage, "regions", regions->pages * SDB_ENTRY_BYTES,
-                      "regions: the file has %llu bytes, the journal says at least %llu",
-                      (unsigned long long)(regions->pages * SDB_ENTRY_BYTES), (unsigned long long)h->regions_bytes);
-    if (rc == SEQDB_OK && !regions->guarded) /* nor was sync off: see above */
-      rc = damage_add(&out->damage, "regions", regions->pages * SDB_ENTRY_BYTES,
-                      "regions: no guard byte at its end although the journal has records: it was replaced or cut");
-  }
-  if (rc != SEQDB_OK || !differ) return rc;
-  if (out->records > 0) { /* the guard kept other programs out: adopt=1 is no answer */
-    if (may_be_written(out, load, scan, base, h->base_generation)) return rc;
-    return damage_add(&out->damage, "regions", 0,
-                      "regions: %llu entries differ from the %llu on which the journal's records build: damaged, or of "
-                      "another time",
-                      (unsigned long long)base->entries, (unsigned long long)h->entries);
-  }
+  if (rc == SEQDB_OK && differ && !adopt && !unguarded && bytes < h->regions_bytes)
+    rc = damage_add(&out->damage, "regions", bytes, "regions: the file has %llu bytes, the journal says at least %llu",
+                    (unsigned long long)bytes, (unsigned long long)h->regions_bytes);
+  if (rc == SEQDB_OK && out->records > 0 && !regions->guarded) /* nor was sync off: see above */
+    rc = damage_add(&out->damage, "regions", bytes,
+                    "regions: no guard byte at its end although the journal has records: it was replaced or cut");
+  if (rc != SEQDB_OK || !differ || out->records > 0) return rc; /* with records: see check_sums */
   out->differs = true;
-  if (options->adopt) {
+  if (adopt) {
     out->adopted = true;
     return rc;
   }
   return damage_add(&out->damage, "regions", 0,
                     "regions: %llu entries differ from what the journal remembers (%llu entries): changed by another "
                     "program, or damaged; adopt=1 accepts them",
-                    (unsigned long long)base->entries, (unsigned long long)h->entries);
+                    (unsigned long long)out->tree.entries, (unsigned long long)h->entries);
+}
+
+/* With records the guard kept other programs out: adopt=1 is no answer. */
+static int check_sums(sdb_recovered *out, const sdb_journal *journal, const sdb_record_header *last, bool differ) {
+  if (!differ || out->records == 0 || out->sync_was_off || out->damage.count) return SEQDB_OK; /* or said in detail */
+  return damage_add(&out->damage, "regions", 0,
+                    "regions: with the journal's records its %llu entries differ from the %llu of the last commit: "
+                    "damaged, or of another time",
+                    (unsigned long long)out->tree.entries,
+                    (unsigned long long)(last ? last->entries : journal->header.entries));
 }
 
 static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const sdb_regions_load *load,
                      const sdb_journal *journal, enum sdb_journal_state state, const sdb_journal_scan *scan,
                      const sdb_tree *base, uint64_t data_bytes, sdb_names *names, const sdb_recover_options *options) {
+  const sdb_record_header *last = last_kept(scan, options);
+  bool differ = sums_differ(out, journal, last);
   int rc = check_pages(out, regions, load);
   if (rc == SEQDB_OK && journal->fd < 0 && load->any_trailer)
     rc = damage_add(&out->damage, "journal", 0,
@@ -338,12 +339,13 @@ static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const 
                     "journal: the records from byte %u on are newer than its header: the newer header page is damaged",
                     SDB_JOURNAL_START);
   if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
-    rc = check_header(out, regions, load, journal, scan, base, data_bytes, options);
+    rc = check_header(out, regions, journal, differ, data_bytes, options);
   if (rc == SEQDB_OK && (out->generation > COUNT_MAX || (journal->fd >= 0 && journal->header.sequence > COUNT_MAX)))
     rc = damage_add(&out->damage, "journal", 0, "journal: generation %llu or sequence %llu is more than there can be",
                     (unsigned long long)out->generation, (unsigned long long)journal->header.sequence);
   if (rc == SEQDB_OK) rc = check_named(out, base);
   if (rc == SEQDB_OK) rc = check_tree(out, names, journal, data_bytes);
+  if (rc == SEQDB_OK) rc = check_sums(out, journal, last, differ);
   return rc;
 }
 

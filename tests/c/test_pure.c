@@ -10,7 +10,7 @@
 **   sdb_journal_header_encode DICT    -> PAGE, also one that breaks the rules
 **   sdb_journal_header_decode PAGE    -> {state ok|torn|newer version N ...}
 **   sdb_record_encode DICT            -> RECORD; must be sound: keys kind flags salt position generation previous token
-**                                        coordinator data_bytes; puts {{index N start N length N reserved N name NAME} ...},
+**                                        coordinator data_bytes entries entries_hash; puts {{index N start N length N reserved N name NAME} ...},
 **                                        deletes {N ...}, ranges {{offset N data BYTES} ...}
 **   sdb_record_decode BYTES SALT POSITION -> dict of the same keys, and bytes, checksum; empty if it is refused
 **   sdb_record_list JOURNAL           -> dicts of the records that follow the valid header, up to the first refused
@@ -373,6 +373,8 @@ static int get_record_header(Tcl_Interp *interp, Tcl_Obj *dict, sdb_record_heade
       get_key_u64(interp, dict, "generation", &h->generation) != TCL_OK ||
       get_key_u64(interp, dict, "previous", &h->previous) != TCL_OK ||
       get_key_u64(interp, dict, "data_bytes", &h->data_bytes) != TCL_OK ||
+      get_key_u64(interp, dict, "entries", &h->entries) != TCL_OK ||
+      get_key_u64(interp, dict, "entries_hash", &h->entries_hash) != TCL_OK ||
       get_key_bytes(interp, dict, "token", &token, &token_bytes) != TCL_OK) {
     return TCL_ERROR;
   }
@@ -447,6 +449,8 @@ static Tcl_Obj *new_record(const uint8_t *record, const sdb_record_header *h) {
   put_u64(dict, "previous", h->previous);
   put_u64(dict, "checksum", h->checksum);
   put_u64(dict, "data_bytes", h->data_bytes);
+  put_u64(dict, "entries", h->entries);
+  put_u64(dict, "entries_hash", h->entries_hash);
   sdb_test_put(dict, "token", new_bytes(h->token, sizeof h->token));
   sdb_test_put(dict, "coordinator", new_bytes(sdb_record_coordinator(record, h), h->coordinator_bytes));
   put_lists(dict, record, h);

@@ -129,7 +129,9 @@ static void random_record(sdb_test_random *random, sample *s) {
                            .salt = sdb_test_next(random),
                            .position = 8192 + 512 * sdb_test_below(random, 1000),
                            .generation = sdb_test_next(random),
-                           .previous = sdb_test_next(random)}};
+                           .previous = sdb_test_next(random),
+                           .entries = sdb_test_next(random),
+                           .entries_hash = sdb_test_next(random)}};
   random_contents(random, s);
   for (size_t i = 0; i < sizeof s->header.token; i++)
     s->header.token[i] = (uint8_t)sdb_test_next(random);
@@ -231,7 +233,9 @@ static const char *roundtrip_record(sdb_test_random *random) {
     problem = "record is refused";
   } else if (memcmp(h.token, s.header.token, sizeof h.token) != 0 || h.kind != s.header.kind ||
              h.flags != s.header.flags || h.generation != s.header.generation || h.previous != s.header.previous ||
-             h.data_bytes != s.header.data_bytes || h.range_bytes != s.sizes.range_bytes || h.checksum != checksum) {
+             h.data_bytes != s.header.data_bytes || h.entries != s.header.entries ||
+             h.entries_hash != s.header.entries_hash || h.range_bytes != s.sizes.range_bytes ||
+             h.checksum != checksum) {
     problem = "record's header differs";
   } else {
     problem = compare_record(&s, &h);

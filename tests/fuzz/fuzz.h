@@ -110,6 +110,8 @@ size_t fuzz_list_records(const fuzz_file *journal, uint64_t at[], size_t most);
 int fuzz_newest_header(const fuzz_file *journal);
 /* Let the newest header say what `regions` holds, so that something else than the hash is wrong. */
 void fuzz_match_header(fuzz_disk *disk);
+/* Let every record name the one before it, and know the entries that there are after it. */
+void fuzz_match_records(fuzz_disk *disk);
 
 /* ---- damage */
 #define FUZZ_DAMAGE_REGIONS 1u

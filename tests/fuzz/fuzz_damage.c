@@ -77,29 +77,6 @@ int fuzz_newest_header(const fuzz_file *journal) {
   return newest;
 }
 
-void fuzz_match_header(fuzz_disk *disk) {
-  const fuzz_file *regions = &disk->file[FUZZ_REGIONS];
-  uint8_t page[SDB_ENTRY_BYTES];
-  uint64_t pages = regions->size / PAGE, entries = 0, hash = 0;
-  int newest = fuzz_newest_header(&disk->file[FUZZ_JOURNAL]);
-  if (newest < 0) return;
-  for (uint64_t i = 0; i < pages && i * PAGE < regions->stored; i++) {
-    sdb_entry_image entry;
-    uint32_t at;
-    const char *why;
-    fuzz_get(regions, i * PAGE, page, sizeof page);
-    if (sdb_entry_decode(page, (uint32_t)i, &entry, &at, &why) != SDB_ENTRY_USED) continue;
-    entries++;
-    hash += sdb_entry_hash((uint32_t)i, &entry);
-  }
-  fuzz_get(&disk->file[FUZZ_JOURNAL], (uint64_t)newest * PAGE, page, sizeof page);
-  sdb_put64(page + 64, pages * PAGE);
-  sdb_put64(page + 72, entries);
-  sdb_put64(page + 80, hash);
-  fuzz_seal_header(page);
-  fuzz_put(&disk->file[FUZZ_JOURNAL], (uint64_t)newest * PAGE, page, sizeof page);
-}
-
 /* ---- what the steps work on */
 
 struct step {
@@ -132,27 +109,6 @@ static uint64_t choose_record(struct step *s) {
   size_t count = fuzz_list_records(file_of(s, FUZZ_JOURNAL), at, 64);
   uint8_t choice = fuzz_u8(s->input);
   return count ? at[choice % count] : SDB_JOURNAL_START;
-}
-
-/* Let every record name the one before it again. */
-static void relink(fuzz_file *journal) {
-  uint8_t head[SDB_RECORD_HEADER_BYTES], field[8];
-  int newest = fuzz_newest_header(journal);
-  if (newest < 0) return;
-  fuzz_get(journal, (uint64_t)newest * PAGE + 40, field, sizeof field);
-  uint64_t salt = sdb_get64(field), previous = salt;
-  for (uint64_t at = SDB_JOURNAL_START; at < journal->stored;) {
-    fuzz_get(journal, at, head, sizeof head);
-    uint64_t bytes = sdb_get64(head + 8);
-    if (memcmp(head, "sqdr", 4) != 0 || bytes < 128 || bytes > JOURNAL_BYTES_MAX) break;
-    sdb_put64(head + 16, salt);
-    sdb_put64(head + 40, previous);
-    fuzz_put(journal, at, head, sizeof head);
-    fuzz_seal_record(journal, at);
-    fuzz_get(journal, at + 120, field, sizeof field);
-    previous = sdb_get64(field);
-    at = (at + bytes + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
-  }
 }
 
 /* ---- steps: regions */
@@ -260,7 +216,13 @@ static void header_field(struct step *s) {
 }
 
 static void header_match(struct step *s) {
+  uint8_t salts[2][8];
+  int newest = fuzz_newest_header(file_of(s, FUZZ_JOURNAL));
   fuzz_match_header(s->disk);
+  if (newest < 0) return;
+  fuzz_get(file_of(s, FUZZ_JOURNAL), (uint64_t)newest * PAGE + 40, salts[0], 8);
+  fuzz_get(file_of(s, FUZZ_JOURNAL), SDB_JOURNAL_START + 16, salts[1], 8);
+  if (memcmp(salts[0], salts[1], 8) == 0) fuzz_match_records(s->disk); /* not those of an older header */
 }
 
 static void journal_bytes(struct step *s) {
@@ -298,7 +260,7 @@ static void record_field(struct step *s) {
     sdb_put64(head + place, value);
   fuzz_put(file_of(s, FUZZ_JOURNAL), at, head, sizeof head);
   if (!(how & 0x80)) fuzz_seal_record(file_of(s, FUZZ_JOURNAL), at);
-  if (how & 0x20) relink(file_of(s, FUZZ_JOURNAL));
+  if (how & 0x20) fuzz_match_records(s->disk);
 }
 
 static void record_payload(struct step *s) {
@@ -314,7 +276,7 @@ static void record_payload(struct step *s) {
     sdb_put64(field, place & 0x4000 ? sdb_get64(field) + value : value);
   fuzz_put(file_of(s, FUZZ_JOURNAL), at + within, field, sizeof field);
   if (!(place & 0x8000)) fuzz_seal_record(file_of(s, FUZZ_JOURNAL), at);
-  relink(file_of(s, FUZZ_JOURNAL));
+  fuzz_match_records(s->disk);
 }
 
 /* A sound record of what the input says, behind the last one. */
@@ -412,6 +374,7 @@ static void record_new(struct step *s) {
   sdb_record_seal(&w, &header);
   fuzz_put(journal, header.position, record, (size_t)size);
   free(record);
+  if (!(how & 32)) fuzz_match_records(s->disk);
   if (s->disk->file[FUZZ_REGIONS].size % PAGE == 0 && !(how & 16)) s->disk->file[FUZZ_REGIONS].size++; /* the guard */
 }
 
