@@ -125,7 +125,7 @@ static bool same(const sdb_entry *entry, const sdb_entry_image *image) {
          memcmp(sdb_name_text(entry->name), image->name, image->name_bytes) == 0;
 }
 
-static void check_page(const uint8_t *page, uint32_t index, const sdb_entry *entry, struct report *report) {
+static bool check_page(const uint8_t *page, uint32_t index, const sdb_entry *entry, struct report *report) {
   sdb_entry_image image;
   uint32_t at = 0;
   const char *why = NULL;
@@ -139,6 +139,14 @@ static void check_page(const uint8_t *page, uint32_t index, const sdb_entry *ent
     say(report, "regions: entry %u is used, but no region has it", index);
   else if (state == SDB_ENTRY_USED && !same(entry, &image))
     say(report, "regions: entry %u differs from the catalog", index);
+  return state != SDB_ENTRY_FREE || entry;
+}
+
+/* The first page from `page` on that has bytes or should have. */
+static uint64_t next_page(const sdb_store *store, const sdb_tree *tree, uint64_t page) {
+  uint32_t index;
+  uint64_t end, next = sdb_regions_next(&store->regions, page, &end);
+  return sdb_tree_next(tree, page, &index) ? SDB_MIN(next, index) : next;
 }
 
 /* files_mutex held. Entries that records name may be older on disk. */
@@ -153,7 +161,8 @@ static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report,
     memcpy(named, store->named, store->named_count * sizeof *named);
     qsort(named, store->named_count, sizeof *named, by_index);
   }
-  for (uint64_t page = 0; page < pages && rc == SEQDB_OK && !report->stopped; page += PAGES) {
+  for (uint64_t page = 0, next; page < pages && rc == SEQDB_OK && !report->stopped; page = next) {
+    bool used = false;
     size_t want = (size_t)SDB_MIN(PAGES, pages - page) * SDB_ENTRY_BYTES, got = 0;
     int os = sdb_os_pread(store->regions.fd, block, want, page * SDB_ENTRY_BYTES, &got);
     if (os || got < want)
@@ -163,8 +172,10 @@ static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report,
     for (uint32_t i = 0; rc == SEQDB_OK && i < want / SDB_ENTRY_BYTES; i++) {
       uint32_t index = (uint32_t)page + i;
       if (named && bsearch(&index, named, store->named_count, sizeof index, by_index)) continue;
-      check_page(block + (size_t)i * SDB_ENTRY_BYTES, index, sdb_tree_get(tree, index), report);
+      used |= check_page(block + (size_t)i * SDB_ENTRY_BYTES, index, sdb_tree_get(tree, index), report);
     }
+    next = page + PAGES;
+    if (!used && next < pages) next = next_page(store, tree, next);
   }
   for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(tree, SDB_MAX(from, pages), &last));
        from = (uint64_t)last + 1)

@@ -10,6 +10,7 @@
 #define BATCH_PAGES 64u
 #define BATCH_BYTES (BATCH_PAGES * SDB_ENTRY_BYTES)
 #define MAP_PAGES   16384u /* of one mapping: 64 MiB of address space */
+#define GAP_PAGES   256u   /* shorter holes are read */
 
 #define NAMES_RESERVED_MAX ((uint64_t)1 << 20)
 #define PREFETCH_PAGES     8u
@@ -81,13 +82,13 @@ static int read_mapped(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_n
   return rc;
 }
 
-static int read_batches(sdb_regions_file *file, uint64_t from, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
-                        seqdb_error *e) {
+static int read_batches(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_names *names, sdb_tree *tree,
+                        sdb_regions_load *load, seqdb_error *e) {
   int rc = SEQDB_OK;
   uint8_t *batch = sdb_malloc(BATCH_BYTES);
   if (!batch) return sdb_error_nomem(e, "open");
-  for (uint64_t page = from; page < file->pages && rc == SEQDB_OK; page += BATCH_PAGES) {
-    uint64_t count = SDB_MIN(BATCH_PAGES, file->pages - page);
+  for (uint64_t page = from; page < to && rc == SEQDB_OK; page += BATCH_PAGES) {
+    uint64_t count = SDB_MIN(BATCH_PAGES, to - page);
     size_t want = (size_t)(count * SDB_ENTRY_BYTES), got = 0;
     int os = sdb_os_pread(file->fd, batch, want, page * SDB_ENTRY_BYTES, &got);
     if (os || got < want) {
@@ -102,9 +103,26 @@ static int read_batches(sdb_regions_file *file, uint64_t from, sdb_names *names,
   return rc;
 }
 
+uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t *end) {
+  uint64_t size = file->pages * SDB_ENTRY_BYTES, at, at_end;
+  *end = file->pages;
+  int os = sdb_os_next_data(file->fd, page * SDB_ENTRY_BYTES, size, &at, &at_end);
+  if (os) return page; /* reading will say why */
+  *end = (at_end + SDB_ENTRY_BYTES - 1) / SDB_ENTRY_BYTES;
+  return at / SDB_ENTRY_BYTES;
+}
+
+/* Some pages from `page` on that lie close together, with all holes before them skipped. */
+static uint64_t next_run(const sdb_regions_file *file, uint64_t page, uint64_t *to) {
+  uint64_t from = sdb_regions_next(file, page, to), end;
+  while (*to < file->pages && *to - from < MAP_PAGES && sdb_regions_next(file, *to, &end) - *to <= GAP_PAGES)
+    *to = end;
+  *to = SDB_MIN(*to, from + MAP_PAGES);
+  return from;
+}
+
 int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e) {
   sdb_os_info info;
-  uint64_t next = 0;
   int rc = SEQDB_OK, os = sdb_os_info_of(file->fd, &info);
   if (os) return sdb_error_os(e, os, "open", "regions", 0, "regions: cannot read its size");
   file->pages = info.size_bytes / SDB_ENTRY_BYTES;
@@ -119,13 +137,11 @@ int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, s
     return sdb_error_set(e, SEQDB_CORRUPT, "open", "regions", 0, "regions: more entries than a database can have");
   sdb_names_reserve(names, SDB_MIN(file->pages, NAMES_RESERVED_MAX)); /* pages may be free */
   bool mapped = file->map;
-  for (uint64_t page = 0; page < file->pages && rc == SEQDB_OK && mapped; page = next) {
-    next = SDB_MIN(page + MAP_PAGES, file->pages);
-    rc = read_mapped(file, page, next, names, tree, load, &mapped, e);
-    if (!mapped) next = page;
+  for (uint64_t page = 0, to; page < file->pages && rc == SEQDB_OK; page = to) {
+    uint64_t from = next_run(file, page, &to);
+    if (mapped && from < to) rc = read_mapped(file, from, to, names, tree, load, &mapped, e);
+    if (!mapped && from < to) rc = read_batches(file, from, to, names, tree, load, e);
   }
-  /* GCOVR_EXCL_BR_LINE: an error with more pages than one mapping has */
-  if (next < file->pages && rc == SEQDB_OK) rc = read_batches(file, next, names, tree, load, e);
   return rc;
 }
 

@@ -38,6 +38,9 @@ typedef struct sdb_regions_load {
 int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e);
 /* Set (one byte more) or remove the guard and make it durable (unless sync_off).  A failed fdatasync sets *poison. */
 int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, seqdb_error *e);
+/* First page from `page` on that does not lie in a hole, file->pages if all do; *end: the hole after it, or file->pages.  Entries in
+** holes are free.  (Ours has none; but whoever sends us a file may have made it as long as a file can be.) */
+uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t *end);
 /* Write pages `from`..`to` - 1 as `tree` has them.  Not synced.  The file must be guarded and large enough. */
 int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, seqdb_error *e);
 /* Write a zero where the guard byte is odd; to be synced before the file is extended. */
