@@ -7,8 +7,8 @@
 ** each.  They all find the same conn by its directory (whose path may be spelled in many ways).
 **
 ** Two different tables on one directory would share a transaction and roll each other back, so the second is refused.
-** A table is the same one if it has the conn's name, or if no table has that name any more (it was renamed, or a rename
-** was rolled back).
+** A table is the same one if it has the conn's name, or if no table of this directory has that name any more, nor one that
+** the conn's objects had (it was renamed, or a rename was rolled back, or another connection has done either).
 **
 ** A conn dies with its last vtab object: the engine handle is closed at once.  Its memory stays while a function
 ** target (resolve.c) still points to it; `identity` tells such a target that it is stale.
@@ -54,6 +54,31 @@ void sdb_client_drop_statements(sdb_client *client) {
 
 bool sdb_client_has_table(sdb_client *client, const char *schema, const char *name) {
   return sqlite3_table_column_metadata(client->db, schema, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Only a table of ours has a hidden column of its own name beside these. */
+static bool has_columns(sdb_client *client, const char *schema, const char *name) {
+  const char *const columns[] = {"reserved", "append", name};
+  int rc = SQLITE_OK;
+  for (size_t i = 0; i < sizeof columns / sizeof columns[0] && rc == SQLITE_OK; i++)
+    rc = sqlite3_table_column_metadata(client->db, schema, name, columns[i], NULL, NULL, NULL, NULL, NULL);
+  return rc == SQLITE_OK;
+}
+
+/* Preparing a statement makes SQLite connect the table. */
+int sdb_client_connect(sdb_client *client, const char *schema, const char *name, bool *ours, sdb_failure *f) {
+  sqlite3_stmt *statement = NULL;
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, name);
+  *ours = false;
+  if (!sql) return sdb_failure_nomem(f);
+  int rc = sqlite3_prepare_v2(client->db, sql, -1, &statement, NULL);
+  if (rc == SQLITE_OK)
+    *ours = has_columns(client, schema, name);
+  else
+    sdb_failure_nested(f, client->db);
+  sqlite3_finalize(statement);
+  sqlite3_free(sql);
+  return f->code;
 }
 
 /* ---- conn -------------------------------------------------------------------------------------------------- */
@@ -113,25 +138,63 @@ static int conn_by_directory(sdb_client *client, const char *directory, sdb_conn
   return SQLITE_OK;
 }
 
+/* Is there still a table of that name, on this conn's directory?  SQLite connects it if it has not, and then it takes its name
+** from any conn that had it before. */
+static int is_alive(sdb_conn *conn, const char *schema, const char *name, bool *alive, sdb_failure *f) {
+  sdb_client *client = conn->client;
+  *alive = false;
+  if (!sdb_client_has_table(client, schema, name)) return SQLITE_OK;
+  int rc = sdb_client_connect(client, schema, name, alive, f);
+  if (rc == SQLITE_AUTH) *alive = true; /* the program's authorizer hides it */
+  if (rc == SQLITE_ERROR || rc == SQLITE_LOCKED || rc == SQLITE_AUTH) sdb_failure_clear(f);
+  sdb_conn *owner = *alive ? sdb_conn_by_name(client, schema, name) : NULL;
+  if (owner != conn) *alive = false;
+  return f->code;
+}
+
+/* The first name but schema.name under which the conn's table is still alive, from sqlite3_malloc; NULL: there is none, or *f is
+** set.  Connecting tables changes the lists: each round looks at them anew. */
+static char *other_name(sdb_conn *conn, const char *schema, const char *name, sdb_failure *f) {
+  char *found = NULL;
+  bool alive = false;
+  for (unsigned round = 0; f->code == SQLITE_OK && !alive; round++) {
+    const char *its_schema = round == 0 ? conn->schema : NULL, *its_name = conn->name;
+    unsigned at = 1;
+    for (sdb_table *table = conn->client->tables; table && !its_schema; table = table->next) {
+      if (table->conn != conn || at++ != round) continue;
+      its_schema = table->schema;
+      its_name = table->name;
+    }
+    if (!its_schema) break;
+    if (sqlite3_stricmp(its_schema, schema) == 0 && sqlite3_stricmp(its_name, name) == 0) continue;
+    char *schema_copy = sqlite3_mprintf("%s", its_schema);
+    char *name_copy = sqlite3_mprintf("%s", its_name);
+    if (!schema_copy || !name_copy)
+      sdb_failure_nomem(f);
+    else if (is_alive(conn, schema_copy, name_copy, &alive, f) == SQLITE_OK && alive &&
+             !(found = sqlite3_mprintf("%s.%s", schema_copy, name_copy)))
+      sdb_failure_nomem(f);
+    sqlite3_free(schema_copy);
+    sqlite3_free(name_copy);
+  }
+  return found;
+}
+
 /* A table finds its directory open already. */
 static int conn_share(sdb_conn *conn, const char *schema, const char *name, bool create, sdb_failure *f) {
-  bool same = has_name(conn, schema, name);
-  if (!same && sdb_client_has_table(conn->client, conn->schema, conn->name)) {
-    return sdb_failure_set(f, SQLITE_ERROR,
-                           "seqdb table %s.%s: its directory belongs to table %s.%s of this connection", schema, name,
-                           conn->schema, conn->name);
+  if (!create && has_name(conn, schema, name)) return SQLITE_OK;
+  char *other = other_name(conn, schema, name, f);
+  if (other) {
+    sdb_failure_set(f, SQLITE_ERROR, "seqdb table %s.%s: its directory belongs to table %s of this connection", schema,
+                    name, other);
+    sqlite3_free(other);
+  } else if (f->code == SQLITE_OK && create && seqdb_has_changes(conn->engine)) {
+    sdb_failure_set(f, SQLITE_LOCKED, "seqdb table %s.%s: its directory has uncommitted changes of another table",
+                    schema, name);
+  } else if (f->code == SQLITE_OK && sdb_conn_set_name(conn, schema, name) != SQLITE_OK) {
+    sdb_failure_nomem(f);
   }
-  if (create && seqdb_has_changes(conn->engine)) {
-    /* Whose are they?  Of a table created inside a savepoint and rolled away with it: its name would not be free
-    ** otherwise, and DROP refuses while there are changes. */
-    int rc = seqdb_rollback(conn->engine);
-    sdb_change_forget(conn);
-    if (rc != SEQDB_OK) return sdb_failure_engine(f, conn->engine, rc); /* GCOVR_EXCL_BR_LINE: nothing is prepared */
-    conn->synced = false;
-    conn->epoch++;
-  }
-  if (same || sdb_conn_set_name(conn, schema, name) == SQLITE_OK) return SQLITE_OK;
-  return sdb_failure_nomem(f);
+  return f->code;
 }
 
 static int conn_open(sdb_client *client, const sdb_config *config, bool create, sdb_conn **out, sdb_failure *f) {
@@ -156,8 +219,11 @@ int sdb_conn_attach(sdb_client *client, const char *schema, const char *name, co
   sdb_conn *conn = NULL;
   if (conn_by_directory(client, config->directory, &conn, f) != SQLITE_OK) return f->code;
   if (conn) {
-    if (conn_share(conn, schema, name, create, f) != SQLITE_OK) return f->code;
-    sdb_conn_ref(conn);
+    sdb_conn_hold(conn); /* its last object may go meanwhile; then this one is all it has */
+    if (conn_share(conn, schema, name, create, f) != SQLITE_OK) {
+      sdb_conn_detach(conn);
+      return f->code;
+    }
   } else {
     if (conn_open(client, config, create, &conn, f) != SQLITE_OK) return f->code;
     if (sdb_conn_set_name(conn, schema, name) != SQLITE_OK) {
@@ -167,13 +233,18 @@ int sdb_conn_attach(sdb_client *client, const char *schema, const char *name, co
     }
     conn->next = client->conns;
     client->conns = conn;
+    conn->vtabs = 1;
   }
   for (sdb_conn *other = client->conns; other; other = other->next) {
     if (other != conn && has_name(other, schema, name)) sdb_conn_lose_name(other);
   }
-  conn->vtabs++;
   *out = conn;
   return SQLITE_OK;
+}
+
+void sdb_conn_hold(sdb_conn *conn) {
+  sdb_conn_ref(conn);
+  conn->vtabs++;
 }
 
 void sdb_conn_detach(sdb_conn *conn) {

@@ -52,7 +52,7 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
 
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
   static int (*const registrations[])(sdb_client *) = {
-      sdb_register_table,     sdb_register_regions,         sdb_register_layout,
+      sdb_register_creation,  sdb_register_table,           sdb_register_regions, sdb_register_layout,
       sdb_register_functions, sdb_register_functions_write, sdb_register_version,
   };
   keep_api(api);

@@ -73,6 +73,7 @@ struct sdb_client {
   sdb_table *tables;   /* list of the sqlite3_vtab objects */
   sdb_pin *pins;       /* list of open snapshots */
   int open_cursors;    /* of all our virtual tables; at 0 lent pins are closed */
+  int level;           /* SQLite's newest savepoint, -1 = none; followed once a table is created (creation.c) */
   sqlite3_stmt *probe; /* SELECT 1, for sdb_client_interrupted() */
   struct {             /* the last T of functions and what they meant (resolve.c) */
     char *text;        /* from sqlite3_malloc; NULL: unused */
@@ -94,12 +95,14 @@ struct sdb_conn {
   char *schema;  /* of the table, as it is called now */
   char *name;
   int refs;          /* vtab objects and cached function targets */
-  int vtabs;         /* sqlite3_vtab objects */
+  int vtabs;         /* sqlite3_vtab objects, and functions at work */
   int cursors;       /* open cursors of those */
   unsigned identity; /* changes when the name does and when the last vtab object goes */
   unsigned epoch;    /* counts ends of transactions */
   bool enlisted;     /* between xBegin (or xCreate) and xCommit or xRollback */
   bool synced;       /* a prepare covers everything done so far */
+  bool made;         /* the running transaction has created the table ... */
+  int made_level;    /* ... within this savepoint, -1 = none; see creation.c */
   int mark_level;    /* SQLite's newest mark, -1 = none */
   int torn;          /* code of a failed overwrite that left bytes of this transaction mixed, 0 = none ... */
   int torn_level;    /* ... and the mark before it */
@@ -132,6 +135,10 @@ int sdb_conn_attach(sdb_client *client, const char *schema, const char *name, co
                     sdb_conn **conn, sdb_failure *f);
 /* Takes a vtab off; the last one closes the engine handle. */
 void sdb_conn_detach(sdb_conn *conn);
+/* While a function works on it: whatever SQL it runs, the engine handle stays open.  sdb_conn_detach() ends it. */
+void sdb_conn_hold(sdb_conn *conn);
+/* After commit or rollback. */
+void sdb_conn_end_transaction(sdb_conn *conn);
 sdb_conn *sdb_conn_ref(sdb_conn *conn);
 void sdb_conn_unref(sdb_conn *conn);
 int sdb_conn_set_name(sdb_conn *conn, const char *schema, const char *name);
@@ -142,6 +149,8 @@ sdb_conn *sdb_conn_by_name(sdb_client *client, const char *schema, const char *n
 int sdb_conn_patiently(sdb_conn *conn, int (*call)(seqdb *engine, void *context), void *context);
 /* Is there a table (not a view) of that name in the schema, as this connection sees it now? */
 bool sdb_client_has_table(sdb_client *client, const char *schema, const char *name);
+/* Let SQLite connect that table.  *ours: it is there, and one of this module.  A name without a table is SQLITE_ERROR. */
+int sdb_client_connect(sdb_client *client, const char *schema, const char *name, bool *ours, sdb_failure *f);
 
 void sdb_client_finalize(sdb_client *client, sqlite3_stmt *statement);
 /* Finalizes the kept statements unless a table or a cursor may still need them. */
@@ -254,6 +263,9 @@ int sdb_path_resolve(sqlite3 *db, const char *schema, const char *table, const c
                      sdb_failure *f);
 int sdb_path_check_trusted(sqlite3 *db, const char *schema, const char *absolute, sdb_failure *f);
 
+/* creation.c: be told, from now on, when the savepoints are undone that are open now; sets client->level. */
+int sdb_creation_watch(sdb_client *client, sdb_failure *f);
+
 /* plan.c, cursor.c, update.c, transaction.c: methods of the module in table.c */
 int sdb_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 int sdb_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor);
@@ -318,7 +330,8 @@ typedef struct sdb_target {
   sqlite3_stmt *insert; /* INSERT INTO T(T) VALUES(?1), or NULL */
 } sdb_target;
 
-/* resolve.c: 'name' or 'schema.name', names quoted or not, to the conn; connects the table if need be. */
+/* resolve.c: 'name' or 'schema.name', names quoted or not, to the conn; connects the table if need be.  The conn is held: the
+** caller ends that with sdb_conn_detach(). */
 int sdb_resolve(sdb_client *client, sqlite3_value *table, sdb_conn **conn, sdb_failure *f);
 void sdb_resolved_forget(sdb_client *client);
 int sdb_target_get(sqlite3_context *context, sdb_conn *conn, sdb_target **target, sdb_failure *f);
@@ -338,6 +351,7 @@ int sdb_argument_number(const char *function, const char *what, sqlite3_value *v
 /* ---- registration ------------------------------------------------------------------------------------------ */
 
 int sdb_register_table(sdb_client *client);
+int sdb_register_creation(sdb_client *client);
 int sdb_register_functions(sdb_client *client);
 int sdb_register_functions_write(sdb_client *client);
 int sdb_register_regions(sdb_client *client);

@@ -175,6 +175,7 @@ static void read_function(sqlite3_context *context, int argc, sqlite3_value **ar
   if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) != SQLITE_OK) goto done;
   int rc = read_region(context, conn, name, name_bytes, offset, count, &f);
   if (rc != SEQDB_OK && rc != SEQDB_NOTFOUND && rc != SEQDB_INVALID) sdb_failure_engine(&f, conn->engine, rc);
+  sdb_conn_detach(conn);
 done:
   if (f.code != SQLITE_OK) sdb_failure_to_result(&f, context);
 }
@@ -192,7 +193,10 @@ static void flush_function(sqlite3_context *context, int argc, sqlite3_value **a
   sdb_failure f = {0};
   uint64_t generation = 0;
   (void)argc;
-  if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) == SQLITE_OK) sdb_conn_flush(conn, &generation, &f);
+  if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) == SQLITE_OK) {
+    sdb_conn_flush(conn, &generation, &f);
+    sdb_conn_detach(conn);
+  }
   number_result(context, generation, &f);
 }
 
@@ -203,6 +207,7 @@ static void compact_function(sqlite3_context *context, int argc, sqlite3_value *
   (void)argc;
   if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) == SQLITE_OK) {
     sdb_conn_compact(conn, &freed_bytes, &f);
+    sdb_conn_detach(conn);
   }
   number_result(context, freed_bytes, &f);
 }
@@ -212,8 +217,11 @@ static void check_function(sqlite3_context *context, int argc, sqlite3_value **a
   sdb_failure f = {0};
   char *text = NULL;
   (void)argc;
-  if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) != SQLITE_OK ||
-      sdb_conn_check(conn, false, &text, &f) != SQLITE_OK) {
+  if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) == SQLITE_OK) {
+    sdb_conn_check(conn, false, &text, &f);
+    sdb_conn_detach(conn);
+  }
+  if (f.code != SQLITE_OK) {
     sdb_failure_to_result(&f, context);
   } else if (text) {
     sqlite3_result_text(context, text, -1, sqlite3_free);
@@ -266,6 +274,7 @@ static void stat_function(sqlite3_context *context, int argc, sqlite3_value **ar
     } else if (!(text = stat_json(&info))) {
       sdb_failure_nomem(&f);
     }
+    sdb_conn_detach(conn);
   }
   if (f.code != SQLITE_OK) {
     sdb_failure_to_result(&f, context);

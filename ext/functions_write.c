@@ -17,7 +17,7 @@
 */
 #include "ext.h"
 
-/* The table is not enlisted: lets SQLite do an INSERT that brings the change to xUpdate. */
+/* The table is not enlisted, or COMMIT is under way and SQLite refuses this: lets SQLite do an INSERT that brings the change to xUpdate. */
 static int insert_pointer(sdb_client *client, sdb_target *target, sdb_change *change, sdb_failure *f) {
   sdb_conn *conn = target->conn;
   if (!target->insert) {
@@ -39,12 +39,13 @@ static void perform(sqlite3_context *context, sqlite3_value *table, sdb_change *
   sdb_target *target = NULL;
   sdb_conn *conn = NULL;
   if (f->code == SQLITE_OK && sdb_resolve(client, table, &conn, f) == SQLITE_OK) {
-    if (conn->enlisted) {
+    if (conn->enlisted && !conn->synced) {
       sdb_change_run(conn, change, f);
     } else if (sdb_target_get(context, conn, &target, f) == SQLITE_OK) {
       insert_pointer(client, target, change, f);
       sdb_target_keep(context, target);
     }
+    sdb_conn_detach(conn);
   }
   if (f->code == SQLITE_OK) {
     sqlite3_result_int64(context, (sqlite3_int64)change->result);

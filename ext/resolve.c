@@ -126,18 +126,6 @@ static char *find_schema(sdb_client *client, const char *only, const char *table
 
 /* ---- table ------------------------------------------------------------------------------------------------- */
 
-/* Preparing a statement makes SQLite connect the table. */
-static int connect_table(sdb_client *client, const char *schema, const char *table, sdb_failure *f) {
-  sqlite3_stmt *statement = NULL;
-  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, table);
-  if (!sql) return sdb_failure_nomem(f);
-  int rc = sqlite3_prepare_v2(client->db, sql, -1, &statement, NULL);
-  if (rc != SQLITE_OK) sdb_failure_nested(f, client->db);
-  sqlite3_finalize(statement);
-  sqlite3_free(sql);
-  return rc == SQLITE_OK ? SQLITE_OK : f->code;
-}
-
 /* A table that could not open its directory when it was connected: tries again, to succeed or to say why not. */
 static sdb_conn *retry_table(sdb_client *client, const char *schema, const char *name, sdb_failure *f) {
   for (sdb_table *table = client->tables; table; table = table->next) {
@@ -148,10 +136,19 @@ static sdb_conn *retry_table(sdb_client *client, const char *schema, const char 
 }
 
 static int find_conn(sdb_client *client, const char *schema, const char *table, sdb_conn **conn, sdb_failure *f) {
-  if (connect_table(client, schema, table, f) != SQLITE_OK) return f->code;
-  *conn = sdb_conn_by_name(client, schema, table);
-  if (!*conn) *conn = retry_table(client, schema, table, f);
-  if (*conn || f->code != SQLITE_OK) return f->code;
+  for (int round = 0; round < 2; round++) {
+    bool ours;
+    if (sdb_client_connect(client, schema, table, &ours, f) != SQLITE_OK) return f->code;
+    *conn = sdb_conn_by_name(client, schema, table);
+    if (*conn && !ours) {
+      sdb_conn_lose_name(*conn); /* kept by a statement; another table has the name now */
+      *conn = NULL;
+    }
+    if (!*conn) *conn = retry_table(client, schema, table, f);
+    if (*conn || f->code != SQLITE_OK) return f->code;
+    if (round == 0) visit_refresh(client, schema, table, f);
+    if (f->code != SQLITE_OK) return f->code;
+  }
   return sdb_failure_set(f, SQLITE_ERROR, "%s is not a seqdb table", table);
 }
 
@@ -236,7 +233,10 @@ int sdb_resolve(sdb_client *client, sqlite3_value *value, sdb_conn **conn, sdb_f
     sdb_failure_set(f, SQLITE_ERROR, "the name of a seqdb table must be TEXT: 'table' or 'schema.table'");
     goto done;
   }
-  if ((*conn = recall(client, text)) != NULL) return SQLITE_OK;
+  if ((*conn = recall(client, text)) != NULL) {
+    sdb_conn_hold(*conn);
+    return SQLITE_OK;
+  }
   size_t bytes = strlen(text) + 1;
   given = sqlite3_malloc64(bytes);
   table = sqlite3_malloc64(bytes);
@@ -246,6 +246,7 @@ int sdb_resolve(sdb_client *client, sqlite3_value *value, sdb_conn **conn, sdb_f
     sdb_failure_set(f, SQLITE_ERROR, "malformed table name: %s", text);
   } else if ((schema = find_schema(client, given, table, f)) != NULL) {
     char *copy = find_conn(client, schema, table, conn, f) == SQLITE_OK ? sqlite3_mprintf("%s", text) : NULL;
+    if (f->code == SQLITE_OK) sdb_conn_hold(*conn);
     if (copy) remember(client, copy, given[0] != '\0', schema, *conn);
   } else if (f->code == SQLITE_OK) {
     sdb_failure_set(f, SQLITE_ERROR, "no such seqdb table: %s", text);

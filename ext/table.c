@@ -74,9 +74,12 @@ static void table_free(sdb_table *table) {
 
 static int table_attach(sdb_table *table, bool create, sdb_failure *f) {
   if (create) {
-    if (sdb_conn_attach(table->client, table->schema, table->name, &table->config, true, &table->conn, f) ==
-        SQLITE_OK) {
+    if (sdb_creation_watch(table->client, f) == SQLITE_OK &&
+        sdb_conn_attach(table->client, table->schema, table->name, &table->config, true, &table->conn, f) ==
+            SQLITE_OK) {
       table->conn->enlisted = true;
+      table->conn->made = true;
+      table->conn->made_level = table->client->level;
     }
   } else if (sdb_table_ready(table, f) != SQLITE_OK && f->code != SQLITE_NOMEM) {
     sdb_failure_clear(f); /* told by the statements that use the table */
@@ -151,7 +154,12 @@ static int table_destroy(sqlite3_vtab *vtab) {
     sdb_failure_set(&f, SQLITE_LOCKED, "seqdb table %s is being read: finish the statements before DROP", conn->name);
   }
   if (f.code != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
-  if (conn) sdb_conn_lose_name(conn); /* an object from before a change of the schema may keep it */
+  if (conn) { /* an object from before a change of the schema may keep it, and no commit or rollback comes any more */
+    int rc = seqdb_rollback(conn->engine); /* there are no changes, but perhaps the writer lock */
+    if (rc != SEQDB_OK) return sdb_failure_to_vtab(&f, vtab);
+    sdb_conn_end_transaction(conn);
+    sdb_conn_lose_name(conn);
+  }
   return table_disconnect(vtab);
 }
 

@@ -10,14 +10,17 @@
 **   xSync         everything that can fail: the whole transaction in a durable prepare record
 **   xCommit       publish: cannot fail, SQLite would not listen
 **   xRollback     undo; after an xSync too (another table's xSync, or SQLite's own commit, failed)
-**   xSavepoint    marks by SQLite's numbers; the engine keeps a mark that exists, takes -1 and unknown numbers as
-**                 the begin, and ignores what has no transaction
+**   xSavepoint    marks by SQLite's numbers; the engine takes -1 and unknown numbers as the begin, and ignores what has
+**                 no transaction
 **
 ** xSync may come again with changes between (COMMIT answered SQLITE_BUSY and the program went on), or without:
 ** `synced` spares the second record then.
 **
-** A table made inside a savepoint that is rolled back still gets xSync, but no xRollbackTo before it.  Its name is
-** gone from the schema by then, which is how it is told: its changes are undone.
+** An object that joins late, for ALTER TABLE has made a new one, gets xSavepoint(n) of a savepoint that is older than the
+** changes of the object before it: such a number makes no mark.  Where the first one joined without a mark n, as inside a
+** statement, what n leads to is the begin.
+**
+** A table created inside a savepoint that is rolled back still gets xSync, but no xRollbackTo before it: see creation.c.
 */
 #include "ext.h"
 
@@ -25,9 +28,10 @@ static sdb_conn *conn_of(sqlite3_vtab *vtab) {
   return ((sdb_table *)vtab)->conn;
 }
 
-static void end_transaction(sdb_conn *conn) {
+void sdb_conn_end_transaction(sdb_conn *conn) {
   conn->enlisted = false;
   conn->synced = false;
+  conn->made = false;
   conn->torn = 0;
   conn->mark_level = -1;
   conn->epoch++;
@@ -43,17 +47,6 @@ static int engine_result(sqlite3_vtab *vtab, int rc) {
   return sdb_failure_to_vtab(&f, vtab);
 }
 
-static bool is_called(const sdb_conn *conn, const char *name) {
-  sdb_conn *owner = sdb_conn_by_name(conn->client, conn->schema, name);
-  return (!owner || owner == conn) && sdb_client_has_table(conn->client, conn->schema, name);
-}
-
-/* The object may be one from before a RENAME, the conn one from before a RENAME was rolled back: either name counts, unless
-** another table has taken it. */
-static bool was_rolled_away(const sdb_table *table) {
-  return !is_called(table->conn, table->conn->name) && !is_called(table->conn, table->name);
-}
-
 int sdb_table_begin(sqlite3_vtab *vtab) {
   sdb_failure f = {0};
   if (sdb_table_ready((sdb_table *)vtab, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
@@ -63,10 +56,10 @@ int sdb_table_begin(sqlite3_vtab *vtab) {
 
 int sdb_table_sync(sqlite3_vtab *vtab) {
   sdb_conn *conn = conn_of(vtab);
-  if (conn->synced || !seqdb_has_changes(conn->engine)) return SQLITE_OK;
-  if (was_rolled_away((sdb_table *)vtab)) {
-    sdb_change_forget(conn);
-    return engine_result(vtab, seqdb_rollback(conn->engine));
+  if (conn->synced) return SQLITE_OK;
+  if (!seqdb_has_changes(conn->engine)) {
+    conn->synced = true; /* a function that another table's xSync calls would come too late */
+    return SQLITE_OK;
   }
   if (conn->torn) {
     sdb_failure f = {0};
@@ -82,18 +75,19 @@ int sdb_table_sync(sqlite3_vtab *vtab) {
 int sdb_table_commit(sqlite3_vtab *vtab) {
   sdb_conn *conn = conn_of(vtab);
   seqdb_publish(conn->engine);
-  end_transaction(conn);
+  sdb_conn_end_transaction(conn);
   return SQLITE_OK;
 }
 
 int sdb_table_rollback(sqlite3_vtab *vtab) {
   sdb_conn *conn = conn_of(vtab);
   int rc = seqdb_rollback(conn->engine);
-  end_transaction(conn);
+  sdb_conn_end_transaction(conn);
   return engine_result(vtab, rc);
 }
 
 int sdb_table_savepoint(sqlite3_vtab *vtab, int level) {
+  if (level <= conn_of(vtab)->mark_level) return SQLITE_OK;
   conn_of(vtab)->mark_level = level;
   return engine_result(vtab, seqdb_savepoint(conn_of(vtab)->engine, level));
 }

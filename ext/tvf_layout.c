@@ -105,6 +105,7 @@ static int layout_filter(sqlite3_vtab_cursor *base, int plan, const char *text, 
   } else if (sdb_resolve(client, argv[0], &conn, &f) == SQLITE_OK) {
     int rc = seqdb_layout(conn->engine, &cursor->rows, &cursor->count);
     if (rc != SEQDB_OK) sdb_failure_engine(&f, conn->engine, rc);
+    sdb_conn_detach(conn);
   }
   return f.code == SQLITE_OK ? SQLITE_OK : sdb_failure_to_vtab(&f, base->pVtab);
 }

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+**
+** creation.c: notices that ROLLBACK TO has undone a CREATE VIRTUAL TABLE.
+**
+** SQLite lets a table that is created take part in the transaction, but not in the savepoints that are open already: after
+** ROLLBACK TO it calls xSync and xCommit of the table that is gone, and no xRollbackTo before.  No look at the schema can tell:
+** the table that was dropped before may be there again, or another one of that name.
+**
+** So xCreate runs a DELETE on a table of ours that holds nothing.  It joins the transaction like any table that is
+** written, and is told of every savepoint.
+**
+** INVARIANT: conn->made_level is SQLite's newest savepoint that was open when the table was created and still is; -1: none.
+** ROLLBACK TO that one, or to an older one, undoes the CREATE.
+*/
+#include "ext.h"
+
+typedef struct sdb_creation_table {
+  sqlite3_vtab base;
+  sdb_client *client;
+} sdb_creation_table;
+
+static sdb_client *client_of(sqlite3_vtab *vtab) {
+  return ((sdb_creation_table *)vtab)->client;
+}
+
+/* ---- being told -------------------------------------------------------------------------------------------- */
+
+static int creation_begin(sqlite3_vtab *vtab) {
+  client_of(vtab)->level = -1;
+  return SQLITE_OK;
+}
+
+static int creation_sync(sqlite3_vtab *vtab) {
+  (void)vtab;
+  return SQLITE_OK;
+}
+
+static int creation_end(sqlite3_vtab *vtab) {
+  client_of(vtab)->level = -1;
+  return SQLITE_OK;
+}
+
+static int creation_savepoint(sqlite3_vtab *vtab, int level) {
+  client_of(vtab)->level = level;
+  return SQLITE_OK;
+}
+
+static int creation_release(sqlite3_vtab *vtab, int level) {
+  sdb_client *client = client_of(vtab);
+  client->level = level - 1;
+  for (sdb_conn *conn = client->conns; conn; conn = conn->next) {
+    if (conn->made && conn->made_level >= level) conn->made_level = level - 1;
+  }
+  return SQLITE_OK;
+}
+
+static int creation_rollback_to(sqlite3_vtab *vtab, int level) {
+  sdb_client *client = client_of(vtab);
+  sdb_failure f = {0};
+  client->level = level;
+  for (sdb_conn *conn = client->conns; conn; conn = conn->next) {
+    if (!conn->made || conn->made_level < level) continue;
+    int rc = seqdb_rollback(conn->engine); /* there were no changes when it was created */
+    sdb_conn_end_transaction(conn);
+    sdb_conn_lose_name(conn);
+    if (rc != SEQDB_OK && f.code == SQLITE_OK) sdb_failure_engine(&f, conn->engine, rc);
+  }
+  return f.code == SQLITE_OK ? SQLITE_OK : sdb_failure_to_vtab(&f, vtab);
+}
+
+/* ---- asking for it ----------------------------------------------------------------------------------------- */
+
+int sdb_creation_watch(sdb_client *client, sdb_failure *f) {
+  if (sqlite3_get_autocommit(client->db)) {
+    client->level = -1;
+    return SQLITE_OK;
+  }
+  if (sqlite3_exec(client->db, "DELETE FROM temp.seqdb_creation", NULL, NULL, NULL) == SQLITE_OK) return SQLITE_OK;
+  return sdb_failure_nested(f, client->db);
+}
+
+/* ---- a table without rows ---------------------------------------------------------------------------------- */
+
+static int creation_connect(sqlite3 *db, void *client, int argc, const char *const *argv, sqlite3_vtab **out,
+                            char **error) {
+  (void)argc;
+  (void)argv;
+  (void)error;
+  sdb_creation_table *table = sqlite3_malloc64(sizeof *table);
+  if (!table) return SQLITE_NOMEM;
+  *table = (sdb_creation_table){.client = client};
+  int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(x)");
+  if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(table);
+    return rc;
+  }
+  *out = &table->base;
+  return SQLITE_OK;
+}
+
+static int creation_disconnect(sqlite3_vtab *vtab) {
+  sqlite3_free(vtab);
+  return SQLITE_OK;
+}
+
+static int creation_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
+  (void)vtab;
+  info->estimatedCost = 1;
+  return SQLITE_OK;
+}
+
+static int creation_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
+  (void)vtab;
+  *out = sqlite3_malloc64(sizeof **out);
+  return *out ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int creation_close(sqlite3_vtab_cursor *cursor) {
+  sqlite3_free(cursor);
+  return SQLITE_OK;
+}
+
+static int creation_filter(sqlite3_vtab_cursor *cursor, int plan, const char *text, int argc, sqlite3_value **argv) {
+  (void)cursor;
+  (void)plan;
+  (void)text;
+  (void)argc;
+  (void)argv;
+  return SQLITE_OK;
+}
+
+static int creation_eof(sqlite3_vtab_cursor *cursor) {
+  (void)cursor;
+  return 1;
+}
+
+/* SQLite wants them, and calls none of them for a table without rows. */
+static int creation_next(sqlite3_vtab_cursor *cursor) {
+  (void)cursor;
+  return SQLITE_OK;
+}
+static int creation_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column) {
+  (void)cursor;
+  (void)context;
+  (void)column;
+  return SQLITE_OK;
+}
+static int creation_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
+  (void)cursor;
+  *rowid = 0;
+  return SQLITE_OK;
+}
+
+static int creation_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid) {
+  sdb_failure f = {0};
+  (void)argc;
+  (void)argv;
+  (void)rowid;
+  sdb_failure_set(&f, SQLITE_READONLY, "seqdb_creation holds nothing: seqdb uses it to follow savepoints");
+  return sdb_failure_to_vtab(&f, vtab);
+}
+
+int sdb_register_creation(sdb_client *client) {
+  static const sqlite3_module module = {
+      .iVersion = 2,
+      .xConnect = creation_connect,
+      .xBestIndex = creation_best_index,
+      .xDisconnect = creation_disconnect,
+      .xOpen = creation_open,
+      .xClose = creation_close,
+      .xFilter = creation_filter,
+      .xNext = creation_next,
+      .xEof = creation_eof,
+      .xColumn = creation_column,
+      .xRowid = creation_rowid,
+      .xUpdate = creation_update,
+      .xBegin = creation_begin,
+      .xSync = creation_sync,
+      .xCommit = creation_end,
+      .xRollback = creation_end,
+      .xSavepoint = creation_savepoint,
+      .xRelease = creation_release,
+      .xRollbackTo = creation_rollback_to,
+  };
+  return sqlite3_create_module_v2(client->db, "seqdb_creation", &module, sdb_client_ref(client), sdb_client_unref);
+}
