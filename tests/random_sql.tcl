@@ -375,6 +375,31 @@ proc rnd::transaction_step {} {
   return [both [one_of {COMMIT COMMIT ROLLBACK}]]
 }
 
+# ---- the schema ---------------------------------------------------------------------------------------------
+
+# What makes SQLite hold several objects of r in one transaction, and leaves the schema as it was.
+proc rnd::schema_step {} {
+  set change [one_of {
+    {ALTER TABLE k RENAME TO k2; ALTER TABLE k2 RENAME TO k}
+    {ALTER TABLE @@ RENAME TO s; ALTER TABLE s RENAME TO @@}
+    {CREATE TABLE z(x); DROP TABLE z}
+    {SAVEPOINT i; CREATE TABLE z(x); ROLLBACK TO i; RELEASE i}
+    {SAVEPOINT i; ALTER TABLE @@ RENAME TO s; ROLLBACK TO i; RELEASE i}
+    {SAVEPOINT i; ALTER TABLE @@ RENAME TO s; UPDATE s SET name = 'x' || name; ROLLBACK TO i; RELEASE i}
+    {SAVEPOINT i; GHOST; ROLLBACK TO i; RELEASE i}
+    {SAVEPOINT i; ALTER TABLE @@ RENAME TO s; GHOST; ROLLBACK TO i; RELEASE i}
+  }]
+  lassign [same $change] for_r for_p
+  set for_r [string map {GHOST {CREATE VIRTUAL TABLE g USING seqdb('ghost'); INSERT INTO g(name) VALUES('g'), ('h')}} $for_r]
+  set for_p [string map {GHOST {CREATE TABLE g(name); INSERT INTO g(name) VALUES('g'), ('h')}} $for_p]
+  set got [run db $for_r]
+  set want [run plain $for_p]
+  log "$for_r -> $got"
+  if {$got ne $want} {return "the outcome is '$got', an ordinary table's '$want'"}
+  if {[file exists $::dir/ghost] && [db eval {SELECT name FROM seqdb_regions('ghost')}] ne {}} {return "a ghost was committed"}
+  return [agree]
+}
+
 # ---- what others see ----------------------------------------------------------------------------------------
 
 proc rnd::open_connections {} {
@@ -511,6 +536,7 @@ proc rnd::step {i} {
   if {[chance 1.5]} {return [second_writer]}
   if {[chance 1.5]} {return [upkeep]}
   if {[chance 0.7]} {return [reopen]}
+  if {$::rnd::cursor eq {} && [chance 3]} {return [schema_step]}
   if {$::rnd::cursor eq {} ? [chance 3] : [chance 4]} {
     return [expr {$::rnd::cursor eq {} ? [cursor_begin] : [cursor_end]}]
   }
