@@ -536,7 +536,7 @@ proc rnd::step {i} {
   if {[chance 1.5]} {return [second_writer]}
   if {[chance 1.5]} {return [upkeep]}
   if {[chance 0.7]} {return [reopen]}
-  if {$::rnd::cursor eq {} && [chance 3]} {return [schema_step]}
+  if {$::rnd::cursor eq {} && [chance [expr {[in_transaction] ? 8 : 1}]]} {return [schema_step]}
   if {$::rnd::cursor eq {} ? [chance 3] : [chance 4]} {
     return [expr {$::rnd::cursor eq {} ? [cursor_begin] : [cursor_end]}]
   }
