@@ -166,7 +166,9 @@ static int settle(seqdb *db, sdb_slot *slot, seqdb_error *e) {
       entry.length = slot->length;
       if (sdb_extent_add(&db->txn.direct, slot->start + slot->settled, slot->length - slot->settled) != SEQDB_OK)
         rc = sdb_error_nomem(e, "append");
+      bool mark_failed = db->txn.mark_failed; /* these bytes are older: see sdb_slots_stop() */
       if (rc == SEQDB_OK) rc = sdb_place_put(db, slot->index, &entry, "append", e);
+      db->txn.mark_failed = mark_failed;
     }
     if (rc == SEQDB_OK) {
       slot->open = false;
@@ -189,6 +191,14 @@ int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e) {
   if (!db->txn.open_slots) return SEQDB_OK;
   sdb_slot *slot = slot_find(db, index);
   return slot ? settle(db, slot, e) : SEQDB_OK;
+}
+
+void sdb_slots_stop(seqdb *db) {
+  for (sdb_slot *slot = db->txn.open_slots; slot; slot = slot->next_open) {
+    slot_lock(slot);
+    slot->limit = slot->length;
+    slot_unlock(slot);
+  }
 }
 
 void sdb_slots_discard(seqdb *db) {
