@@ -85,12 +85,13 @@ SEQDB_API int seqdb_create(seqdb *db, const char *name, size_t name_bytes, seqdb
 /* Append `bytes` bytes.  *offset (may be NULL) receives the region offset where they begin. */
 SEQDB_API int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset);
 /* Write at a region offset <= length; may grow the region.  Past the length: SEQDB_RANGE.  After SEQDB_FULL, SEQDB_IO or
-** SEQDB_NOMEM the length is as before and committed bytes are untouched, but bytes of the range that this same transaction had
-** written before may be either: roll back, to a savepoint or wholly. */
+** SEQDB_NOMEM the length is as before and what is committed is untouched, but in a region that this transaction changed before
+** (its place counts) bytes of the range may be either: roll back, to a savepoint or wholly. */
 SEQDB_API int seqdb_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes);
 /* Cut to `length` <= the present length; longer is SEQDB_RANGE. */
 SEQDB_API int seqdb_truncate(seqdb *db, seqdb_region region, uint64_t length);
-/* Cut at `offset` <= length, then write there: afterwards the length is offset + bytes. */
+/* Cut at `offset` <= length, then write there: afterwards the length is offset + bytes.  Errors as of seqdb_write(): nothing is
+** cut then. */
 SEQDB_API int seqdb_truncate_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes);
 /* Cut, or extend with zeros (sparse where the file system can). */
 SEQDB_API int seqdb_set_length(seqdb *db, seqdb_region region, uint64_t length);

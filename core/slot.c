@@ -80,8 +80,13 @@ static int append_open(sdb_store *store, sdb_slot *slot, const uint8_t *data, si
   if ((large || slot->buffered + bytes > slot->capacity) && (rc = write_out(store, slot, "append", e)) != SEQDB_OK)
     return rc;
   if (large) {
-    if ((rc = sdb_data_write(&store->data, slot->start + slot->length, data, bytes, "append", e)) != SEQDB_OK)
+    rc = sdb_data_write(&store->data, slot->start + slot->length, data, bytes, "append", e);
+    if (rc != SEQDB_OK) { /* a full disk: part of it was written */
+      pthread_mutex_lock(&store->mutex);
+      sdb_space_note_cut(&store->space, slot->index, slot->start, slot->length, slot->length + bytes);
+      pthread_mutex_unlock(&store->mutex);
       return rc;
+    }
   } else {
     memcpy(slot->buffer + slot->buffered, data, bytes);
     slot->buffered += (uint32_t)bytes;

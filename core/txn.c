@@ -92,6 +92,9 @@ struct leave {
 /* Step from the abandoned tree (`before`) to the one returned to (`after`). */
 static int leave_entry(void *context, uint32_t index, const sdb_entry *before, const sdb_entry *after) {
   sdb_space *space = ((struct leave *)context)->space;
+  /* It had moved or was removed: what was written into its reserve before that shows in neither tree. */
+  if (after && (!before || before->start != after->start))
+    sdb_space_note_cut(space, index, after->start, after->length, after->reserved);
   if (!before) return 0;
   if (!after || after->start != before->start)
     sdb_space_give_up(space, index, before->start, before->reserved);
@@ -119,6 +122,14 @@ void sdb_txn_return_to(seqdb *db, sdb_catalog *to) {
   db->txn.epoch = ++store->epoch;
 }
 
+/* What a commit that failed had set aside. */
+static void free_spare(sdb_txn *txn) {
+  if (!txn->spare_layer) return;
+  sdb_patch_clear(&txn->spare_layer->patch);
+  sdb_free(txn->spare_layer);
+  txn->spare_layer = NULL;
+}
+
 void sdb_txn_end(seqdb *db) {
   sdb_txn *txn = &db->txn;
   sdb_marks_drop(db, 0);
@@ -128,11 +139,7 @@ void sdb_txn_end(seqdb *db) {
   sdb_extent_set_clear(&txn->direct);
   sdb_extent_pool_trim(&txn->direct_pool, 16);
   sdb_tree_drop(&txn->tree, db->store->names);
-  if (txn->spare_layer) {
-    sdb_patch_clear(&txn->spare_layer->patch);
-    sdb_free(txn->spare_layer);
-    txn->spare_layer = NULL;
-  }
+  free_spare(txn);
   assert(!txn->prepared && !txn->open_slots);
   txn->active = false;
   sdb_writer_unlock(db);
@@ -146,6 +153,7 @@ void sdb_txn_let_go(seqdb *db) {
     if (txn->marks[i].catalog) return; /* GCOVR_EXCL_BR_LINE: a mark has one after a change only */
   sdb_extent_set_clear(&txn->direct);
   sdb_tree_drop(&txn->tree, db->store->names);
+  free_spare(txn);
   txn->active = false;
   sdb_writer_unlock(db);
 }
