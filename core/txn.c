@@ -174,6 +174,17 @@ bool sdb_txn_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
   return sdb_overlay_overlaps(db->store, UINT64_MAX, offset, bytes);
 }
 
+uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
+  const sdb_txn *txn = &db->txn;
+  uint64_t next = sdb_overlay_next(db->store, offset, offset + bytes);
+  for (size_t i = 0; i <= txn->mark_count; i++) {
+    sdb_patch_range range;
+    if (sdb_patch_next(i < txn->mark_count ? &txn->marks[i].patch : &txn->patch, offset, &range))
+      next = SDB_MIN(next, SDB_MAX(range.offset, offset));
+  }
+  return next;
+}
+
 int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e) {
   const sdb_txn *txn = &db->txn;
   int rc = sdb_overlay_read(db->store, UINT64_MAX, offset, buffer, bytes, e);
