@@ -113,7 +113,8 @@ typedef struct sdb_delta {
 typedef struct sdb_slot sdb_slot;
 
 typedef struct sdb_txn {
-  bool active; /* the handle holds the writer lock */
+  bool active;        /* the handle holds the writer lock */
+  bool call_is_first; /* nothing had changed when the present call began */
   uint64_t epoch, generation;
   sdb_tree tree;
   sdb_patch patch; /* overwrites since the newest mark */
@@ -202,7 +203,7 @@ bool sdb_txn_patched(seqdb *db, uint64_t offset, uint64_t bytes);
 uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes);
 /* Forget everything of the transaction but its marks' levels (go back to `to`, a live catalog). */
 void sdb_txn_return_to(seqdb *db, sdb_catalog *to);
-/* After a failed call: release the writer lock if nothing has changed. */
+/* After a failed call: if nothing had changed before it, undo what it has changed and release the writer lock. */
 void sdb_txn_let_go(seqdb *db);
 /* Free transaction state and release the writer lock. */
 void sdb_txn_end(seqdb *db);

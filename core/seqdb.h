@@ -25,7 +25,8 @@
 ** They are passed as pointer and length and need no NUL.
 **
 ** ERRORS.  Functions return SEQDB_OK or a negative code of enum seqdb_result, unless they say otherwise.  After an
-** error the database is as before the call (the transaction stays open), unless the function says otherwise.
+** error the database is as before the call, unless the function says otherwise: a transaction that had changes stays open, and
+** one that had none lets the writer lock go.
 ** Output parameters come last and are written only on success.
 */
 #ifndef SEQDB_H
