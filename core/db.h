@@ -232,6 +232,8 @@ void sdb_slots_free(seqdb *db);
 /* Write out buffers, fold lengths into the tree and close all slots (or the one of `index`).  txn_mutex held. */
 int sdb_slots_settle(seqdb *db, seqdb_error *e);
 int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e);
+/* How much longer the regions of open slots are than the tree says. */
+uint64_t sdb_slots_bytes(seqdb *db);
 /* What is open stays so, but the next append to it takes the slow way. */
 void sdb_slots_stop(seqdb *db);
 /* Close all, forgetting what they buffered. */

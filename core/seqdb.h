@@ -114,7 +114,8 @@ SEQDB_API uint32_t seqdb_region_index(seqdb_region region);
 
 /* 1 if the handle's transaction has changed anything (also when prepared), else 0. */
 SEQDB_API int seqdb_has_changes(seqdb *db);
-/* 1 if the handle's transaction changed this region (content, length, name, place) or created it, else 0. */
+/* 1 if the handle's transaction changed this region (content, length, name, place), created or removed it, else 0: also of one
+** that neither the last commit nor the transaction has. */
 SEQDB_API int seqdb_region_changed(seqdb *db, seqdb_region region);
 
 /* Commit: durable and visible when it returns SEQDB_OK.  Without changes it does nothing.  *generation (may be NULL)
@@ -150,7 +151,7 @@ SEQDB_API int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot);
 /* Close.  NULL is allowed.  Pointers read from it are invalid afterwards. */
 SEQDB_API void seqdb_snapshot_close(seqdb_snapshot *snapshot);
 SEQDB_API uint64_t seqdb_snapshot_generation(const seqdb_snapshot *snapshot);
-/* Number of regions and sum of their lengths; either pointer may be NULL. */
+/* Number of regions and sum of their lengths; either pointer may be NULL.  Of the own view, those of this moment. */
 SEQDB_API void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, uint64_t *content_bytes);
 /* The handle's own view: its transaction as it is now, or the newest commit if it has none.  Owned by the handle, not
 ** to be closed.  It pins nothing: each call sees the state of that moment, seqdb_read() always says SEQDB_COPY, and

@@ -198,6 +198,16 @@ int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e) {
   return slot ? settle(db, slot, e) : SEQDB_OK;
 }
 
+uint64_t sdb_slots_bytes(seqdb *db) {
+  uint64_t bytes = 0;
+  for (sdb_slot *slot = db->txn.open_slots; slot; slot = slot->next_open) {
+    slot_lock(slot);
+    bytes += slot->length - slot->settled;
+    slot_unlock(slot);
+  }
+  return bytes;
+}
+
 void sdb_slots_stop(seqdb *db) {
   for (sdb_slot *slot = db->txn.open_slots; slot; slot = slot->next_open) {
     slot_lock(slot);

@@ -217,9 +217,9 @@ int seqdb_region_changed(seqdb *db, seqdb_region region) {
   if (db->txn.active) {
     const sdb_entry *now = sdb_tree_get(&db->txn.tree, index);
     const sdb_entry *then = sdb_tree_get(&db->store->committed->tree, index);
+    bool is = sdb_region_is(region, now), was = sdb_region_is(region, then);
     /* GCOVR_EXCL_BR_LINE: a rename has a generation */
-    changed = !then || !now || !sdb_region_is(region, now) || !sdb_region_is(region, then) ||
-              now->generation != then->generation || now->name != then->name;
+    changed = is != was || (is && (now->generation != then->generation || now->name != then->name));
   }
   pthread_mutex_unlock(&db->txn_mutex);
   return changed;
