@@ -375,7 +375,7 @@ static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t 
   slot = bytes <= UINT64_MAX - at ? slot_make(db, index) : NULL;
   if (slot && slot->seen_epoch == db->txn.epoch) rc = slot_open(db, slot, region, bytes, &opened, e);
   if (rc != SEQDB_OK) return rc;
-  if (slot) slot->seen_epoch = db->txn.epoch;
+  if (slot && bytes) slot->seen_epoch = db->txn.epoch; /* so a slot is opened after a change only */
   if (opened) {
     slot_lock(slot); /* another thread may append first */
     at = slot->length;
