@@ -37,8 +37,9 @@ static int check_interrupt(seqdb *db, seqdb_error *e) {
   return sdb_interrupted(db, "compact", e);
 }
 
-/* Move entry `index` to the allocated extent. */
-static int move_to(seqdb *db, const sdb_owned_extent *from, uint64_t start, struct batch *batch, seqdb_error *e) {
+/* Move entry `index` to the allocated extent; `dirty`: it may hold blocks of what was there before. */
+static int move_to(seqdb *db, const sdb_owned_extent *from, uint64_t start, bool dirty, struct batch *batch,
+                   seqdb_error *e) {
   sdb_store *store = db->store;
   const sdb_entry *entry = sdb_tree_get(&db->txn.tree, from->index);
   uint64_t length = entry->length;
@@ -51,19 +52,24 @@ static int move_to(seqdb *db, const sdb_owned_extent *from, uint64_t start, stru
     pthread_mutex_unlock(&store->mutex);
     return rc;
   }
+  if (dirty) { /* a reserve that was made since the first step cut all of them */
+    pthread_mutex_lock(&store->mutex);
+    sdb_space_note_cut(&store->space, from->index, start, length, from->bytes);
+    pthread_mutex_unlock(&store->mutex);
+  }
   batch->regions++;
   batch->moved_bytes += length;
   return SEQDB_OK;
 }
 
-static int allocate_below(sdb_store *store, const sdb_owned_extent *region, uint64_t *start, bool *found) {
+static int allocate_below(sdb_store *store, const sdb_owned_extent *region, uint64_t *start, bool *found, bool *dirty) {
   sdb_extent hole;
   int rc = SEQDB_OK;
   pthread_mutex_lock(&store->mutex);
   *found = sdb_extent_first_fit(&store->space.holes, region->bytes, region->start, &hole);
   if (*found) {
     *start = hole.start;
-    rc = sdb_space_alloc_at(&store->space, hole.start, region->bytes, NULL);
+    rc = sdb_space_alloc_at(&store->space, hole.start, region->bytes, dirty);
   }
   pthread_mutex_unlock(&store->mutex);
   return rc;
@@ -77,7 +83,7 @@ static int fill_holes(seqdb *db, const sdb_owned_extent *extents, size_t count, 
     const sdb_owned_extent *region = &extents[i - 1];
     uint64_t start;
     sdb_extent largest;
-    bool found = false;
+    bool found = false, dirty = false;
     if (batch->regions >= batch->max_regions || batch->moved_bytes >= BATCH_BYTES) break;
     pthread_mutex_lock(&store->mutex);
     bool any = sdb_extent_largest(&store->space.holes, &largest);
@@ -85,10 +91,10 @@ static int fill_holes(seqdb *db, const sdb_owned_extent *extents, size_t count, 
     if (!any) break;
     if (largest.bytes < region->bytes) continue;
     if ((rc = check_interrupt(db, e)) != SEQDB_OK) break;
-    if (allocate_below(store, region, &start, &found) != SEQDB_OK)
+    if (allocate_below(store, region, &start, &found, &dirty) != SEQDB_OK)
       rc = sdb_error_nomem(e, "compact");
     else if (found)
-      rc = move_to(db, region, start, batch, e);
+      rc = move_to(db, region, start, dirty, batch, e);
   }
   return rc;
 }
@@ -117,13 +123,15 @@ static int move_to_end(seqdb *db, const sdb_owned_extent *region, struct batch *
   sdb_store *store = db->store;
   pthread_mutex_lock(&store->mutex);
   uint64_t start = store->space.end, end;
-  int rc = sdb_space_alloc_at(&store->space, start, region->bytes, NULL);
+  bool dirty = false;
+  int rc = sdb_space_alloc_at(&store->space, start, region->bytes, &dirty);
   end = store->space.end;
   pthread_mutex_unlock(&store->mutex);
   if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "compact");
   if (rc != SEQDB_OK) return SEQDB_OK; /* no offsets are left to step aside to: it stays */
   batch->aside = true;
-  if ((rc = sdb_data_ensure(&store->data, end, "compact", e)) == SEQDB_OK) return move_to(db, region, start, batch, e);
+  rc = sdb_data_ensure(&store->data, end, "compact", e);
+  if (rc == SEQDB_OK) return move_to(db, region, start, dirty, batch, e);
   pthread_mutex_lock(&store->mutex);
   sdb_space_give_up(&store->space, region->index, start, region->bytes);
   pthread_mutex_unlock(&store->mutex);

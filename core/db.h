@@ -113,7 +113,8 @@ typedef struct sdb_delta {
 typedef struct sdb_slot sdb_slot;
 
 typedef struct sdb_txn {
-  bool active; /* the handle holds the writer lock */
+  bool active;        /* the handle holds the writer lock */
+  bool call_is_first; /* nothing had changed when the present call began */
   uint64_t epoch, generation;
   sdb_tree tree;
   sdb_patch patch; /* overwrites since the newest mark */
@@ -198,9 +199,11 @@ const sdb_entry *sdb_txn_entry(seqdb *db, seqdb_region region, uint32_t *index);
 int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e);
 /* Some of the range differs from what `data` holds. */
 bool sdb_txn_patched(seqdb *db, uint64_t offset, uint64_t bytes);
+/* Where the first byte of it is that differs; the range's end if none does. */
+uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes);
 /* Forget everything of the transaction but its marks' levels (go back to `to`, a live catalog). */
 void sdb_txn_return_to(seqdb *db, sdb_catalog *to);
-/* After a failed call: release the writer lock if nothing has changed. */
+/* After a failed call: if nothing had changed before it, undo what it has changed and release the writer lock. */
 void sdb_txn_let_go(seqdb *db);
 /* Free transaction state and release the writer lock. */
 void sdb_txn_end(seqdb *db);
@@ -229,6 +232,10 @@ void sdb_slots_free(seqdb *db);
 /* Write out buffers, fold lengths into the tree and close all slots (or the one of `index`).  txn_mutex held. */
 int sdb_slots_settle(seqdb *db, seqdb_error *e);
 int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e);
+/* How much longer the regions of open slots are than the tree says. */
+uint64_t sdb_slots_bytes(seqdb *db);
+/* What is open stays so, but the next append to it takes the slow way. */
+void sdb_slots_stop(seqdb *db);
 /* Close all, forgetting what they buffered. */
 void sdb_slots_discard(seqdb *db);
 
@@ -236,6 +243,8 @@ void sdb_slots_discard(seqdb *db);
 /* Apply every layer that no older snapshot (and no published but undecided prepare) needs held back.  Writer lock held.  Failing leaves the overlay. */
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e);
 bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t bytes);
+/* The first byte of [offset, end) that a layer has; `end` if none has any. */
+uint64_t sdb_overlay_next(sdb_store *store, uint64_t offset, uint64_t end);
 /* Copy raw bytes of `data` and lay over them what commits up to `generation` say. */
 int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
                      seqdb_error *e);

@@ -25,6 +25,17 @@ bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset
   return found;
 }
 
+uint64_t sdb_overlay_next(sdb_store *store, uint64_t offset, uint64_t end) {
+  sdb_patch_range range;
+  uint64_t next = end;
+  if (atomic_load_explicit(&store->layer_count, memory_order_acquire) == 0) return end;
+  pthread_rwlock_rdlock(&store->overlay_lock);
+  for (const sdb_layer *layer = store->layers; layer; layer = layer->newer)
+    if (sdb_patch_next(&layer->patch, offset, &range)) next = SDB_MIN(next, SDB_MAX(range.offset, offset));
+  pthread_rwlock_unlock(&store->overlay_lock);
+  return next;
+}
+
 int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
                      seqdb_error *e) {
   if (atomic_load_explicit(&store->layer_count, memory_order_acquire) == 0)

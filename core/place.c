@@ -19,6 +19,7 @@
 #include "error.h"
 
 #define COPY_BYTES      ((uint64_t)1 << 20)
+#define HOLE_COPY_BYTES ((uint64_t)16 << 10) /* where there is little in a hole */
 #define PUNCH_NOW_BYTES ((uint64_t)64 << 10)
 
 /* ---- direct writes */
@@ -81,6 +82,13 @@ static void give_up(seqdb *db, uint32_t index, uint64_t start, uint64_t bytes) {
 
 /* ---- moving */
 
+/* How much of a hole in `data` stays one: whole pages up to the first byte that a patch or an overlay has. */
+static uint64_t hole_bytes(seqdb *db, uint64_t offset, uint64_t bytes) {
+  uint64_t next = sdb_txn_next_patched(db, offset, bytes);
+  if (next == offset + bytes) return bytes;
+  return sdb_page_down(next) > offset ? sdb_page_down(next) - offset : 0;
+}
+
 /* Copy [from, to) of the old extent to the new one, holes as holes. */
 static int copy_part(seqdb *db, uint64_t old_start, uint64_t new_start, uint64_t from, uint64_t to,
                      const char *operation, seqdb_error *e) {
@@ -102,10 +110,16 @@ static int copy_part(seqdb *db, uint64_t old_start, uint64_t new_start, uint64_t
       data_end = SDB_MIN(SDB_MAX(d_end, d + 1) - old_start, to);
       sparse_known = true;
     }
-    if (at < data_at && !sdb_txn_patched(db, old_start + at, data_at - at)) { /* a hole stays one */
-      rc = write_direct(db, new_start + at, NULL, data_at - at, operation, e);
-      at = data_at;
-      continue;
+    if (at < data_at) {
+      uint64_t hole = hole_bytes(db, old_start + at, data_at - at);
+      if (hole) {
+        rc = write_direct(db, new_start + at, NULL, hole, operation, e);
+        at += hole;
+        continue;
+      }
+      part = SDB_MIN(part, sdb_page_down(at) + HOLE_COPY_BYTES - at);
+    } else {
+      part = SDB_MIN(part, SDB_MAX(data_end - at, HOLE_COPY_BYTES));
     }
     const uint8_t *source = sdb_data_at(&store->data, old_start + at, part);
     if (!source || (sdb_txn_patched(db, old_start + at, part) && !sdb_break(SDB_RULE_COPY_VIA_OVERLAY))) {

@@ -62,7 +62,9 @@ static int make(seqdb *db, const char *name, size_t name_bytes, seqdb_region *re
   if (index >= SDB_INDEX_MAX) /* GCOVR_EXCL_BR_LINE: four billion regions */
     return sdb_error_set(e, SEQDB_FULL, "create", "regions", 0, "regions: no entry index is left");
   pthread_mutex_lock(&store->mutex);
-  int rc = sdb_space_alloc(&store->space, entry.reserved, &entry.start, NULL);
+  bool dirty = false;
+  int rc = sdb_space_alloc(&store->space, entry.reserved, &entry.start, &dirty);
+  if (dirty) sdb_space_note_cut(&store->space, index, entry.start, 0, entry.reserved); /* it may stay empty */
   uint64_t end = store->space.end;
   pthread_mutex_unlock(&store->mutex);
   if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "create");
@@ -223,7 +225,10 @@ int seqdb_truncate_write(seqdb *db, seqdb_region region, uint64_t offset, const 
   const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
   uint64_t old_length = entry->length, end = offset + bytes;
   if (offset > old_length) return leave(db, beyond(entry, "truncate_write", offset, &e), &e);
-  /* Written first, cut afterwards: what can fail for lack of space fails before anything is cut. */
+  /* Written first, cut afterwards: what can fail for lack of space fails before anything is cut; and the cut's memory is there
+  ** before anything is written. */
+  if (end < old_length && sdb_tree_own(&db->txn.tree, db->store->names, db->txn.epoch, index) != SEQDB_OK)
+    return leave(db, sdb_error_nomem(&e, "truncate_write"), &e);
   rc = sdb_place(db, index, offset, data, bytes, "truncate_write", &e);
   if (rc == SEQDB_OK && end < old_length) rc = sdb_place_cut(db, index, end, "truncate_write", &e);
   return leave(db, rc, &e);

@@ -35,7 +35,10 @@ static int set_mark(seqdb *db, int level, seqdb_error *e) {
   sdb_store *store = db->store;
   int rc = SEQDB_OK;
   if (has_mark(txn, level)) return SEQDB_OK;
-  if (txn->active && (rc = sdb_slots_settle(db, e)) != SEQDB_OK) return rc;
+  if (txn->active && (rc = sdb_slots_settle(db, e)) != SEQDB_OK) {
+    sdb_slots_stop(db); /* what is appended from now on must be seen to come after the mark that is not there */
+    return rc;
+  }
   if (add_mark(txn, level) != SEQDB_OK) return sdb_error_nomem(e, "savepoint");
   if (!txn->active || !sdb_txn_changed(db)) return SEQDB_OK;
   sdb_mark *mark = &txn->marks[txn->mark_count - 1];

@@ -25,7 +25,8 @@
 ** They are passed as pointer and length and need no NUL.
 **
 ** ERRORS.  Functions return SEQDB_OK or a negative code of enum seqdb_result, unless they say otherwise.  After an
-** error the database is as before the call (the transaction stays open), unless the function says otherwise.
+** error the database is as before the call, unless the function says otherwise: a transaction that had changes stays open, and
+** one that had none lets the writer lock go.
 ** Output parameters come last and are written only on success.
 */
 #ifndef SEQDB_H
@@ -85,12 +86,13 @@ SEQDB_API int seqdb_create(seqdb *db, const char *name, size_t name_bytes, seqdb
 /* Append `bytes` bytes.  *offset (may be NULL) receives the region offset where they begin. */
 SEQDB_API int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset);
 /* Write at a region offset <= length; may grow the region.  Past the length: SEQDB_RANGE.  After SEQDB_FULL, SEQDB_IO or
-** SEQDB_NOMEM the length is as before and committed bytes are untouched, but bytes of the range that this same transaction had
-** written before may be either: roll back, to a savepoint or wholly. */
+** SEQDB_NOMEM the length is as before and what is committed is untouched, but in a region that this transaction changed before
+** (its place counts) bytes of the range may be either: roll back, to a savepoint or wholly. */
 SEQDB_API int seqdb_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes);
 /* Cut to `length` <= the present length; longer is SEQDB_RANGE. */
 SEQDB_API int seqdb_truncate(seqdb *db, seqdb_region region, uint64_t length);
-/* Cut at `offset` <= length, then write there: afterwards the length is offset + bytes. */
+/* Cut at `offset` <= length, then write there: afterwards the length is offset + bytes.  Errors as of seqdb_write(): nothing is
+** cut then. */
 SEQDB_API int seqdb_truncate_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes);
 /* Cut, or extend with zeros (sparse where the file system can). */
 SEQDB_API int seqdb_set_length(seqdb *db, seqdb_region region, uint64_t length);
@@ -112,7 +114,8 @@ SEQDB_API uint32_t seqdb_region_index(seqdb_region region);
 
 /* 1 if the handle's transaction has changed anything (also when prepared), else 0. */
 SEQDB_API int seqdb_has_changes(seqdb *db);
-/* 1 if the handle's transaction changed this region (content, length, name, place) or created it, else 0. */
+/* 1 if the handle's transaction changed this region (content, length, name, place), created or removed it, else 0: also of one
+** that neither the last commit nor the transaction has. */
 SEQDB_API int seqdb_region_changed(seqdb *db, seqdb_region region);
 
 /* Commit: durable and visible when it returns SEQDB_OK.  Without changes it does nothing.  *generation (may be NULL)
@@ -148,7 +151,7 @@ SEQDB_API int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot);
 /* Close.  NULL is allowed.  Pointers read from it are invalid afterwards. */
 SEQDB_API void seqdb_snapshot_close(seqdb_snapshot *snapshot);
 SEQDB_API uint64_t seqdb_snapshot_generation(const seqdb_snapshot *snapshot);
-/* Number of regions and sum of their lengths; either pointer may be NULL. */
+/* Number of regions and sum of their lengths; either pointer may be NULL.  Of the own view, those of this moment. */
 SEQDB_API void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, uint64_t *content_bytes);
 /* The handle's own view: its transaction as it is now, or the newest commit if it has none.  Owned by the handle, not
 ** to be closed.  It pins nothing: each call sees the state of that moment, seqdb_read() always says SEQDB_COPY, and

@@ -80,8 +80,13 @@ static int append_open(sdb_store *store, sdb_slot *slot, const uint8_t *data, si
   if ((large || slot->buffered + bytes > slot->capacity) && (rc = write_out(store, slot, "append", e)) != SEQDB_OK)
     return rc;
   if (large) {
-    if ((rc = sdb_data_write(&store->data, slot->start + slot->length, data, bytes, "append", e)) != SEQDB_OK)
+    rc = sdb_data_write(&store->data, slot->start + slot->length, data, bytes, "append", e);
+    if (rc != SEQDB_OK) { /* a full disk: part of it was written */
+      pthread_mutex_lock(&store->mutex);
+      sdb_space_note_cut(&store->space, slot->index, slot->start, slot->length, slot->length + bytes);
+      pthread_mutex_unlock(&store->mutex);
       return rc;
+    }
   } else {
     memcpy(slot->buffer + slot->buffered, data, bytes);
     slot->buffered += (uint32_t)bytes;
@@ -166,7 +171,9 @@ static int settle(seqdb *db, sdb_slot *slot, seqdb_error *e) {
       entry.length = slot->length;
       if (sdb_extent_add(&db->txn.direct, slot->start + slot->settled, slot->length - slot->settled) != SEQDB_OK)
         rc = sdb_error_nomem(e, "append");
+      bool mark_failed = db->txn.mark_failed; /* these bytes are older: see sdb_slots_stop() */
       if (rc == SEQDB_OK) rc = sdb_place_put(db, slot->index, &entry, "append", e);
+      db->txn.mark_failed = mark_failed;
     }
     if (rc == SEQDB_OK) {
       slot->open = false;
@@ -189,6 +196,24 @@ int sdb_slot_settle(seqdb *db, uint32_t index, seqdb_error *e) {
   if (!db->txn.open_slots) return SEQDB_OK;
   sdb_slot *slot = slot_find(db, index);
   return slot ? settle(db, slot, e) : SEQDB_OK;
+}
+
+uint64_t sdb_slots_bytes(seqdb *db) {
+  uint64_t bytes = 0;
+  for (sdb_slot *slot = db->txn.open_slots; slot; slot = slot->next_open) {
+    slot_lock(slot);
+    bytes += slot->length - slot->settled;
+    slot_unlock(slot);
+  }
+  return bytes;
+}
+
+void sdb_slots_stop(seqdb *db) {
+  for (sdb_slot *slot = db->txn.open_slots; slot; slot = slot->next_open) {
+    slot_lock(slot);
+    slot->limit = slot->length;
+    slot_unlock(slot);
+  }
 }
 
 void sdb_slots_discard(seqdb *db) {
@@ -350,7 +375,7 @@ static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t 
   slot = bytes <= UINT64_MAX - at ? slot_make(db, index) : NULL;
   if (slot && slot->seen_epoch == db->txn.epoch) rc = slot_open(db, slot, region, bytes, &opened, e);
   if (rc != SEQDB_OK) return rc;
-  if (slot) slot->seen_epoch = db->txn.epoch;
+  if (slot && bytes) slot->seen_epoch = db->txn.epoch; /* so a slot is opened after a change only */
   if (opened) {
     slot_lock(slot); /* another thread may append first */
     at = slot->length;

@@ -93,8 +93,24 @@ uint64_t seqdb_snapshot_generation(const seqdb_snapshot *snapshot) {
 }
 
 void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, uint64_t *content_bytes) {
-  if (regions) *regions = snapshot->catalog ? snapshot->catalog->tree.entries : 0;
-  if (content_bytes) *content_bytes = snapshot->catalog ? snapshot->catalog->tree.content_bytes : 0;
+  seqdb *db = snapshot->db;
+  seqdb_error ignored;
+  uint64_t entries = 0, bytes = 0;
+  if (snapshot->catalog) {
+    entries = snapshot->catalog->tree.entries;
+    bytes = snapshot->catalog->tree.content_bytes;
+  } else if (sdb_usable(db, "totals", &ignored) == SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
+    pthread_mutex_lock(&db->txn_mutex);
+    pthread_mutex_lock(&db->store->mutex);
+    const sdb_tree *tree = db->txn.active ? &db->txn.tree : &db->store->committed->tree;
+    entries = tree->entries;
+    bytes = tree->content_bytes;
+    pthread_mutex_unlock(&db->store->mutex);
+    if (content_bytes) bytes += sdb_slots_bytes(db);
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  if (regions) *regions = entries;
+  if (content_bytes) *content_bytes = bytes;
 }
 
 seqdb_snapshot *seqdb_own_view(seqdb *db) {

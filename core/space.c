@@ -306,7 +306,7 @@ void sdb_space_note_cut(sdb_space *space, uint32_t index, uint64_t start, uint64
 }
 
 /* A slack item says: blocks of [start, start + bytes) past every visible length may be given back.  Returns the part that
-** may be now; *keep says that an old snapshot still sees some of the rest. */
+** may be now; *keep says that an old snapshot still sees some of the rest, or that the journal pins it. */
 static bool slack_part(const sdb_space *space, const sdb_pending *item, sdb_extent *part, bool *keep) {
   /* GCOVR_EXCL_BR_LINE: there is always a commit */
   const sdb_entry *entry = space->newest ? sdb_tree_get(&space->newest->tree, item->index) : NULL;
@@ -316,7 +316,9 @@ static bool slack_part(const sdb_space *space, const sdb_pending *item, sdb_exte
   *keep = visible > sdb_page_up(entry->length);
   uint64_t end = SDB_MIN(item->bytes, entry->reserved); /* it may be another region by now, in a smaller extent */
   *part = (sdb_extent){item->start + visible, end > visible ? end - visible : 0};
-  return part->bytes > 0 && !sdb_extent_overlap(&space->redo, part->start, part->bytes, NULL);
+  bool pinned = part->bytes > 0 && sdb_extent_overlap(&space->redo, part->start, part->bytes, NULL);
+  *keep |= pinned;
+  return part->bytes > 0 && !pinned;
 }
 
 static bool next_slack(sdb_space *space, sdb_extent *range) {

@@ -44,7 +44,7 @@ typedef struct sdb_space {
   sdb_extent_set unpunched; /* released since the last punching; may hold disk blocks */
   sdb_pending *held;        /* released, but pinned by the journal until the next checkpoint */
   sdb_pending *slack;       /* parts of reserves that a truncation left behind, to be punched ... */
-  sdb_pending *slack_kept;  /* ... and those an old snapshot still sees */
+  sdb_pending *slack_kept;  /* ... and those an old snapshot still sees, or the journal pins */
   uint64_t held_bytes, pending_bytes, leaked_bytes;
   uint64_t end; /* no extent reaches beyond */
   sdb_catalog *oldest, *newest;

@@ -63,6 +63,7 @@ void sdb_writer_unlock(seqdb *db) {
 int sdb_txn_begin(seqdb *db, const char *operation, seqdb_error *e) {
   sdb_store *store = db->store;
   sdb_txn *txn = &db->txn;
+  txn->call_is_first = !sdb_txn_changed(db);
   int rc = sdb_writable(db, operation, e);
   if (rc != SEQDB_OK || txn->active) return rc;
   if ((rc = sdb_writer_lock(db, operation, e)) != SEQDB_OK) return rc;
@@ -92,6 +93,9 @@ struct leave {
 /* Step from the abandoned tree (`before`) to the one returned to (`after`). */
 static int leave_entry(void *context, uint32_t index, const sdb_entry *before, const sdb_entry *after) {
   sdb_space *space = ((struct leave *)context)->space;
+  /* It had moved or was removed: what was written into its reserve before that shows in neither tree. */
+  if (after && (!before || before->start != after->start))
+    sdb_space_note_cut(space, index, after->start, after->length, after->reserved);
   if (!before) return 0;
   if (!after || after->start != before->start)
     sdb_space_give_up(space, index, before->start, before->reserved);
@@ -119,6 +123,14 @@ void sdb_txn_return_to(seqdb *db, sdb_catalog *to) {
   db->txn.epoch = ++store->epoch;
 }
 
+/* What a commit that failed had set aside. */
+static void free_spare(sdb_txn *txn) {
+  if (!txn->spare_layer) return;
+  sdb_patch_clear(&txn->spare_layer->patch);
+  sdb_free(txn->spare_layer);
+  txn->spare_layer = NULL;
+}
+
 void sdb_txn_end(seqdb *db) {
   sdb_txn *txn = &db->txn;
   sdb_marks_drop(db, 0);
@@ -128,24 +140,27 @@ void sdb_txn_end(seqdb *db) {
   sdb_extent_set_clear(&txn->direct);
   sdb_extent_pool_trim(&txn->direct_pool, 16);
   sdb_tree_drop(&txn->tree, db->store->names);
-  if (txn->spare_layer) {
-    sdb_patch_clear(&txn->spare_layer->patch);
-    sdb_free(txn->spare_layer);
-    txn->spare_layer = NULL;
-  }
+  free_spare(txn);
   assert(!txn->prepared && !txn->open_slots);
   txn->active = false;
   sdb_writer_unlock(db);
 }
 
-/* A failed first change must not keep the writer lock. */
+/* A failed first change must not keep the writer lock.  It may have come far enough to own its entry, or to have written some of
+** its bytes; marks were set before it and mean the begin: they stay. */
 void sdb_txn_let_go(seqdb *db) {
   sdb_txn *txn = &db->txn;
-  if (!txn->active || sdb_txn_changed(db) || txn->open_slots) return; /* GCOVR_EXCL_BR_LINE: a slot changes its entry */
+  /* GCOVR_EXCL_BR_LINE: a slot is opened after a change only; another thread may append to it at any time */
+  if (!txn->active || !txn->call_is_first || txn->open_slots) return;
   for (size_t i = 0; i < txn->mark_count; i++)
     if (txn->marks[i].catalog) return; /* GCOVR_EXCL_BR_LINE: a mark has one after a change only */
+  if (sdb_txn_changed(db)) {
+    sdb_patch_clear(&txn->patch);
+    sdb_txn_return_to(db, db->store->committed);
+  }
   sdb_extent_set_clear(&txn->direct);
   sdb_tree_drop(&txn->tree, db->store->names);
+  free_spare(txn);
   txn->active = false;
   sdb_writer_unlock(db);
 }
@@ -164,6 +179,17 @@ bool sdb_txn_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
   for (size_t i = 0; i < txn->mark_count; i++)
     if (sdb_patch_overlaps(&txn->marks[i].patch, offset, bytes)) return true;
   return sdb_overlay_overlaps(db->store, UINT64_MAX, offset, bytes);
+}
+
+uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
+  const sdb_txn *txn = &db->txn;
+  uint64_t next = sdb_overlay_next(db->store, offset, offset + bytes);
+  for (size_t i = 0; i <= txn->mark_count; i++) {
+    sdb_patch_range range;
+    if (sdb_patch_next(i < txn->mark_count ? &txn->marks[i].patch : &txn->patch, offset, &range))
+      next = SDB_MIN(next, SDB_MAX(range.offset, offset));
+  }
+  return next;
 }
 
 int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e) {
@@ -192,9 +218,9 @@ int seqdb_region_changed(seqdb *db, seqdb_region region) {
   if (db->txn.active) {
     const sdb_entry *now = sdb_tree_get(&db->txn.tree, index);
     const sdb_entry *then = sdb_tree_get(&db->store->committed->tree, index);
+    bool is = sdb_region_is(region, now), was = sdb_region_is(region, then);
     /* GCOVR_EXCL_BR_LINE: a rename has a generation */
-    changed = !then || !now || !sdb_region_is(region, now) || !sdb_region_is(region, then) ||
-              now->generation != then->generation || now->name != then->name;
+    changed = is != was || (is && (now->generation != then->generation || now->name != then->name));
   }
   pthread_mutex_unlock(&db->txn_mutex);
   return changed;

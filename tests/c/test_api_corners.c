@@ -192,6 +192,10 @@ static void odd_reads(Tcl_Obj *told, seqdb *db, seqdb_region region) {
   seqdb_snapshot_close(snapshot);
   note(told, "own copy of what is gone", seqdb_read_copy(seqdb_own_view(db), gone, 0, bytes, 1, &got));
   note(told, "change", seqdb_append(db, region, "!", 1, NULL));
+  note(told, "buffered change", seqdb_append(db, region, "??", 2, NULL));
+  seqdb_snapshot_totals(seqdb_own_view(db), &regions, &content);
+  sdb_api_put_u64(told, "regions of the own view, changed", regions);
+  sdb_api_put_u64(told, "content of the own view, changed", content);
   note(told, "own copy of what is gone, changed", seqdb_read_copy(seqdb_own_view(db), gone, 0, bytes, 1, &got));
   note(told, "rollback", seqdb_rollback(db));
 }
