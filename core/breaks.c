@@ -50,6 +50,10 @@ const char *sdb_rule_name(enum sdb_rule rule) {
       [SDB_RULE_NAMED_ONLY] = "named_only",
       [SDB_RULE_CHK_DECIDES] = "chk_decides",
       [SDB_RULE_RECORD_FIRST] = "record_first",
+      [SDB_RULE_GUARD_COMMIT] = "guard_commit",
+      [SDB_RULE_GUARD_HEADER] = "guard_header",
+      [SDB_RULE_ADOPT_SYNC] = "adopt_sync",
+      [SDB_RULE_SYNC_NAMES] = "sync_names",
   };
   return names[rule];
 }

@@ -37,6 +37,10 @@ enum sdb_rule {
   SDB_RULE_NAMED_ONLY,           /* a checkpoint writes the entries that records name and no others */
   SDB_RULE_CHK_DECIDES,          /* a checkpoint records the decision about a published prepare first */
   SDB_RULE_RECORD_FIRST,         /* overwrites reach `data` after their record is durable */
+  SDB_RULE_GUARD_COMMIT,         /* the guard is set before a commit's first fdatasync */
+  SDB_RULE_GUARD_HEADER,         /* ... and before a header is written */
+  SDB_RULE_ADOPT_SYNC,           /* what rawdb wrote is durable before a journal remembers it */
+  SDB_RULE_SYNC_NAMES, /* names that a killed process may have left unsynced are synced before the first change */
   SDB_RULES
 };
 

@@ -5,13 +5,15 @@
 **                                                       after a crash here, recovery
 **   0 keep     a published prepare, by an empty record   has the state before or after, as its coordinator says
 **   1 apply    overlays into `data`                      redoes them from the records
-**   2 sync     data                                      redoes them
+**   2 sync     regions with the guard, then data         redoes them
 **   3 write    every entry the records name              redoes them; half-written pages are named by records
 **   4 sync     regions                                   redoes them to the same bytes
 **   5 reset    the other header page, with a new salt    torn: the old header, as before; whole: nothing to redo
 **   6 punch    what nothing pins any more                finds holes with garbage, punches them once
 ** The same steps end a recovery.  Undone overlays (an old snapshot) put the checkpoint off: it does step 1 only.
 ** Runs only while no prepare is undecided: the caller holds the writer lock and has published or never prepared.
+** INVARIANT: whatever a session writes that an fdatasync may fail to make durable, a guard stands before: without one the next
+** open believes what it reads.
 */
 #include <stdlib.h>
 #include "breaks.h"
@@ -28,6 +30,14 @@ static int sync_file(sdb_store *store, sdb_fd fd, const char *file, seqdb_error 
 static int by_index(const void *a, const void *b) {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
   return x < y ? -1 : x > y;
+}
+
+int sdb_checkpoint_guard(sdb_store *store, seqdb_error *e) {
+  bool poison = false;
+  if (store->regions.guarded) return SEQDB_OK;
+  int rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, e);
+  if (poison) sdb_poison(store);
+  return rc;
 }
 
 /* 3: runs of neighbouring entries in one write each. */
@@ -47,11 +57,7 @@ static int write_entries(sdb_store *store, bool unclean, seqdb_error *e) {
   for (size_t i = 0; i < store->named_count; i++)
     if (unique == 0 || store->named[unique - 1] != store->named[i]) store->named[unique++] = store->named[i];
   store->named_count = unique;
-  if (!store->regions.guarded) {
-    bool poison = false;
-    rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, e);
-    if (poison) sdb_poison(store);
-  }
+  if (sdb_break(SDB_RULE_GUARD_HEADER)) rc = sdb_checkpoint_guard(store, e);
   if (rc == SEQDB_OK) rc = sdb_regions_extend(&store->regions, (uint64_t)store->named[unique - 1] + 1, e);
   if (rc == SEQDB_OK && sdb_break(SDB_RULE_NAMED_ONLY))
     rc = sdb_regions_write(&store->regions, tree, 0, (uint32_t)store->regions.pages, e);
@@ -144,10 +150,10 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
 
 /* 2 to 5 */
 static int fold(sdb_store *store, bool unclean, seqdb_error *e) {
-  /* After an unclean end the size in the page cache may never have reached the disk (a failed fdatasync): a page more makes
-  ** the next fdatasync write it. */
-  uint64_t size = unclean ? atomic_load(&store->data.size_bytes) + SDB_PAGE : 0;
-  int rc = sdb_data_ensure(&store->data, SDB_MAX(size, sdb_store_end(store)), "checkpoint", e);
+  int rc = sdb_break(SDB_RULE_GUARD_HEADER) ? SEQDB_OK : sdb_checkpoint_guard(store, e);
+  /* After an unclean end the size in the page cache may never have reached the disk (a failed fdatasync). */
+  if (rc == SEQDB_OK && unclean) rc = sdb_data_lengthen(&store->data, "checkpoint", e);
+  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), "checkpoint", e);
   if (rc == SEQDB_OK && !sdb_break(SDB_RULE_CHK_SYNC_DATA)) rc = sync_file(store, store->data.fd, "data", e); /* 2 */
   if (rc == SEQDB_OK) rc = write_entries(store, unclean, e);                                                  /* 3 */
   if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e);                                 /* 4 */

@@ -6,8 +6,8 @@
 **   1 settle      write buffered appends           the state before
 **   2 collect     what differs from the commit     the state before
 **   3 reserve     all memory that publish needs    the state before
-**   4 sync data   if the record does not carry it  the state before (bytes past every length)
-**   5 guard       once a session                   the state before, guard set
+**   4 guard       once a session, before any sync  the state before, guard set
+**   5 sync data   if the record does not carry it  the state before (bytes past every length)
 **   6 append      the record, and its fdatasync    before: the old state; torn: the old state; whole: kind COMMIT: the new one;
 **                                                  kind PREPARE: undecided, which counts as the new one
 ** publish()
@@ -229,12 +229,9 @@ static void fill_entries(seqdb *db, const sdb_delta *delta, sdb_record_writer *w
 }
 
 static int ensure_guard(sdb_store *store, seqdb_error *e) {
-  bool poison = false;
-  if (store->regions.guarded) return SEQDB_OK;
   pthread_mutex_lock(&store->files_mutex);
-  int rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, e);
+  int rc = sdb_checkpoint_guard(store, e);
   pthread_mutex_unlock(&store->files_mutex);
-  if (poison) sdb_poison(store);
   return rc;
 }
 
@@ -276,13 +273,14 @@ static int write_record(seqdb *db, struct collect *c, uint16_t kind, seqdb_error
   int rc, os;
   (void)each_direct_piece(db, &c->delta, count_piece, &direct);
   bool in_record = direct.range_bytes <= SDB_INLINE_MAX_BYTES && direct.ranges <= SDB_INLINE_MAX_RANGES;
+  if (!sdb_break(SDB_RULE_GUARD_COMMIT) && (rc = ensure_guard(store, e)) != SEQDB_OK) return rc; /* 4 */
   if (in_record) {
     c->sizes.ranges += direct.ranges;
     c->sizes.range_bytes += direct.range_bytes;
-  } else if ((rc = sync_data(db, e)) != SEQDB_OK) { /* 4 */
+  } else if ((rc = sync_data(db, e)) != SEQDB_OK) { /* 5 */
     return rc;
   }
-  if ((rc = ensure_guard(store, e)) != SEQDB_OK) return rc; /* 5 */
+  if (sdb_break(SDB_RULE_GUARD_COMMIT) && (rc = ensure_guard(store, e)) != SEQDB_OK) return rc;
   uint64_t size = sdb_record_size(&c->sizes);
   if (size > SIZE_MAX || !(record = sdb_malloc((size_t)size))) return sdb_error_nomem(e, "commit");
   if (kind == SDB_RECORD_PREPARE && (os = sdb_os_random(header.token, sizeof header.token)) != 0) {

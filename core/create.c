@@ -49,6 +49,14 @@ static int exists(sdb_fd dir, const char *path, const char *name, bool *is, sdb_
   return made(os, path, name, "open", e);
 }
 
+int sdb_sync_names(sdb_fd dir, const char *path, seqdb_error *e) {
+  int os = sdb_os_sync_dir(dir);
+  if (os) return sdb_error_os(e, os, "create", NULL, 0, "%s: cannot sync the directory", path);
+  os = sdb_os_sync_parent(path);
+  if (os) return sdb_error_os(e, os, "create", NULL, 0, "%s: cannot sync the directory it lies in", path);
+  return SEQDB_OK;
+}
+
 int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header,
                      seqdb_error *e) {
   static const char *const names[] = {"data", "regions", "journal"};
@@ -56,7 +64,7 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
   sdb_journal_header first = *header;
   int rc = SEQDB_OK, os;
   first.version = SDB_FORMAT_VERSION;
-  first.sequence = 2; /* even: page 0 */
+  first.sequence = SDB_JOURNAL_FIRST_SEQUENCE;
   os = sdb_os_random(first.uuid, sizeof first.uuid);
   while (!os && first.salt == 0)
     os = sdb_os_random(&first.salt, sizeof first.salt);
@@ -77,11 +85,7 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
     else
       rc = make_file(dir, path, names[i], page, sizeof page, SDB_JOURNAL_START, e);
   }
-  if (rc == SEQDB_OK && (os = sdb_os_sync_dir(dir)) != 0)
-    rc = sdb_error_os(e, os, "create", NULL, 0, "%s: cannot sync the directory", path);
-  if (rc == SEQDB_OK && (os = sdb_os_sync_parent(path)) != 0)
-    rc = sdb_error_os(e, os, "create", NULL, 0, "%s: cannot sync the directory it lies in", path);
-  return rc;
+  return rc == SEQDB_OK ? sdb_sync_names(dir, path, e) : rc;
 }
 
 static int pristine_file(sdb_fd fd, unsigned which, bool *pristine, const char *path, seqdb_error *e) {

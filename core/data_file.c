@@ -66,13 +66,13 @@ void sdb_data_close(sdb_data_file *file) {
 
 /* ---- size */
 
-int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, seqdb_error *e) {
+static int grow(sdb_data_file *file, uint64_t bytes, uint64_t step_max, const char *operation, seqdb_error *e) {
   uint64_t size = atomic_load(&file->size_bytes);
   if (bytes > SDB_OFFSET_MAX)
     return sdb_error_set(e, SEQDB_FULL, operation, "data", bytes, "data: no file can have %llu bytes",
                          (unsigned long long)bytes);
   if (bytes > size) {
-    uint64_t step = SDB_MIN(size / 8, GROW_MAX_BYTES);
+    uint64_t step = SDB_MIN(size / 8, step_max);
     uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), sdb_page_up(file->min_bytes));
     want = SDB_MAX(want, sdb_page_up(size + step));
     int os = sdb_os_truncate(file->fd, want);
@@ -84,6 +84,14 @@ int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, 
   }
   if (file->mapped && !sdb_data_at(file, 0, size)) (void)map_window(file, size); /* else pread serves the rest */
   return SEQDB_OK;
+}
+
+int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, seqdb_error *e) {
+  return grow(file, bytes, GROW_MAX_BYTES, operation, e);
+}
+
+int sdb_data_lengthen(sdb_data_file *file, const char *operation, seqdb_error *e) {
+  return grow(file, atomic_load(&file->size_bytes) + SDB_PAGE, 0, operation, e);
 }
 
 int sdb_data_cut(sdb_data_file *file, uint64_t bytes, seqdb_error *e) {

@@ -32,6 +32,8 @@ int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, 
 void sdb_data_close(sdb_data_file *file);
 /* Make the file (and the window) reach to at least `bytes`; grows in steps.  FULL if the disk or file system cannot. */
 int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, seqdb_error *e);
+/* A page longer, so that the next fdatasync writes the size: the present one may be in the page cache alone. */
+int sdb_data_lengthen(sdb_data_file *file, const char *operation, seqdb_error *e);
 /* Cut the file to max(bytes, min_bytes, 1 MiB), page-aligned.  A file that is shorter stays. */
 int sdb_data_cut(sdb_data_file *file, uint64_t bytes, seqdb_error *e);
 /* Address of [offset, offset + bytes) in the mapping, or NULL if not mapped.  The range lies within the file. */

@@ -51,6 +51,7 @@ typedef struct sdb_store {
   bool sync_off, no_mmap;
   bool files_writable;     /* descriptors can write */
   bool writing;            /* a handle that may write has joined */
+  bool names_synced;       /* of the files and the directory, by us */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
   sdb_fd dir;
   sdb_data_file data;
@@ -268,6 +269,9 @@ int sdb_commit_decide(sdb_store *store, seqdb_error *e);
 int sdb_checkpoint(sdb_store *store, seqdb_error *e);
 /* What a recovery owes before anything may change; harmless when nothing is owed. */
 int sdb_checkpoint_recovered(sdb_store *store, seqdb_error *e);
+/* Set the guard, durably, if it is not set: before the first fdatasync of a session, whose failure the next one must notice, and before
+** a header is written.  files_mutex held. */
+int sdb_checkpoint_guard(sdb_store *store, seqdb_error *e);
 /* Punch larger holes before `data` is synced: what a growing region left behind then is neither written nor kept on disk. */
 void sdb_checkpoint_punch_early(sdb_store *store);
 /* A checkpoint if the journal has grown long enough, or much space was given up; failing is left for later. */
@@ -286,6 +290,8 @@ uint64_t sdb_snapshot_oldest_generation(const sdb_store *store); /* UINT64_MAX i
 /* ---- create.c */
 /* Make the missing ones of the three files, durably (R: creation).  `journal` only: a rawdb directory gets one. */
 int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header, seqdb_error *e);
+/* Make the names of the files and of the directory durable. */
+int sdb_sync_names(sdb_fd dir, const char *path, seqdb_error *e);
 /* Are all files that exist in the state in which creation leaves them?  Then the directory is half-made, not damaged. */
 int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, seqdb_error *e);
 

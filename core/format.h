@@ -44,9 +44,10 @@ uint64_t sdb_entry_hash(uint32_t index, const sdb_entry_image *entry);
 const char *sdb_name_problem(const char *name, size_t name_bytes, size_t *at);
 
 /* ---- journal header: pages 0 and 1 of `journal`, written alternately (section 3) */
-#define SDB_JOURNAL_HEADER_BYTES 4096u
-#define SDB_JOURNAL_START        8192u /* first record */
-#define SDB_RECORD_ALIGN         512u /* records start at multiples: a torn write never touches the sector of an older record */
+#define SDB_JOURNAL_HEADER_BYTES   4096u
+#define SDB_JOURNAL_FIRST_SEQUENCE 2u    /* of the header that a journal is made with; even: page 0 */
+#define SDB_JOURNAL_START          8192u /* first record */
+#define SDB_RECORD_ALIGN           512u /* records start at multiples: a torn write never touches the sector of an older record */
 
 typedef struct sdb_journal_header {
   uint32_t version;

@@ -166,6 +166,20 @@ static int load(sdb_store *store, const seqdb_options *options, seqdb_error *e) 
 
 /* ---- becoming writable */
 
+/* What a new journal is going to vouch for: the length of `data`, and the entries that rawdb may not have synced. Names first: of a
+** half-made database that is taken for rawdb's, a longer `data` alone would be nobody's. */
+static int sync_adopted(sdb_store *store, seqdb_error *e) {
+  int os, rc = sdb_sync_names(store->dir, store->path, e);
+  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), "open", e);
+  if (rc == SEQDB_OK) rc = sdb_data_lengthen(&store->data, "open", e);
+  if (rc != SEQDB_OK || sdb_break(SDB_RULE_ADOPT_SYNC)) return rc;
+  if ((os = sdb_os_fdatasync(store->data.fd)) != 0)
+    return sdb_error_os(e, os, "open", "data", 0, "data: fdatasync failed");
+  if ((os = sdb_os_fdatasync(store->regions.fd)) != 0)
+    return sdb_error_os(e, os, "open", "regions", 0, "regions: fdatasync failed");
+  return SEQDB_OK;
+}
+
 static int add_journal(sdb_store *store, seqdb_error *e) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = {.sync_off = store->sync_off,
@@ -174,14 +188,14 @@ static int add_journal(sdb_store *store, seqdb_error *e) {
                                .entries = tree->entries,
                                .entries_hash = tree->hash};
   enum sdb_journal_state state;
-  int rc = sdb_data_ensure(&store->data, sdb_store_end(store), "open", e);
+  int rc = sync_adopted(store, e);
   if (rc == SEQDB_OK) rc = sdb_create_files(store->dir, store->path, true, &header, e);
   if (rc == SEQDB_OK) rc = open_file(store, "journal", true, false, &store->journal.fd, e);
   if (rc == SEQDB_OK) rc = sdb_journal_read(&store->journal, &state, e);
   if (rc != SEQDB_OK) return rc;
   memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
   store->journal.zeroed = SDB_JOURNAL_START;
-  store->recovered = true;
+  store->recovered = store->names_synced = true;
   return SEQDB_OK;
 }
 
@@ -199,6 +213,11 @@ static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error 
     close_fd(&store->journal.fd);
     return rc;
   }
+  /* Whoever made the files may have died before they had durable names; who writes a second header has synced them. */
+  if (!store->names_synced && store->journal.header.sequence == SDB_JOURNAL_FIRST_SEQUENCE &&
+      !sdb_break(SDB_RULE_SYNC_NAMES) && (rc = sdb_sync_names(store->dir, store->path, e)) != SEQDB_OK)
+    return rc;
+  store->names_synced = true;
   rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), "open", e);
   if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, e)) == SEQDB_FULL) {
     store->recovered = false; /* it can be read; each first change tries again */
@@ -219,6 +238,7 @@ static int open_files(sdb_store *store, const seqdb_options *options, seqdb_erro
     sdb_journal_header header = {.sync_off = store->sync_off};
     if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, e)) != SEQDB_OK) return rc;
     if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &header, e)) != SEQDB_OK) return rc;
+    store->names_synced = pristine;
   }
   if ((rc = open_file(store, "data", writing, false, &data, e)) != SEQDB_OK) return rc;
   if ((rc = sdb_data_open(&store->data, data, !store->no_mmap, 0, e)) != SEQDB_OK) {

@@ -97,7 +97,7 @@ static void free_clones(rig *r) {
 
 static bool open_recovered(rig *r, bool drop, seqdb **db) {
   seqdb_error e;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0),
+  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | rig_flags(r) | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0),
                            .coordinator = r->coordinated ? "host.db" : NULL};
   if (seqdb_open(RIG_PATH, &options, &e, db) == SEQDB_OK) return true;
   *db = NULL;
@@ -144,7 +144,7 @@ static bool cut_recovery(rig *r) {
   seqdb *db = NULL;
   seqdb_error e;
   bool drop = r->coordinated && rig_below(r, 2);
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0)};
+  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | rig_flags(r) | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0)};
   sdb_fault_stop_start(rig_below(r, 12));
   bool opened = seqdb_open(RIG_PATH, &options, &e, &db) == SEQDB_OK;
   bool stopped = sdb_fault_stopped();
@@ -259,7 +259,7 @@ void rig_play(rig *r, int steps, uint64_t outcomes) {
   r->cloning = outcomes > 0;
   sdb_fault_set_hook(rig_on_change, r);
   snprintf(r->what, sizeof r->what, "open");
-  if (rig_open_db(r)) rig_run(r, steps);
+  if (rig_begin(r)) rig_run(r, steps);
   snprintf(r->what, sizeof r->what, "close");
   rig_close_db(r);
   r->cloning = false;

@@ -53,7 +53,7 @@ const char *rig_differs(seqdb_snapshot *view, const rig_state *state);
 /* ---- the workload and what would be right after a power cut now */
 
 /* Which operations come how often. */
-enum rig_profile { RIG_MIX, RIG_REDO, RIG_SAVEPOINTS, RIG_SNAPSHOTS, RIG_PREPARES, RIG_PROFILES };
+enum rig_profile { RIG_MIX, RIG_REDO, RIG_SAVEPOINTS, RIG_SNAPSHOTS, RIG_PREPARES, RIG_RESTARTS, RIG_PROFILES };
 
 /* What a power cut at this moment may leave: `acked`, or one of the others where they are not NULL. */
 typedef struct rig_right {
@@ -110,7 +110,20 @@ const char *rig_profile_name(int profile); /* NULL past the last */
 bool rig_open_db(rig *r);
 /* `steps` random operations; each is compared with the model, some meet faults. */
 void rig_run(rig *r, int steps);
-/* Close all snapshots and forget the marks, then close the database. */
+/* Close all snapshots and forget the marks, then close the database; what was not committed is gone from the model too. */
 void rig_close_db(rig *r);
+void rig_forget(rig *r);
+/* One random operation of the profile, not compared with anything; and one that tends to sync. */
+int rig_any_op(rig *r);
+int rig_sync_op(rig *r);
+void rig_no_faults(rig *r);
+
+/* test_rig_restart.c */
+/* For every open: what rawdb has changed is accepted where the workload lets it change something. */
+unsigned rig_flags(const rig *r);
+/* Open the database for the first time; in RIG_RESTARTS the process that makes it may die while it does. */
+bool rig_begin(rig *r);
+/* A session ends badly: its process dies at some call, or a sync fails.  Another one starts on the page cache that is left. */
+bool rig_restart(rig *r);
 
 #endif /* TEST_RIG_H */

@@ -37,7 +37,7 @@ static void drop_pins(rig *r) {
 
 bool rig_open_db(rig *r) {
   seqdb_error e;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE, .coordinator = r->coordinated ? "host.db" : NULL};
+  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | rig_flags(r), .coordinator = r->coordinated ? "host.db" : NULL};
   if (seqdb_open(RIG_PATH, &options, &e, &r->db) == SEQDB_OK) return true;
   r->db = NULL;
   return rig_fail(r, "open: %s", e.message);
@@ -50,12 +50,16 @@ void rig_close_db(rig *r) {
   r->db = NULL;
 }
 
+void rig_forget(rig *r) {
+  r->prepared = r->changed = false;
+  rig_set_state(&r->right.in_flight, NULL);
+  rig_set_state(&r->right.earlier, NULL);
+  rig_set_state(&r->now, r->right.acked);
+}
+
 static bool reopen(rig *r) {
   rig_close_db(r);
-  r->prepared = false;
-  rig_set_state(&r->right.in_flight, NULL);
-  rig_set_state(&r->now, r->right.acked);
-  r->changed = false;
+  rig_forget(r);
   return rig_open_db(r);
 }
 
@@ -69,7 +73,7 @@ static bool check_live(rig *r) {
 }
 
 /* The salts of a run repeat with its seed, faults or not. */
-static void no_faults(rig *r) {
+void rig_no_faults(rig *r) {
   sdb_fault_reset();
   sdb_fault_set_random(rig_random(r) | 1);
   sdb_fault_set_hook(rig_on_change, r);
@@ -79,7 +83,7 @@ static void no_faults(rig *r) {
 ** nobody can know, the one in flight. */
 static bool after_failure(rig *r) {
   bool unsure = r->right.in_flight != NULL;
-  no_faults(r);
+  rig_no_faults(r);
   r->faults++;
   drop_marks(r, 0);
   (void)seqdb_rollback(r->db);
@@ -149,9 +153,9 @@ static int op_create(rig *r) {
   return rc;
 }
 
-static int op_append(rig *r, int slot) {
+static int append(rig *r, int slot, size_t count) {
   seqdb_region region;
-  size_t length, count = pick_bytes(r);
+  size_t length;
   int rc = region_of(r, slot, &region, &length);
   int times = rig_below(r, 3) == 0 ? 3 : 1; /* more than one opens the buffered path */
   for (int i = 0; i < times && rc == SEQDB_OK; i++) {
@@ -165,6 +169,10 @@ static int op_append(rig *r, int slot) {
     count = 1 + rig_below(r, 300);
   }
   return rc;
+}
+
+static int op_append(rig *r, int slot) {
+  return append(r, slot, pick_bytes(r));
 }
 
 static int op_write(rig *r, int slot) {
@@ -242,13 +250,17 @@ static int op_remove(rig *r, int slot) {
   return rc;
 }
 
-static int op_reserve(rig *r, int slot) {
+static int reserve(rig *r, int slot, size_t bytes) {
   seqdb_region region;
   size_t length;
   int rc = region_of(r, slot, &region, &length);
-  if (rc == SEQDB_OK) rc = seqdb_reserve(r->db, region, rig_below(r, r->profile == RIG_REDO ? 150000 : 60000), NULL);
+  if (rc == SEQDB_OK) rc = seqdb_reserve(r->db, region, bytes, NULL);
   if (rc == SEQDB_OK) r->changed = true;
   return rc;
+}
+
+static int op_reserve(rig *r, int slot) {
+  return reserve(r, slot, rig_below(r, r->profile == RIG_REDO ? 150000 : 60000));
 }
 
 static int op_savepoint(rig *r) {
@@ -361,21 +373,22 @@ static int op_upkeep(rig *r, bool compact) {
 
 /* ---- which operation */
 
-enum { OPS = 19 };
+enum { OPS = 20, OP_FLUSH = 12, OP_CHECKPOINT = 16, OP_COMPACT = 17, OP_REOPEN = 18 }; /* those before it meet faults */
 static const char *const op_names[OPS] = {"create",     "append",      "write",   "truncate", "rewrite",
                                           "set_length", "rename",      "remove",  "reserve",  "savepoint",
                                           "release",    "rollback_to", "flush",   "prepare",  "rollback",
-                                          "snapshot",   "checkpoint",  "compact", "reopen"};
+                                          "snapshot",   "checkpoint",  "compact", "reopen",   "restart"};
 static const struct {
   const char *name;
   int weight[OPS];
 } profiles[RIG_PROFILES] = {
-    /*                      cr  ap  wr  tr rew len ren rem res  sp rel rbt  fl  pr  rb  sn chk cmp reo */
-    [RIG_MIX] = {"mix", {10, 22, 12, 6, 5, 5, 3, 4, 2, 10, 6, 5, 24, 8, 3, 8, 4, 2, 1}},
-    [RIG_REDO] = {"redo", {6, 26, 14, 14, 8, 6, 1, 6, 6, 0, 0, 0, 40, 2, 2, 0, 1, 1, 1}},
-    [RIG_SAVEPOINTS] = {"savepoints", {6, 26, 16, 10, 5, 8, 1, 4, 2, 22, 8, 14, 10, 2, 3, 2, 1, 1, 0}},
-    [RIG_SNAPSHOTS] = {"snapshots", {5, 18, 30, 8, 5, 4, 2, 6, 2, 2, 1, 1, 30, 3, 3, 16, 8, 3, 1}},
-    [RIG_PREPARES] = {"prepares", {8, 16, 10, 5, 3, 3, 1, 3, 1, 3, 1, 1, 12, 30, 14, 2, 4, 1, 2}},
+    /*                      cr  ap  wr  tr rew len ren rem res  sp rel rbt  fl  pr  rb  sn chk cmp reo die */
+    [RIG_MIX] = {"mix", {10, 22, 12, 6, 5, 5, 3, 4, 2, 10, 6, 5, 24, 8, 3, 8, 4, 2, 1, 0}},
+    [RIG_REDO] = {"redo", {6, 26, 14, 14, 8, 6, 1, 6, 6, 0, 0, 0, 40, 2, 2, 0, 1, 1, 1, 0}},
+    [RIG_SAVEPOINTS] = {"savepoints", {6, 26, 16, 10, 5, 8, 1, 4, 2, 22, 8, 14, 10, 2, 3, 2, 1, 1, 0, 0}},
+    [RIG_SNAPSHOTS] = {"snapshots", {5, 18, 30, 8, 5, 4, 2, 6, 2, 2, 1, 1, 30, 3, 3, 16, 8, 3, 1, 0}},
+    [RIG_PREPARES] = {"prepares", {8, 16, 10, 5, 3, 3, 1, 3, 1, 3, 1, 1, 12, 30, 14, 2, 4, 1, 2, 0}},
+    [RIG_RESTARTS] = {"restarts", {6, 14, 8, 4, 2, 3, 1, 3, 4, 1, 1, 1, 16, 3, 2, 2, 4, 6, 4, 14}},
 };
 
 const char *rig_profile_name(int profile) {
@@ -422,8 +435,11 @@ static int one_op(rig *r, int op) {
       return op_upkeep(r, false);
     case 17:
       return op_upkeep(r, true);
-    default:
+    case OP_REOPEN:
       reopen(r);
+      return SEQDB_OK;
+    default:
+      rig_restart(r);
       return SEQDB_OK;
   }
 }
@@ -454,6 +470,22 @@ static int pick_op(rig *r) {
   return op;
 }
 
+int rig_any_op(rig *r) {
+  int op = pick_op(r);
+  return one_op(r, op < OP_REOPEN ? op : OP_FLUSH);
+}
+
+int rig_sync_op(rig *r) {
+  static const int ops[] = {OP_FLUSH, OP_CHECKPOINT, OP_COMPACT};
+  if (rig_below(r, 2)) return one_op(r, ops[rig_below(r, 3)]);
+  int rc = op_create(r);
+  for (size_t far = rig_below(r, 2) * 2; far > 0 && rc == SEQDB_OK;
+       far--) /* the second comes to lie where `data` ends */
+    rc = reserve(r, pick_used(r), far << 19);
+  if (rc == SEQDB_OK) rc = append(r, pick_used(r), 70000 + rig_below(r, 60000)); /* more than a record carries */
+  return rc == SEQDB_OK ? op_flush(r) : rc;
+}
+
 static void trace(const rig *r, int rc) {
   if (!r->tracing) return;
   fprintf(stderr, "step %d %s rc %d calls %d:", r->step, r->what, rc, (int)r->calls);
@@ -468,7 +500,7 @@ static void trace(const rig *r, int rc) {
 static bool one_step(rig *r) {
   int op = pick_op(r);
   snprintf(r->what, sizeof r->what, "%s", op_names[op]);
-  bool faulty = r->fault_rate > 0 && op < OPS - 1;
+  bool faulty = r->fault_rate > 0 && op < OP_REOPEN;
   if (faulty) maybe_fault(r);
   int rc = one_op(r, op);
   trace(r, rc);
@@ -479,7 +511,7 @@ static bool one_step(rig *r) {
     if (!faulty) return rig_fail(r, "error %d: %s", rc, e.message);
     if (!after_failure(r)) return false;
   } else if (faulty) {
-    no_faults(r);
+    rig_no_faults(r);
     if (seqdb_is_readonly(r->db, NULL) && !after_failure(r)) return false;
   }
   return check_live(r);
