@@ -236,6 +236,8 @@ void sdb_slots_discard(seqdb *db);
 /* ---- overlay.c */
 /* Apply every layer that no older snapshot (and no published but undecided prepare) needs held back.  Writer lock held.  Failing leaves the overlay. */
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e);
+/* Does an open snapshot hold a layer back?  Writer lock held. */
+bool sdb_overlay_held(sdb_store *store);
 bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t bytes);
 /* Copy raw bytes of `data` and lay over them what commits up to `generation` say. */
 int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
