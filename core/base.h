@@ -17,6 +17,7 @@
 /* Largest offset any file of ours may have: off_t is signed, and a page of slack keeps sums from overflowing. */
 #define SDB_OFFSET_MAX ((uint64_t)INT64_MAX - 2 * SDB_PAGE)
 
+#define SDB_INDEX_MAX 0xfffffff0u /* indexes of entries are smaller */
 #define SDB_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define SDB_MAX(a, b) ((a) > (b) ? (a) : (b))
 

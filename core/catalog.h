@@ -33,8 +33,6 @@ typedef struct sdb_tree {
   uint64_t hash; /* sum of sdb_entry_hash() over all entries */
 } sdb_tree;
 
-#define SDB_INDEX_MAX 0xfffffff0u
-
 /* Entry of that index, or NULL.  Valid while the root is referenced (and, for a root under change, until changed). */
 const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index);
 /* First used index >= `from`; NULL if there is none.  *index is set on success. */

@@ -40,25 +40,37 @@ int sdb_checkpoint_guard(sdb_store *store, seqdb_error *e) {
   return rc;
 }
 
-/* 3: runs of neighbouring entries in one write each. */
-static int write_entries(sdb_store *store, bool unclean, seqdb_error *e) {
-  const sdb_tree *tree = &store->committed->tree;
+static void sort_named(sdb_store *store) {
   size_t unique = 0;
-  int rc = SEQDB_OK;
-  /* A guard found at open may be in the page cache only, after a failed fdatasync: one more page makes the next one write
-  ** the file's size again. */
-  if (unclean && store->regions.odd_guard && (rc = sdb_regions_zero_guard(&store->regions, e)) == SEQDB_OK)
-    rc = sync_file(store, store->regions.fd, "regions", e);
-  if (rc == SEQDB_OK && unclean && store->regions.guarded)
-    rc = sdb_regions_extend(&store->regions, store->regions.pages + 1, e);
-  if (rc != SEQDB_OK) return rc;
-  if (store->named_count == 0) return SEQDB_OK;
+  if (store->named_count == 0) return;
   qsort(store->named, store->named_count, sizeof *store->named, by_index);
   for (size_t i = 0; i < store->named_count; i++)
     if (unique == 0 || store->named[unique - 1] != store->named[i]) store->named[unique++] = store->named[i];
   store->named_count = unique;
-  if (sdb_break(SDB_RULE_GUARD_HEADER)) rc = sdb_checkpoint_guard(store, e);
-  if (rc == SEQDB_OK) rc = sdb_regions_extend(&store->regions, (uint64_t)store->named[unique - 1] + 1, e);
+}
+
+/* Room for all that are named.  After an unclean end the size, guard and all, may be in the page cache only (a failed fdatasync): another
+** one makes the next fdatasync write it. */
+static int size_regions(sdb_store *store, bool unclean, seqdb_error *e) {
+  sdb_regions_file *regions = &store->regions;
+  uint64_t pages = regions->pages, need = store->named_count ? (uint64_t)store->named[store->named_count - 1] + 1 : 0;
+  if (need > pages) return sdb_regions_resize(regions, need, e);
+  if (!unclean) return SEQDB_OK;
+  if (pages > need && !sdb_tree_get(&store->committed->tree, (uint32_t)(pages - 1)))
+    return sdb_regions_resize(regions, pages - 1, e);
+  return sdb_regions_resize(regions, SDB_MIN(pages + 1, SDB_INDEX_MAX), e);
+}
+
+/* 3: runs of neighbouring entries in one write each. */
+static int write_entries(sdb_store *store, bool unclean, seqdb_error *e) {
+  const sdb_tree *tree = &store->committed->tree;
+  int rc = SEQDB_OK;
+  if (unclean && store->regions.odd_guard && (rc = sdb_regions_zero_guard(&store->regions, e)) == SEQDB_OK)
+    rc = sync_file(store, store->regions.fd, "regions", e);
+  sort_named(store);
+  size_t unique = store->named_count;
+  if (sdb_break(SDB_RULE_GUARD_HEADER) && rc == SEQDB_OK && (unclean || unique)) rc = sdb_checkpoint_guard(store, e);
+  if (rc == SEQDB_OK) rc = size_regions(store, unclean, e);
   if (rc == SEQDB_OK && sdb_break(SDB_RULE_NAMED_ONLY))
     rc = sdb_regions_write(&store->regions, tree, 0, (uint32_t)store->regions.pages, e);
   for (size_t i = 0; i < unique && rc == SEQDB_OK;) {
@@ -169,9 +181,11 @@ static int fold(sdb_store *store, bool unclean, seqdb_error *e) {
 static int attempt(sdb_store *store, bool unclean, bool *folded, seqdb_error *e) {
   int rc = SEQDB_OK;
   *folded = false;
-  if (store->before_prepare && !sdb_break(SDB_RULE_CHK_DECIDES)) rc = sdb_commit_decide(store, e); /* 0 */
-  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);                                            /* 1 */
   bool wait = !sdb_break(SDB_RULE_CHK_WAITS_OVERLAY) && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE);
+  bool decide = store->before_prepare && !sdb_break(SDB_RULE_CHK_DECIDES);
+  if (decide && wait && sdb_overlay_held(store)) return SEQDB_OK; /* not yet, and the next record decides too */
+  if (decide) rc = sdb_commit_decide(store, e);                   /* 0 */
+  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);           /* 1 */
   if (rc != SEQDB_OK || (store->layers && wait)) return rc;
   /* GCOVR_EXCL_BR_LINE: entries are named by records only */
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {

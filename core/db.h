@@ -243,6 +243,8 @@ void sdb_slots_discard(seqdb *db);
 /* ---- overlay.c */
 /* Apply every layer that no older snapshot (and no published but undecided prepare) needs held back.  Writer lock held.  Failing leaves the overlay. */
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e);
+/* Does an open snapshot hold a layer back?  Writer lock held. */
+bool sdb_overlay_held(sdb_store *store);
 bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t bytes);
 /* The first byte of [offset, end) that a layer has; `end` if none has any. */
 uint64_t sdb_overlay_next(sdb_store *store, uint64_t offset, uint64_t end);

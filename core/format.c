@@ -383,7 +383,7 @@ static bool puts_good(const uint8_t *record, const sdb_record_header *h, const s
     uint64_t name_at = sdb_get64(p + OFF(put, name_at)), name_bytes = sdb_get32(p + OFF(put, name_bytes));
     if (name_bytes > room || name_at < parts->names_at || name_at > parts->ranges_at - name_bytes) return false;
     sdb_record_put put = read_put(record, i);
-    if (i > 0 && put.index <= read_index(p - PUT_BYTES, 0)) return false;
+    if (put.index >= SDB_INDEX_MAX || (i > 0 && put.index <= read_index(p - PUT_BYTES, 0))) return false;
     if (sdb_name_problem(put.name, put.name_bytes, NULL) != NULL) return false;
     if (!extent_good(put.start, put.length, put.reserved)) return false;
     if (put.start + put.reserved > h->data_bytes) return false;
@@ -398,7 +398,7 @@ static bool deletes_good(const uint8_t *record, const sdb_record_header *h, cons
   for (uint64_t i = 0; i < h->deletes; i++) {
     uint64_t at = parts->deletes_at + i * DELETE_BYTES;
     uint32_t index = read_index(record, at);
-    if (i > 0 && index <= read_index(record, at - DELETE_BYTES)) return false;
+    if (index >= SDB_INDEX_MAX || (i > 0 && index <= read_index(record, at - DELETE_BYTES))) return false;
     while (put < h->puts && read_index(record, PUTS_AT + put * PUT_BYTES) < index)
       put++;
     if (put < h->puts && read_index(record, PUTS_AT + put * PUT_BYTES) == index) return false;

@@ -154,6 +154,14 @@ static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e)
   return rc;
 }
 
+bool sdb_overlay_held(sdb_store *store) {
+  sdb_layer *last = newest(store);
+  pthread_mutex_lock(&store->mutex);
+  uint64_t oldest = sdb_snapshot_oldest_generation(store);
+  pthread_mutex_unlock(&store->mutex);
+  return last && oldest < last->generation;
+}
+
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e) {
   int rc = SEQDB_OK;
   while (store->layers && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE)) {

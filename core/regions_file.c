@@ -160,13 +160,12 @@ int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *pois
   return SEQDB_OK;
 }
 
-int sdb_regions_extend(sdb_regions_file *file, uint64_t pages, seqdb_error *e) {
+int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, seqdb_error *e) {
   assert(file->guarded);
-  if (pages <= file->pages) return SEQDB_OK;
   uint64_t size = pages * SDB_ENTRY_BYTES + 1;
   int os = sdb_os_truncate(file->fd, size);
   if (os)
-    return sdb_error_os(e, os, "checkpoint", "regions", size, "regions: cannot grow to %llu entries",
+    return sdb_error_os(e, os, "checkpoint", "regions", size, "regions: cannot have room for %llu entries",
                         (unsigned long long)pages);
   file->pages = pages;
   return SEQDB_OK;

@@ -92,6 +92,10 @@ typedef struct sample {
   uint8_t *record; /* malloc'ed, header.bytes long */
 } sample;
 
+static uint32_t next_index(sdb_test_random *random, uint32_t index) {
+  return (uint32_t)(((uint64_t)index + 1 + sdb_test_below(random, 1000)) % SDB_INDEX_MAX);
+}
+
 static void random_contents(sdb_test_random *random, sample *s) {
   uint32_t index = (uint32_t)sdb_test_next(random);
   s->sizes = (sdb_record_sizes){.coordinator_bytes = sdb_test_below(random, sizeof s->coordinator),
@@ -104,13 +108,13 @@ static void random_contents(sdb_test_random *random, sample *s) {
     sdb_entry_image e;
     random_entry(random, &e, s->names[i]);
     e.name_bytes = (uint32_t)sdb_test_random_name(random, s->names[i], 60);
-    index += 1 + (uint32_t)sdb_test_below(random, 1000); /* may wrap: then not in order, but all different */
+    index = next_index(random, index); /* may wrap: then not in order, but all different */
     s->puts[i] = (sdb_record_put){index, e.start, e.length, e.reserved, e.name_bytes, s->names[i]};
     s->sizes.put_name_bytes += e.name_bytes;
     s->header.data_bytes = SDB_MAX(s->header.data_bytes, e.start + e.reserved);
   }
   for (size_t i = 0; i < s->sizes.deletes; i++)
-    s->deletes[i] = index += 1 + (uint32_t)sdb_test_below(random, 1000);
+    s->deletes[i] = index = next_index(random, index);
   if (s->sizes.ranges > 0 && s->header.data_bytes == 0) s->header.data_bytes = 4096;
   for (size_t i = 0; i < s->sizes.ranges; i++) {
     uint64_t bytes = 1 + sdb_test_below(random, RANGE_BYTES_MAX);

@@ -301,12 +301,12 @@ static int op_rollback_to(rig *r) {
   return rc;
 }
 
-static void committed(rig *r) {
+/* The generation that the engine gave: 0 if it had nothing to write. (Asking for it later may fail: the process may be dying.) */
+static void committed(rig *r, uint64_t generation) {
   drop_marks(r, 0);
-  seqdb_stat_info info;
-  if (seqdb_stat(r->db, &info) == SEQDB_OK && info.generation != r->generation) { /* a record was written */
+  if (generation && generation != r->generation) { /* a record was written */
     rig_set_state(&r->right.before, r->right.acked);
-    r->generation = info.generation;
+    r->generation = generation;
   }
   rig_set_state(&r->right.acked, r->now);
   rig_set_state(&r->right.in_flight, NULL);
@@ -315,25 +315,31 @@ static void committed(rig *r) {
   r->commits++;
 }
 
-static int op_prepare(rig *r) {
+static int prepare(rig *r, uint64_t *generation) {
   if (r->prepared) rig_set_state(&r->right.earlier, r->right.in_flight); /* counts until the new record is durable */
   rig_set_state(&r->right.in_flight, r->now);
-  int rc = seqdb_prepare(r->db, NULL, NULL);
+  int rc = seqdb_prepare(r->db, NULL, generation);
   if (rc != SEQDB_OK) return rc;
   rig_set_state(&r->right.earlier, NULL);
   r->prepared = true;
   return rc;
 }
 
+static int op_prepare(rig *r) {
+  uint64_t ignored;
+  return prepare(r, &ignored);
+}
+
 static int op_flush(rig *r) {
+  uint64_t generation = 0;
   int rc;
   if (r->prepared || r->coordinated) {
-    if ((rc = op_prepare(r)) == SEQDB_OK) seqdb_publish(r->db);
+    if ((rc = prepare(r, &generation)) == SEQDB_OK) seqdb_publish(r->db);
   } else {
     rig_set_state(&r->right.in_flight, r->now);
-    rc = seqdb_flush(r->db, NULL);
+    rc = seqdb_flush(r->db, &generation);
   }
-  if (rc == SEQDB_OK) committed(r);
+  if (rc == SEQDB_OK) committed(r, generation);
   return rc;
 }
 
