@@ -56,8 +56,6 @@ static int size_regions(sdb_store *store, bool unclean, seqdb_error *e) {
   uint64_t pages = regions->pages, need = store->named_count ? (uint64_t)store->named[store->named_count - 1] + 1 : 0;
   if (need > pages) return sdb_regions_resize(regions, need, e);
   if (!unclean) return SEQDB_OK;
-  if (pages > need && !sdb_tree_get(&store->committed->tree, (uint32_t)(pages - 1)))
-    return sdb_regions_resize(regions, pages - 1, e);
   return sdb_regions_resize(regions, SDB_MIN(pages + 1, SDB_INDEX_MAX), e);
 }
 

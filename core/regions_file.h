@@ -45,7 +45,7 @@ uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t 
 int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, seqdb_error *e);
 /* Write a zero where the guard byte is odd; to be synced before the file is extended. */
 int sdb_regions_zero_guard(sdb_regions_file *file, seqdb_error *e);
-/* Have room for `pages` entries, guard kept.  What is cut off must be free. */
+/* Have room for `pages` entries, guard kept.  Never fewer than there are: a torn cut could leave noise in a page. */
 int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, seqdb_error *e);
 
 #endif /* SDB_REGIONS_FILE_H */
