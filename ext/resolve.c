@@ -144,7 +144,7 @@ static int find_conn(sdb_client *client, const char *schema, const char *table, 
       sdb_conn_lose_name(*conn); /* kept by a statement; another table has the name now */
       *conn = NULL;
     }
-    if (!*conn) *conn = retry_table(client, schema, table, f);
+    if (!*conn && ours) *conn = retry_table(client, schema, table, f);
     if (*conn || f->code != SQLITE_OK) return f->code;
     if (round == 0) visit_refresh(client, schema, table, f);
     if (f->code != SQLITE_OK) return f->code;
