@@ -304,7 +304,7 @@ static void forge_puts(struct step *s, struct forged *f, unsigned count) {
     if (put->reserved == 0) put->reserved = PAGE;
     if (put->length > put->reserved) put->length = put->reserved;
     if (put->start > SDB_OFFSET_MAX || put->reserved > SDB_OFFSET_MAX - put->start) continue;
-    if (f->sizes.puts > 0 && put->index <= put[-1].index) continue;
+    if (put->index >= SDB_INDEX_MAX || (f->sizes.puts > 0 && put->index <= put[-1].index)) continue;
     f->data_bytes = SDB_MAX(f->data_bytes, put->start + put->reserved);
     f->sizes.put_name_bytes += put->name_bytes;
     f->sizes.puts++;
