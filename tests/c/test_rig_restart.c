@@ -34,8 +34,11 @@ unsigned rig_flags(const rig *r) {
 static int open_quietly(rig *r, unsigned flags) {
   seqdb_error e;
   seqdb_options options = {.flags = flags | rig_flags(r), .coordinator = r->coordinated ? "host.db" : NULL};
+  seqdb_stat_info info;
   int rc = seqdb_open(RIG_PATH, &options, &e, &r->db);
   if (rc != SEQDB_OK) r->db = NULL;
+  /* Where rawdb has been, generations begin anew. */
+  r->generation = rc == SEQDB_OK && seqdb_stat(r->db, &info) == SEQDB_OK ? info.generation : 0;
   return rc;
 }
 
