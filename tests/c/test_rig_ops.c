@@ -488,7 +488,8 @@ int rig_sync_op(rig *r) {
   for (size_t far = rig_below(r, 2) * 2; far > 0 && rc == SEQDB_OK;
        far--) /* the second comes to lie where `data` ends */
     rc = reserve(r, pick_used(r), far << 19);
-  if (rc == SEQDB_OK) rc = append(r, pick_used(r), 70000 + rig_below(r, 60000)); /* more than a record carries */
+  size_t bytes = 70000 + rig_below(r, 60000); /* more than a record carries */
+  if (rc == SEQDB_OK) rc = append(r, pick_used(r), bytes);
   return rc == SEQDB_OK ? op_flush(r) : rc;
 }
 
