@@ -20,10 +20,10 @@ static void begin_end(rig *r, size_t calls) {
     return;
   }
   sdb_fault_rule rule = {.kinds = SDB_CALL_BIT(SDB_CALL_FDATASYNC) | SDB_CALL_BIT(SDB_CALL_SYNCDIR),
-                         .file = files[rig_below(r, 4)],
-                         .nth = 1 + rig_below(r, 2) * rig_below(r, 3),
-                         .error = EIO_ERROR,
-                         .performed = rig_below(r, 4) == 0};
+                         .error = EIO_ERROR};
+  rule.file = files[rig_below(r, 4)];
+  rule.nth = 1 + (rig_below(r, 2) ? rig_below(r, 3) : 0);
+  rule.performed = rig_below(r, 4) == 0;
   sdb_fault_add(&rule);
 }
 
