@@ -181,9 +181,9 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, seqdb_error *e)
   *folded = false;
   bool wait = !sdb_break(SDB_RULE_CHK_WAITS_OVERLAY) && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE);
   bool decide = store->before_prepare && !sdb_break(SDB_RULE_CHK_DECIDES);
-  if (decide && wait && sdb_overlay_held(store)) return SEQDB_OK; /* not yet, and the next record decides too */
-  if (decide) rc = sdb_commit_decide(store, e);                   /* 0 */
-  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);           /* 1 */
+  if (decide && wait && sdb_overlay_held(store)) decide = false; /* it is put off, and the next record decides too */
+  if (decide) rc = sdb_commit_decide(store, e);                  /* 0 */
+  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);          /* 1 */
   if (rc != SEQDB_OK || (store->layers && wait)) return rc;
   /* GCOVR_EXCL_BR_LINE: entries are named by records only */
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {

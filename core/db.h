@@ -198,9 +198,7 @@ bool sdb_txn_changed(const seqdb *db);
 const sdb_entry *sdb_txn_entry(seqdb *db, seqdb_region region, uint32_t *index);
 /* Read bytes of the transaction's state, composed of data, overlay and patches (buffers were flushed before). */
 int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e);
-/* Some of the range differs from what `data` holds. */
-bool sdb_txn_patched(seqdb *db, uint64_t offset, uint64_t bytes);
-/* Where the first byte of it is that differs; the range's end if none does. */
+/* The first byte of the range that differs from what `data` holds; the range's end if none does. */
 uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes);
 /* Forget everything of the transaction but its marks' levels (go back to `to`, a live catalog). */
 void sdb_txn_return_to(seqdb *db, sdb_catalog *to);
@@ -245,9 +243,8 @@ void sdb_slots_discard(seqdb *db);
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e);
 /* Does an open snapshot hold a layer back?  Writer lock held. */
 bool sdb_overlay_held(sdb_store *store);
-bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t bytes);
-/* The first byte of [offset, end) that a layer has; `end` if none has any. */
-uint64_t sdb_overlay_next(sdb_store *store, uint64_t offset, uint64_t end);
+/* The first byte of [offset, end) that a layer of up to `generation` has; `end` if none has any. */
+uint64_t sdb_overlay_next(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t end);
 /* Copy raw bytes of `data` and lay over them what commits up to `generation` say. */
 int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
                      seqdb_error *e);

@@ -15,22 +15,12 @@
 
 /* ---- reading */
 
-bool sdb_overlay_overlaps(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t bytes) {
-  bool found = false;
-  if (bytes == 0 || atomic_load_explicit(&store->layer_count, memory_order_acquire) == 0) return false;
-  pthread_rwlock_rdlock(&store->overlay_lock);
-  for (const sdb_layer *layer = store->layers; layer && layer->generation <= generation && !found; layer = layer->newer)
-    found = sdb_patch_overlaps(&layer->patch, offset, bytes);
-  pthread_rwlock_unlock(&store->overlay_lock);
-  return found;
-}
-
-uint64_t sdb_overlay_next(sdb_store *store, uint64_t offset, uint64_t end) {
+uint64_t sdb_overlay_next(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t end) {
   sdb_patch_range range;
   uint64_t next = end;
   if (atomic_load_explicit(&store->layer_count, memory_order_acquire) == 0) return end;
   pthread_rwlock_rdlock(&store->overlay_lock);
-  for (const sdb_layer *layer = store->layers; layer; layer = layer->newer)
+  for (const sdb_layer *layer = store->layers; layer && layer->generation <= generation; layer = layer->newer)
     if (sdb_patch_next(&layer->patch, offset, &range)) next = SDB_MIN(next, SDB_MAX(range.offset, offset));
   pthread_rwlock_unlock(&store->overlay_lock);
   return next;
@@ -154,23 +144,25 @@ static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e)
   return rc;
 }
 
-bool sdb_overlay_held(sdb_store *store) {
-  sdb_layer *last = newest(store);
+/* Is somebody open who must not see the layer's bytes? `undecided`: a coordinator that may still drop a published prepare counts. */
+static bool is_held(sdb_store *store, const sdb_layer *layer, bool undecided) {
   pthread_mutex_lock(&store->mutex);
   uint64_t oldest = sdb_snapshot_oldest_generation(store);
+  if (undecided && store->before_prepare) oldest = SDB_MIN(oldest, store->before_prepare->generation);
   pthread_mutex_unlock(&store->mutex);
-  return last && oldest < last->generation;
+  return oldest < layer->generation;
+}
+
+bool sdb_overlay_held(sdb_store *store) {
+  const sdb_layer *last = newest(store);
+  return last && is_held(store, last, false);
 }
 
 int sdb_overlay_drain(sdb_store *store, seqdb_error *e) {
   int rc = SEQDB_OK;
   while (store->layers && !sdb_break(SDB_RULE_APPLY_BEFORE_RELEASE)) {
     sdb_layer *layer = store->layers;
-    pthread_mutex_lock(&store->mutex);
-    uint64_t oldest = sdb_snapshot_oldest_generation(store);
-    if (store->before_prepare) oldest = SDB_MIN(oldest, store->before_prepare->generation);
-    pthread_mutex_unlock(&store->mutex);
-    if (oldest < layer->generation && !sdb_break(SDB_RULE_OVERLAY)) break;
+    if (is_held(store, layer, true) && !sdb_break(SDB_RULE_OVERLAY)) break;
     rc = apply_layer(store, layer, e); /* only the writer changes layers: reading this one needs no lock */
     if (rc != SEQDB_OK) break;
     pthread_rwlock_wrlock(&store->overlay_lock);

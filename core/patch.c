@@ -364,11 +364,6 @@ void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer) {
   newer->total_bytes = 0;
 }
 
-bool sdb_patch_overlaps(const sdb_patch *patch, uint64_t offset, uint64_t bytes) {
-  struct place place = find(patch, offset);
-  return place.block && range_at(place)->offset < offset + bytes;
-}
-
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer) {
   uint64_t end = offset + bytes;
   for (struct place place = find(patch, offset); place.block && range_at(place)->offset < end; place = after(place)) {

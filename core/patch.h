@@ -46,7 +46,6 @@ int sdb_patch_reserve(sdb_patch *patch, size_t ranges);
 ** newer->count). */
 void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer);
 
-bool sdb_patch_overlaps(const sdb_patch *patch, uint64_t offset, uint64_t bytes);
 /* Copy what the patch has of [offset, offset + bytes) over `buffer`, which holds the bytes below it. */
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer);
 /* First range that ends after `from`, whole; false if there is none. */

@@ -33,7 +33,7 @@ static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
   assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
   assert(!sdb_extent_overlap(&store->space.unpunched, offset, bytes, NULL));
   pthread_mutex_unlock(&store->mutex);
-  assert(!sdb_overlay_overlaps(store, UINT64_MAX, offset, bytes));
+  assert(sdb_overlay_next(store, UINT64_MAX, offset, offset + bytes) == offset + bytes);
 }
 #else
 #define check_direct(db, offset, bytes) ((void)0)
@@ -122,7 +122,8 @@ static int copy_part(seqdb *db, uint64_t old_start, uint64_t new_start, uint64_t
       part = SDB_MIN(part, SDB_MAX(data_end - at, HOLE_COPY_BYTES));
     }
     const uint8_t *source = sdb_data_at(&store->data, old_start + at, part);
-    if (!source || (sdb_txn_patched(db, old_start + at, part) && !sdb_break(SDB_RULE_COPY_VIA_OVERLAY))) {
+    if (!source || (sdb_txn_next_patched(db, old_start + at, part) < old_start + at + part &&
+                    !sdb_break(SDB_RULE_COPY_VIA_OVERLAY))) {
       if (!block && !(block = sdb_malloc((size_t)SDB_MIN(COPY_BYTES, to - from)))) {
         rc = sdb_error_nomem(e, operation);
         break;

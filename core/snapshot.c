@@ -245,7 +245,8 @@ int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, u
     return sdb_fail(snapshot->db, past_end(entry, "read", offset, bytes, &e), &e);
   const uint8_t *address = sdb_data_at(&store->data, entry->start + offset, bytes);
   if (!address || entry->start + offset + bytes > atomic_load(&store->data.size_bytes) ||
-      sdb_overlay_overlaps(store, snapshot->generation, entry->start + offset, bytes))
+      sdb_overlay_next(store, snapshot->generation, entry->start + offset, entry->start + offset + bytes) <
+          entry->start + offset + bytes)
     return SEQDB_COPY;
   *data = address;
   return SEQDB_OK;

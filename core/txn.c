@@ -173,17 +173,9 @@ const sdb_entry *sdb_txn_entry(seqdb *db, seqdb_region region, uint32_t *index) 
   return sdb_region_is(region, entry) ? entry : NULL;
 }
 
-bool sdb_txn_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
-  const sdb_txn *txn = &db->txn;
-  if (sdb_patch_overlaps(&txn->patch, offset, bytes)) return true;
-  for (size_t i = 0; i < txn->mark_count; i++)
-    if (sdb_patch_overlaps(&txn->marks[i].patch, offset, bytes)) return true;
-  return sdb_overlay_overlaps(db->store, UINT64_MAX, offset, bytes);
-}
-
 uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
   const sdb_txn *txn = &db->txn;
-  uint64_t next = sdb_overlay_next(db->store, offset, offset + bytes);
+  uint64_t next = sdb_overlay_next(db->store, UINT64_MAX, offset, offset + bytes);
   for (size_t i = 0; i <= txn->mark_count; i++) {
     sdb_patch_range range;
     if (sdb_patch_next(i < txn->mark_count ? &txn->marks[i].patch : &txn->patch, offset, &range))

@@ -14,13 +14,8 @@
 */
 #include "ext.h"
 
-typedef struct sdb_creation_table {
-  sqlite3_vtab base;
-  sdb_client *client;
-} sdb_creation_table;
-
 static sdb_client *client_of(sqlite3_vtab *vtab) {
-  return ((sdb_creation_table *)vtab)->client;
+  return ((sdb_eponymous *)vtab)->client;
 }
 
 /* ---- being told -------------------------------------------------------------------------------------------- */
@@ -86,22 +81,7 @@ static int creation_connect(sqlite3 *db, void *client, int argc, const char *con
   (void)argc;
   (void)argv;
   (void)error;
-  sdb_creation_table *table = sqlite3_malloc64(sizeof *table);
-  if (!table) return SQLITE_NOMEM;
-  *table = (sdb_creation_table){.client = client};
-  int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(x)");
-  if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-  if (rc != SQLITE_OK) {
-    sqlite3_free(table);
-    return rc;
-  }
-  *out = &table->base;
-  return SQLITE_OK;
-}
-
-static int creation_disconnect(sqlite3_vtab *vtab) {
-  sqlite3_free(vtab);
-  return SQLITE_OK;
+  return sdb_eponymous_connect(db, client, "CREATE TABLE x(x)", true, out);
 }
 
 static int creation_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
@@ -166,7 +146,7 @@ int sdb_register_creation(sdb_client *client) {
       .iVersion = 2,
       .xConnect = creation_connect,
       .xBestIndex = creation_best_index,
-      .xDisconnect = creation_disconnect,
+      .xDisconnect = sdb_eponymous_disconnect,
       .xOpen = creation_open,
       .xClose = creation_close,
       .xFilter = creation_filter,

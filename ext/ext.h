@@ -263,6 +263,14 @@ int sdb_path_resolve(sqlite3 *db, const char *schema, const char *table, const c
                      sdb_failure *f);
 int sdb_path_check_trusted(sqlite3 *db, const char *schema, const char *absolute, sdb_failure *f);
 
+/* eponymous.c: tables that exist without CREATE.  `direct_only`: no view or trigger may use it. */
+typedef struct sdb_eponymous {
+  sqlite3_vtab base;
+  sdb_client *client;
+} sdb_eponymous;
+int sdb_eponymous_connect(sqlite3 *db, void *client, const char *declaration, bool direct_only, sqlite3_vtab **out);
+int sdb_eponymous_disconnect(sqlite3_vtab *vtab);
+
 /* creation.c: be told, from now on, when the savepoints are undone that are open now; sets client->level. */
 int sdb_creation_watch(sdb_client *client, sdb_failure *f);
 

@@ -12,11 +12,6 @@
 
 enum { COLUMN_OFFSET, COLUMN_BYTES, COLUMN_KIND, COLUMN_NAME, COLUMN_USED, COLUMN_TABLE };
 
-typedef struct sdb_layout_table {
-  sqlite3_vtab base;
-  sdb_client *client;
-} sdb_layout_table;
-
 typedef struct sdb_layout_cursor {
   sqlite3_vtab_cursor base;
   seqdb_layout_row *rows; /* from the engine */
@@ -28,23 +23,10 @@ static int layout_connect(sqlite3 *db, void *client, int argc, const char *const
   (void)argc;
   (void)argv;
   (void)error;
-  sdb_layout_table *table = sqlite3_malloc64(sizeof *table);
-  if (!table) return SQLITE_NOMEM;
-  *table = (sdb_layout_table){.client = client};
-  int rc = sqlite3_declare_vtab(db,
-                                "CREATE TABLE x(offset INTEGER, bytes INTEGER, kind TEXT, name TEXT, used INTEGER,"
-                                " \"table\" TEXT HIDDEN)");
-  if (rc != SQLITE_OK) {
-    sqlite3_free(table);
-    return rc;
-  }
-  *out = &table->base;
-  return SQLITE_OK;
-}
-
-static int layout_disconnect(sqlite3_vtab *vtab) {
-  sqlite3_free(vtab);
-  return SQLITE_OK;
+  return sdb_eponymous_connect(db, client,
+                               "CREATE TABLE x(offset INTEGER, bytes INTEGER, kind TEXT, name TEXT, used INTEGER,"
+                               " \"table\" TEXT HIDDEN)",
+                               false, out);
 }
 
 /* idxNum 1: the table's name is argument 1; 0: it is missing, which xFilter tells (see tvf_regions.c). */
@@ -94,7 +76,7 @@ static int layout_close(sqlite3_vtab_cursor *base) {
 
 static int layout_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv) {
   sdb_layout_cursor *cursor = (sdb_layout_cursor *)base;
-  sdb_client *client = ((sdb_layout_table *)base->pVtab)->client;
+  sdb_client *client = ((sdb_eponymous *)base->pVtab)->client;
   sdb_failure f = {0};
   sdb_conn *conn = NULL;
   (void)text;
@@ -168,7 +150,7 @@ int sdb_register_layout(sdb_client *client) {
   static const sqlite3_module module = {
       .xConnect = layout_connect,
       .xBestIndex = layout_best_index,
-      .xDisconnect = layout_disconnect,
+      .xDisconnect = sdb_eponymous_disconnect,
       .xOpen = layout_open,
       .xClose = layout_close,
       .xFilter = layout_filter,

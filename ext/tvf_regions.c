@@ -18,11 +18,6 @@
 
 #define COLUMN_DIRECTORY 4
 
-typedef struct sdb_regions_table {
-  sqlite3_vtab base;
-  sdb_client *client;
-} sdb_regions_table;
-
 typedef struct sdb_regions_cursor {
   sqlite3_vtab_cursor base;
   char *directory; /* as given */
@@ -31,7 +26,7 @@ typedef struct sdb_regions_cursor {
 } sdb_regions_cursor;
 
 static sdb_client *client_of(sqlite3_vtab_cursor *cursor) {
-  return ((sdb_regions_table *)cursor->pVtab)->client;
+  return ((sdb_eponymous *)cursor->pVtab)->client;
 }
 
 static int regions_connect(sqlite3 *db, void *client, int argc, const char *const *argv, sqlite3_vtab **out,
@@ -39,24 +34,10 @@ static int regions_connect(sqlite3 *db, void *client, int argc, const char *cons
   (void)argc;
   (void)argv;
   (void)error;
-  sdb_regions_table *table = sqlite3_malloc64(sizeof *table);
-  if (!table) return SQLITE_NOMEM;
-  *table = (sdb_regions_table){.client = client};
-  int rc = sqlite3_declare_vtab(db,
-                                "CREATE TABLE x(name TEXT, offset INTEGER, length INTEGER, content BLOB,"
-                                " directory TEXT HIDDEN)");
-  if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-  if (rc != SQLITE_OK) {
-    sqlite3_free(table);
-    return rc;
-  }
-  *out = &table->base;
-  return SQLITE_OK;
-}
-
-static int regions_disconnect(sqlite3_vtab *vtab) {
-  sqlite3_free(vtab);
-  return SQLITE_OK;
+  return sdb_eponymous_connect(db, client,
+                               "CREATE TABLE x(name TEXT, offset INTEGER, length INTEGER, content BLOB,"
+                               " directory TEXT HIDDEN)",
+                               true, out);
 }
 
 /* Argument 1 of xFilter is the directory, the plan's follow.  A missing one is told in xFilter: an error here would
@@ -87,7 +68,7 @@ static int regions_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
   sdb_regions_cursor *cursor = sqlite3_malloc64(sizeof *cursor);
   if (!cursor) return SQLITE_NOMEM;
   memset(cursor, 0, offsetof(sdb_regions_cursor, rows));
-  sdb_cursor_opened(((sdb_regions_table *)vtab)->client);
+  sdb_cursor_opened(((sdb_eponymous *)vtab)->client);
   *out = &cursor->base;
   return SQLITE_OK;
 }
@@ -178,7 +159,7 @@ int sdb_register_regions(sdb_client *client) {
   static const sqlite3_module module = {
       .xConnect = regions_connect,
       .xBestIndex = regions_best_index,
-      .xDisconnect = regions_disconnect,
+      .xDisconnect = sdb_eponymous_disconnect,
       .xOpen = regions_open,
       .xClose = regions_close,
       .xFilter = regions_filter,
