@@ -87,9 +87,12 @@ int sdb_table_rollback(sqlite3_vtab *vtab) {
 }
 
 int sdb_table_savepoint(sqlite3_vtab *vtab, int level) {
-  if (level <= conn_of(vtab)->mark_level) return SQLITE_OK;
-  conn_of(vtab)->mark_level = level;
-  return engine_result(vtab, seqdb_savepoint(conn_of(vtab)->engine, level));
+  sdb_conn *conn = conn_of(vtab);
+  if (level <= conn->mark_level) return SQLITE_OK;
+  int rc = seqdb_release(conn->engine, level); /* of a RELEASE that failed: for SQLite it has happened */
+  if (rc == SEQDB_OK) rc = seqdb_savepoint(conn->engine, level);
+  if (rc == SEQDB_OK) conn->mark_level = level;
+  return engine_result(vtab, rc);
 }
 
 int sdb_table_release(sqlite3_vtab *vtab, int level) {
