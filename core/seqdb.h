@@ -82,7 +82,7 @@ SEQDB_API void seqdb_close(seqdb *db);
 /* ---- changes (each begins a transaction if none is open) ---------------------------------------------------- */
 
 /* Find the region of that name or create it, empty.  *created (may be NULL) says which. */
-SEQDB_API int seqdb_create(seqdb *db, const char *name, size_t name_bytes, seqdb_region *region, int *created);
+SEQDB_API int seqdb_find_or_create(seqdb *db, const char *name, size_t name_bytes, seqdb_region *region, int *created);
 /* Append `bytes` bytes.  *offset (may be NULL) receives the region offset where they begin. */
 SEQDB_API int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset);
 /* Write at a region offset <= length; may grow the region.  Past the length: SEQDB_RANGE.  After SEQDB_FULL, SEQDB_IO or
@@ -160,7 +160,7 @@ SEQDB_API seqdb_snapshot *seqdb_own_view(seqdb *db);
 
 /* Errors of the functions below are recorded in the handle that opened the snapshot. */
 SEQDB_API int seqdb_find(seqdb_snapshot *snapshot, const char *name, size_t name_bytes, seqdb_region *region);
-SEQDB_API int seqdb_region_info_get(seqdb_snapshot *snapshot, seqdb_region region, seqdb_region_info *info);
+SEQDB_API int seqdb_get_info(seqdb_snapshot *snapshot, seqdb_region region, seqdb_region_info *info);
 /* The region with the smallest entry index >= `index`; SEQDB_DONE if there is none.  Start with 0, go on with
 ** info.index + 1: regions created and removed meanwhile do no harm.  Allocates nothing. */
 SEQDB_API int seqdb_iterate(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *info);
@@ -201,7 +201,7 @@ SEQDB_API void seqdb_free(void *memory);
 
 /* ---- the handle -------------------------------------------------------------------------------------------- */
 
-SEQDB_API void seqdb_busy_timeout(seqdb *db, uint32_t timeout_ms);
+SEQDB_API void seqdb_set_busy_timeout(seqdb *db, uint32_t timeout_ms);
 /* Long work (compact, check, large copies) calls interrupt(context) now and then from the calling thread; non-zero stops it with
 ** SEQDB_INTERRUPTED, nothing half done.  NULL removes it. */
 SEQDB_API void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), void *context);

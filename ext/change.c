@@ -76,10 +76,10 @@ static int on_named(seqdb *engine, sdb_change *change, change_step *step) {
 /* ---- changes of several steps ------------------------------------------------------------------------------ */
 
 /* The most frequent change, so it does without a mark and without a look-up in the own view: both make the engine
-** write out its append buffers.  seqdb_create() finds or creates under the writer lock. */
+** write out its append buffers.  seqdb_find_or_create() finds or creates under the writer lock. */
 static int change_append(seqdb *engine, sdb_change *change) {
   int created = 0;
-  int rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, &created);
+  int rc = seqdb_find_or_create(engine, change->name, change->name_bytes, &change->region, &created);
   if (rc != SEQDB_OK) return rc;
   rc = append_step(engine, change);
   if (rc != SEQDB_OK && created) {
@@ -91,12 +91,12 @@ static int change_append(seqdb *engine, sdb_change *change) {
 
 static int insert_step(seqdb *engine, sdb_change *change) {
   int created = 0;
-  int rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, &created);
+  int rc = seqdb_find_or_create(engine, change->name, change->name_bytes, &change->region, &created);
   if (rc == SEQDB_OK && !created) {
     change->conflict = !change->replace;
     if (change->conflict) return SEQDB_EXISTS;
     rc = seqdb_remove(engine, change->region);
-    if (rc == SEQDB_OK) rc = seqdb_create(engine, change->name, change->name_bytes, &change->region, NULL);
+    if (rc == SEQDB_OK) rc = seqdb_find_or_create(engine, change->name, change->name_bytes, &change->region, NULL);
   }
   if (rc == SEQDB_OK && change->data_bytes > 0) {
     rc = seqdb_append(engine, change->region, change->data, change->data_bytes, NULL);

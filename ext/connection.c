@@ -283,8 +283,8 @@ int sdb_conn_patiently(sdb_conn *conn, int (*call)(seqdb *engine, void *context)
   if (rc != SEQDB_BUSY) return rc;
   uint32_t timeout_ms = busy_timeout_ms(conn->client->db);
   if (timeout_ms == 0) return rc;
-  seqdb_busy_timeout(conn->engine, timeout_ms);
+  seqdb_set_busy_timeout(conn->engine, timeout_ms);
   rc = call(conn->engine, context);
-  seqdb_busy_timeout(conn->engine, 0);
+  seqdb_set_busy_timeout(conn->engine, 0);
   return rc;
 }

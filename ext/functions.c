@@ -125,7 +125,7 @@ static int readable(sdb_conn *conn, const char *name, size_t name_bytes, uint64_
   seqdb_region_info info;
   seqdb_region region;
   int rc = seqdb_find(view, name, name_bytes, &region);
-  if (rc == SEQDB_OK) rc = seqdb_region_info_get(view, region, &info);
+  if (rc == SEQDB_OK) rc = seqdb_get_info(view, region, &info);
   if (rc != SEQDB_OK) return rc;
   uint64_t left = offset < info.length_bytes ? info.length_bytes - offset : 0;
   if (*count > left) *count = left;

@@ -91,7 +91,7 @@ static int list_name(sdb_rows *rows, sqlite3_value *value, sdb_failure *f) {
   const char *name = (const char *)sqlite3_value_text(value);
   if (!name) return sdb_failure_nomem(f);
   int rc = seqdb_find(view_of(rows), name, (size_t)sqlite3_value_bytes(value), &region);
-  if (rc == SEQDB_OK) rc = seqdb_region_info_get(view_of(rows), region, &info);
+  if (rc == SEQDB_OK) rc = seqdb_get_info(view_of(rows), region, &info);
   if (rc == SEQDB_NOTFOUND || rc == SEQDB_INVALID) return SQLITE_OK;
   if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
   return list_add(rows, &info, f);
@@ -139,7 +139,7 @@ static int next_listed(sdb_rows *rows, sdb_failure *f) {
   while (rows->list_done < rows->list_count) {
     size_t at = rows->descending ? rows->list_count - 1 - rows->list_done : rows->list_done;
     rows->list_done++;
-    int rc = seqdb_region_info_get(view_of(rows), rows->list[at].region, &rows->row);
+    int rc = seqdb_get_info(view_of(rows), rows->list[at].region, &rows->row);
     if (rc == SEQDB_OK) return row_loaded(rows);
     if (rc != SEQDB_NOTFOUND) return sdb_failure_engine(f, rows->engine, rc);
   }
@@ -252,7 +252,7 @@ int sdb_rows_content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
   uint64_t bytes = rows->row.length_bytes;
   if (rows->own_view) { /* this statement's functions may have changed the row since it was loaded */
     seqdb_region_info now;
-    int rc = seqdb_region_info_get(view_of(rows), rows->row.region, &now);
+    int rc = seqdb_get_info(view_of(rows), rows->row.region, &now);
     if (rc == SEQDB_NOTFOUND) return SQLITE_OK; /* removed: NULL */
     if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
     bytes = now.length_bytes;

@@ -30,7 +30,7 @@ seqdb *bench_seqdb_open(bench_run *run) {
 
 seqdb_region bench_seqdb_region(bench_run *run, seqdb *db, const char *name) {
   seqdb_region region = 0;
-  bench_seqdb_must(run, db, seqdb_create(db, name, strlen(name), &region, NULL), "create");
+  bench_seqdb_must(run, db, seqdb_find_or_create(db, name, strlen(name), &region, NULL), "create");
   return region;
 }
 

@@ -68,7 +68,7 @@ static void fill_regions(bench_run *run, subject *s) {
   bench_begin(run);
   for (uint64_t i = 0; i < s->count; i++) {
     name_of(i, name);
-    bench_seqdb_must(run, s->db, seqdb_create(s->db, name, NAME_BYTES, &s->regions[i], NULL), "create");
+    bench_seqdb_must(run, s->db, seqdb_find_or_create(s->db, name, NAME_BYTES, &s->regions[i], NULL), "create");
   }
   bench_metric(run, 0, bench_end(run) / (double)s->count);
   bench_seqdb_flush(run, s->db);
@@ -255,7 +255,7 @@ static void measure_threads(bench_run *run) {
   bench_seqdb_flush(run, t.db);
   for (unsigned i = 0; i < run->x; i++) {
     t.handles[i] = bench_seqdb_open(run);
-    seqdb_busy_timeout(t.handles[i], 60000);
+    seqdb_set_busy_timeout(t.handles[i], 60000);
   }
   bench_metric(run, 0, team_rate(run, &t, bench_size(run, 1000000, 10000), team_append));
   bench_seqdb_flush(run, t.db);

@@ -42,7 +42,7 @@ static void check_region(bench_run *run, seqdb_snapshot *snapshot, const char *n
   seqdb_region region = bench_seqdb_find(run, snapshot, name);
   seqdb_region_info info;
   const void *data = NULL;
-  bench_seqdb_must(run, NULL, seqdb_region_info_get(snapshot, region, &info), "info");
+  bench_seqdb_must(run, NULL, seqdb_get_info(snapshot, region, &info), "info");
   bench_check(run, info.length_bytes == block_bytes * count, "length of the region");
   bench_check(run, seqdb_read(snapshot, region, 0, block_bytes * count, &data) == SEQDB_OK, "region is not mapped");
   check_stream(run, data, block_bytes, count);

@@ -53,8 +53,8 @@ static void measure_creates(bench_run *run, void *context,
 
 static void create_one_seqdb(bench_run *run, void *context, const char *name) {
   seqdb_region region;
-  int created = 0, code = seqdb_create(context, name, NAME_BYTES, &region, &created);
-  if (code != SEQDB_OK || !created) bench_fail(run, "seqdb_create: %s", seqdb_errmsg(context));
+  int created = 0, code = seqdb_find_or_create(context, name, NAME_BYTES, &region, &created);
+  if (code != SEQDB_OK || !created) bench_fail(run, "seqdb_find_or_create: %s", seqdb_errmsg(context));
 }
 static void commit_seqdb(bench_run *run, void *context) {
   bench_seqdb_flush(run, context);
@@ -165,7 +165,7 @@ static void prepare_seqdb(bench_run *run, uint64_t count) {
   for (uint64_t i = 0; i < count; i++) {
     seqdb_region region = 0;
     name_of(i, name);
-    bench_seqdb_must(run, db, seqdb_create(db, name, NAME_BYTES, &region, NULL), "create");
+    bench_seqdb_must(run, db, seqdb_find_or_create(db, name, NAME_BYTES, &region, NULL), "create");
     bench_seqdb_must(run, db, seqdb_append(db, region, bytes, length_of(i), NULL), "append");
   }
   bench_seqdb_flush(run, db);
@@ -248,7 +248,7 @@ static void open_seqdb(bench_run *run) {
     seqdb *db = bench_seqdb_open(run);
     seqdb_snapshot *snapshot = bench_seqdb_snapshot(run, db);
     seqdb_region region = bench_seqdb_find(run, snapshot, name);
-    bench_seqdb_must(run, db, seqdb_region_info_get(snapshot, region, &info), "info");
+    bench_seqdb_must(run, db, seqdb_get_info(snapshot, region, &info), "info");
     bench_metric(run, 0, bench_end(run) / 1e6);
     bench_check(run, info.length_bytes == length_of(opened_of(run) - 1), "length of the last region");
     seqdb_snapshot_close(snapshot);
@@ -418,7 +418,7 @@ static uint64_t find_by_call(bench_run *run, void *context, const char *name) {
   seqdb_region region = 0;
   seqdb_region_info info;
   if (seqdb_find(context, name, NAME_BYTES, &region) != SEQDB_OK) bench_fail(run, "seqdb_find failed");
-  if (seqdb_region_info_get(context, region, &info) != SEQDB_OK) bench_fail(run, "seqdb_region_info_get failed");
+  if (seqdb_get_info(context, region, &info) != SEQDB_OK) bench_fail(run, "seqdb_get_info failed");
   return info.length_bytes;
 }
 static void scan_seqdb(bench_run *run) {

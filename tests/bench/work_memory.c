@@ -22,7 +22,7 @@ static void prepare(bench_run *run) {
   for (uint64_t i = 0; i < regions_of(run); i++) {
     seqdb_region region;
     snprintf(name, sizeof name, "region %06u", (unsigned)(i % 1000000));
-    bench_seqdb_must(run, db, seqdb_create(db, name, NAME_BYTES, &region, NULL), "create");
+    bench_seqdb_must(run, db, seqdb_find_or_create(db, name, NAME_BYTES, &region, NULL), "create");
   }
   bench_seqdb_flush(run, db);
   seqdb_close(db);

@@ -143,7 +143,7 @@ static int run_create(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const
   seqdb_region region = 0;
   (void)argc;
   const char *name = sdb_api_name(argv[0], &bytes, &space);
-  int rc = seqdb_create(at->db, name, bytes, &region, &created_last);
+  int rc = seqdb_find_or_create(at->db, name, bytes, &region, &created_last);
   Tcl_DStringFree(&space);
   return result_u64(at, interp, rc, region);
 }

@@ -40,7 +40,7 @@ static void child_calls(seqdb *db, seqdb_snapshot *pinned, seqdb_region region, 
   const void *address;
   size_t count;
   char byte;
-  tell(out, "create", seqdb_create(db, "child", 5, &other, NULL));
+  tell(out, "create", seqdb_find_or_create(db, "child", 5, &other, NULL));
   tell(out, "append", seqdb_append(db, region, "x", 1, &number));
   tell(out, "write", seqdb_write(db, region, 0, "x", 1));
   tell(out, "truncate", seqdb_truncate(db, region, 0));
@@ -59,7 +59,7 @@ static void child_calls(seqdb *db, seqdb_snapshot *pinned, seqdb_region region, 
   seqdb_publish(db);
   tell(out, "snapshot", seqdb_snapshot_open(db, &snapshot));
   tell(out, "find", seqdb_find(pinned, "a", 1, &other));
-  tell(out, "info", seqdb_region_info_get(seqdb_own_view(db), region, &info));
+  tell(out, "info", seqdb_get_info(seqdb_own_view(db), region, &info));
   tell(out, "iterate", seqdb_iterate(seqdb_own_view(db), 0, &info));
   tell(out, "read", seqdb_read_copy(seqdb_own_view(db), region, 0, &byte, 1, &got));
   tell(out, "read pinned", seqdb_read_copy(pinned, region, 0, &byte, 1, &got));
@@ -155,7 +155,7 @@ static void odd_changes(Tcl_Obj *told, seqdb *db, seqdb_region region) {
   static const size_t name_bytes[] = {1};
   seqdb_region other;
   note(told, "retain of nothing", seqdb_retain(db, names, name_bytes, 1, NULL));
-  note(told, "create", seqdb_create(db, "b", 1, &other, NULL));
+  note(told, "create", seqdb_find_or_create(db, "b", 1, &other, NULL));
   note(told, "append", seqdb_append(db, region, "xyz", 3, NULL));
   note(told, "reserve", seqdb_reserve(db, region, 100000, NULL));
   note(told, "prepare", seqdb_prepare(db, NULL, NULL));
@@ -188,7 +188,7 @@ static void odd_reads(Tcl_Obj *told, seqdb *db, seqdb_region region) {
   note(told, "copy what is gone", seqdb_read_copy(snapshot, gone, 0, bytes, 1, &got));
   note(told, "point at what never was", seqdb_read(snapshot, region + 1000, 0, 1, &address));
   note(told, "copy what never was", seqdb_read_copy(snapshot, region + 1000, 0, bytes, 1, &got));
-  note(told, "info of what is gone", seqdb_region_info_get(snapshot, gone, &info));
+  note(told, "info of what is gone", seqdb_get_info(snapshot, gone, &info));
   seqdb_snapshot_close(snapshot);
   note(told, "own copy of what is gone", seqdb_read_copy(seqdb_own_view(db), gone, 0, bytes, 1, &got));
   note(told, "change", seqdb_append(db, region, "!", 1, NULL));
@@ -217,7 +217,7 @@ static int corners_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Ob
   if (rc == SEQDB_OK) {
     same_directories(told, db, Tcl_GetString(argv[1]));
     note(told, "retain of an empty database", seqdb_retain(db, NULL, NULL, 0, NULL));
-    note(told, "create a", seqdb_create(db, "a", 1, &region, NULL));
+    note(told, "create a", seqdb_find_or_create(db, "a", 1, &region, NULL));
     odd_changes(told, db, region);
     odd_reads(told, db, region);
     note(told, "compact", seqdb_compact(db, NULL));

@@ -55,7 +55,7 @@ static int run_info(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const a
   seqdb_region_info info;
   (void)argc;
   if (sdb_api_region(interp, at->db, at->view, argv[0], &region) != TCL_OK) return TCL_ERROR;
-  int rc = seqdb_region_info_get(at->view, region, &info);
+  int rc = seqdb_get_info(at->view, region, &info);
   if (rc == SEQDB_OK) Tcl_SetObjResult(interp, info_dict(&info));
   return sdb_api_done(interp, at->db, rc);
 }
@@ -86,7 +86,7 @@ static int run_list(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const a
 static int region_length(sdb_api_view *at, Tcl_Interp *interp, Tcl_Obj *word, seqdb_region *region, uint64_t *length) {
   seqdb_region_info info;
   if (sdb_api_region(interp, at->db, at->view, word, region) != TCL_OK) return TCL_ERROR;
-  int rc = seqdb_region_info_get(at->view, *region, &info);
+  int rc = seqdb_get_info(at->view, *region, &info);
   if (rc == SEQDB_OK) *length = info.length_bytes;
   return sdb_api_done(interp, at->db, rc);
 }

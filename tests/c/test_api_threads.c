@@ -205,7 +205,7 @@ static void work_create(member *m) {
   char name[40];
   for (uint64_t i = 0; i < c->regions && !atomic_load(&c->stop); i++) {
     size_t bytes = (size_t)snprintf(name, sizeof name, "%u-%" PRIu64, m->number, i);
-    if (failed(c, c->db, "create", seqdb_create(c->db, name, bytes, &region, NULL))) return;
+    if (failed(c, c->db, "create", seqdb_find_or_create(c->db, name, bytes, &region, NULL))) return;
     if (failed(c, c->db, "append", seqdb_append(c->db, region, name, bytes, NULL))) return;
     atomic_fetch_add(&c->progress, 1);
   }
@@ -254,7 +254,7 @@ static void work_mix_append(member *m) {
   uint64_t words = 0, buffer[512];
   char name[24];
   size_t bytes = (size_t)snprintf(name, sizeof name, "r%u", m->number);
-  if (failed(c, c->db, "create", seqdb_create(c->db, name, bytes, &region, NULL))) return;
+  if (failed(c, c->db, "create", seqdb_find_or_create(c->db, name, bytes, &region, NULL))) return;
   if (failed(c, c->db, "truncate", seqdb_truncate(c->db, region, 0))) return;
   while (!atomic_load(&c->stop)) {
     size_t count = 1 + (size_t)(next_random(&m->random) % 512);
@@ -281,7 +281,7 @@ static void work_mix_commit(member *m) {
   for (uint64_t i = 0; !atomic_load(&c->stop); i++) {
     size_t bytes = (size_t)snprintf(name, sizeof name, "x%" PRIu64, i % 8);
     pthread_rwlock_wrlock(&c->gate);
-    int rc = seqdb_create(c->db, name, bytes, &region, NULL); /* alternately with a removal */
+    int rc = seqdb_find_or_create(c->db, name, bytes, &region, NULL); /* alternately with a removal */
     if (rc == SEQDB_OK && i / 8 % 2 == 1) rc = seqdb_remove(c->db, region);
     if (rc == SEQDB_OK) rc = seqdb_flush(c->db, NULL);
     if (i % 4 == 0) sleep_ms(2);
@@ -474,7 +474,7 @@ static struct {
 static void *hold_main(void *context) {
   seqdb_region region;
   (void)context;
-  int rc = seqdb_create(holder.db, holder.name, strlen(holder.name), &region, NULL);
+  int rc = seqdb_find_or_create(holder.db, holder.name, strlen(holder.name), &region, NULL);
   atomic_store(&holder.state, rc == SEQDB_OK ? 1 : -1);
   sleep_ms(holder.ms);
   (void)seqdb_rollback(holder.db);

@@ -186,7 +186,7 @@ static int run_timeout(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *cons
   uint64_t ms;
   (void)argc;
   if (sdb_test_u64(interp, argv[0], &ms) != TCL_OK) return TCL_ERROR;
-  seqdb_busy_timeout(at->db, (uint32_t)ms);
+  seqdb_set_busy_timeout(at->db, (uint32_t)ms);
   return TCL_OK;
 }
 

@@ -20,8 +20,8 @@
 */
 #include <stdio.h>
 #include "../fuzz/fuzz.h"
-#include "os_faults.h"
-#include "os_sim.h"
+#include "disk/os_faults.h"
+#include "disk/os_sim.h"
 #include "test_tcl.h"
 #include "testfixture.h"
 

@@ -28,8 +28,8 @@
 **   sdb_sim files DIR                     -> {name {cache BYTES disk BYTES unsynced N} ...}, names of directories end in /
 **   sdb_sim peek FILE OFFSET BYTES | poke FILE OFFSET DATA | size FILE BYTES
 */
-#include "os_faults.h"
-#include "os_sim.h"
+#include "disk/os_faults.h"
+#include "disk/os_sim.h"
 #include "test_tcl.h"
 #include "testfixture.h"
 

@@ -13,7 +13,7 @@
 **
 ** The caller puts everything back before the store is used or closed.  THREADS: the interpreter's, the store at rest.
 */
-#include "db.h"
+#include "txn/db.h"
 #include "test_api.h"
 #include "testfixture.h"
 
@@ -82,7 +82,7 @@ static int run_free(sdb_store *store, Tcl_Interp *interp, Tcl_Obj *const argv[])
   if (sdb_test_u64(interp, argv[0], &start) != TCL_OK || sdb_test_u64(interp, argv[1], &bytes) != TCL_OK) {
     return TCL_ERROR;
   }
-  sdb_extent_add(&store->space.holes, start, bytes);
+  sdb_range_add(&store->space.holes, start, bytes);
   return TCL_OK;
 }
 

@@ -15,10 +15,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "catalog.h"
-#include "format.h"
-#include "os_faults.h"
-#include "patch.h"
+#include "space/tree.h"
+#include "pure/format.h"
+#include "disk/os_faults.h"
+#include "pure/patch.h"
 #include "test_pure.h"
 #include "testfixture.h"
 

@@ -15,8 +15,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include "os_faults.h"
-#include "space.h"
+#include "disk/os_faults.h"
+#include "space/space.h"
 #include "test_pure.h"
 #include "testfixture.h"
 
@@ -143,11 +143,11 @@ static const char *compare_pending(world *w) {
 static const char *compare_free(world *w) {
   uint8_t held[PAGES] = {0};
   uint64_t held_bytes = 0, end = w->space.end / SDB_PAGE;
-  sdb_extent found;
+  sdb_range found;
   if (!add_items(held, w->space.held, &held_bytes) || held_bytes != w->space.held_bytes) return "held extents";
   for (uint64_t page = 0; page < PAGES; page++) {
     bool used = w->own[page] || w->seen[page] || w->pending[page];
-    bool hole = sdb_extent_overlap(&w->space.holes, page * SDB_PAGE, SDB_PAGE, &found);
+    bool hole = sdb_range_overlap(&w->space.holes, page * SDB_PAGE, SDB_PAGE, &found);
     if (hole && found.bytes != SDB_PAGE) return "part of a page is a hole";
     if (hole + held[page] + used > 1) return "a page has two users";
     if (hole && w->pinned[page]) return "a hole is pinned";
@@ -170,7 +170,7 @@ static const char *compare(world *w) {
   if (!sdb_space_adds_up(&w->space, &w->tree)) return "it does not add up";
   /* unpunched: what became a hole and was not used since; failing memory may forget some */
   for (uint64_t page = 0; page < PAGES; page++) {
-    bool noted = sdb_extent_overlap(&w->space.unpunched, page * SDB_PAGE, SDB_PAGE, NULL);
+    bool noted = sdb_range_overlap(&w->space.unpunched, page * SDB_PAGE, SDB_PAGE, NULL);
     if (w->own[page] && noted) return "a page in use is to be punched";
     if (w->unpunched[page] == 2) w->unpunched[page] = noted || !w->starved;
     if (noted != w->unpunched[page]) return "unpunched";
@@ -189,7 +189,7 @@ static const char *compare_rules(world *w) {
     reserved |= w->own[i] || w->seen[i];
   if (sdb_space_is_unreserved(&w->space, offset, count * SDB_PAGE, &w->tree) == reserved) return "is_unreserved";
   bool visible = w->visible[page] || w->pinned[page]; /* a pin that failed may be there all the same */
-  if (w->starved) visible |= sdb_extent_overlap(&w->space.redo, offset, SDB_PAGE, NULL);
+  if (w->starved) visible |= sdb_range_overlap(&w->space.redo, offset, SDB_PAGE, NULL);
   if (sdb_space_may_write(&w->space, offset, SDB_PAGE, NULL) == visible) return "may_write";
   bool own_too = visible || own[page];
   return sdb_space_may_write(&w->space, offset, SDB_PAGE, &w->tree) != own_too ? NULL : "may_write, own";
@@ -528,7 +528,7 @@ static void snapshot(world *w) {
 /* ---- checkpoint: no transaction is open */
 
 static const char *punch(world *w) {
-  sdb_extent range;
+  sdb_range range;
   while (sdb_space_next_punch(&w->space, &range)) {
     if (range.start % SDB_PAGE != 0 || range.bytes % SDB_PAGE != 0 || range.bytes == 0) return "punch: not whole pages";
     for (uint64_t page = range.start / SDB_PAGE; page < (range.start + range.bytes) / SDB_PAGE; page++) {
@@ -614,7 +614,7 @@ static const char *one_step(world *w) {
 }
 
 static void begin(world *w) {
-  sdb_extent used[2] = {{3 * SDB_PAGE, 2 * SDB_PAGE}, {9 * SDB_PAGE, 4 * SDB_PAGE}};
+  sdb_range used[2] = {{3 * SDB_PAGE, 2 * SDB_PAGE}, {9 * SDB_PAGE, 4 * SDB_PAGE}};
   if (sdb_names_open(&w->names) != SEQDB_OK) abort();
   sdb_space_init(&w->space, w->names);
   if (sdb_space_load(&w->space, used, 2) != SEQDB_OK) abort();

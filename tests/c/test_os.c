@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "os.h"
+#include "os/os.h"
 #include "test_tcl.h"
 #include "testfixture.h"
 

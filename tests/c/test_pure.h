@@ -7,7 +7,7 @@
 #define SDB_TEST_PURE_H
 
 #include <tcl.h>
-#include "format.h"
+#include "pure/format.h"
 
 /* Make the checksum right for whatever the other bytes say, as FORMAT.md defines it and independently of format.c. */
 void sdb_test_reseal_entry(uint8_t page[SDB_ENTRY_BYTES], uint32_t index);

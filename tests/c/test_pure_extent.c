@@ -2,14 +2,14 @@
 **
 ** test_pure_extent.c: extent sets against the simplest model there is, an array with one byte for each unit of space.
 **
-**   sdb_extent_model SEED STEPS ?SCALE? ?BASE?   random changes of two sets that share a pool; after each, everything
+**   sdb_range_model SEED STEPS ?SCALE? ?BASE?   random changes of two sets that share a pool; after each, everything
 **                                                that can be asked is compared.  A unit is SCALE bytes (4096), and
 **                                                unit 0 lies at byte BASE (0, or "top": the last unit ends at the
 **                                                largest offset there is).  Result: steps done
-**   sdb_extent_exhaustive UNITS                  every set of UNITS units, every query and every single change
-**   sdb_extent_reserve HAVE WANT NTH             reserve WANT nodes in a pool of HAVE, the NTH allocation failing (0:
+**   sdb_range_exhaustive UNITS                  every set of UNITS units, every query and every single change
+**   sdb_range_reserve HAVE WANT NTH             reserve WANT nodes in a pool of HAVE, the NTH allocation failing (0:
 **                                                none): {result code, unused nodes}
-**   sdb_extent_starved add|remove RESERVE        a change that needs a node, with RESERVE of them in the pool and no
+**   sdb_range_starved add|remove RESERVE        a change that needs a node, with RESERVE of them in the pool and no
 **                                                memory: {result code, ranges, bytes} of a set that was 100 bytes
 **
 ** THREADS: the interpreter's.
@@ -17,8 +17,8 @@
 #include "test_pure.h"
 
 #include <errno.h>
-#include "extent.h"
-#include "os_faults.h"
+#include "pure/ranges.h"
+#include "disk/os_faults.h"
 
 #define UNITS 96
 
@@ -28,7 +28,7 @@ typedef struct model {
 } model;
 
 typedef struct runs {
-  sdb_extent run[UNITS];
+  sdb_range run[UNITS];
   size_t count;
   uint64_t total_bytes;
 } runs;
@@ -41,7 +41,7 @@ static runs runs_of(const model *m) {
   runs r = {.count = 0};
   for (size_t i = 0; i < UNITS; i++) {
     if (!m->in[i]) continue;
-    if (i == 0 || !m->in[i - 1]) r.run[r.count++] = (sdb_extent){m->base + i * m->scale, 0};
+    if (i == 0 || !m->in[i - 1]) r.run[r.count++] = (sdb_range){m->base + i * m->scale, 0};
     r.run[r.count - 1].bytes += m->scale;
     r.total_bytes += m->scale;
   }
@@ -49,58 +49,58 @@ static runs runs_of(const model *m) {
 }
 
 /* `expected` NULL: there must be none. */
-static bool same(bool found, const sdb_extent *got, const sdb_extent *expected) {
+static bool same(bool found, const sdb_range *got, const sdb_range *expected) {
   if (!found || expected == NULL) return !found && expected == NULL;
   return got->start == expected->start && got->bytes == expected->bytes;
 }
 
-static const char *compare_members(const sdb_extent_set *set, const runs *r) {
-  sdb_extent found;
+static const char *compare_members(const sdb_range_set *set, const runs *r) {
+  sdb_range found;
   uint64_t from = 0;
   if (set->count != r->count) return "count";
   if (set->total_bytes != r->total_bytes) return "total_bytes";
   for (size_t i = 0; i < r->count; i++) {
-    if (!same(sdb_extent_next(set, from, &found), &found, &r->run[i])) return "next";
+    if (!same(sdb_range_next(set, from, &found), &found, &r->run[i])) return "next";
     from = found.start + found.bytes;
   }
-  if (sdb_extent_next(set, from, &found)) return "next after the last";
-  const sdb_extent *last = r->count > 0 ? &r->run[r->count - 1] : NULL;
-  return same(sdb_extent_last(set, &found), &found, last) ? NULL : "last";
+  if (sdb_range_next(set, from, &found)) return "next after the last";
+  const sdb_range *last = r->count > 0 ? &r->run[r->count - 1] : NULL;
+  return same(sdb_range_last(set, &found), &found, last) ? NULL : "last";
 }
 
-static const char *compare_sizes(const sdb_extent_set *set, const runs *r, const query *q) {
-  const sdb_extent *best = NULL, *largest = NULL;
-  sdb_extent found;
+static const char *compare_sizes(const sdb_range_set *set, const runs *r, const query *q) {
+  const sdb_range *best = NULL, *largest = NULL;
+  sdb_range found;
   for (size_t i = 0; i < r->count; i++) {
-    const sdb_extent *run = &r->run[i];
+    const sdb_range *run = &r->run[i];
     if (run->bytes >= q->want && (best == NULL || run->bytes < best->bytes)) best = run;
     if (largest == NULL || run->bytes >= largest->bytes) largest = run;
   }
-  if (!same(sdb_extent_best_fit(set, q->want, &found), &found, best)) return "best_fit";
-  return same(sdb_extent_largest(set, &found), &found, largest) ? NULL : "largest";
+  if (!same(sdb_range_best_fit(set, q->want, &found), &found, best)) return "best_fit";
+  return same(sdb_range_largest(set, &found), &found, largest) ? NULL : "largest";
 }
 
-static const char *compare_query(const sdb_extent_set *set, const runs *r, const query *q) {
-  const sdb_extent *next = NULL, *at = NULL, *fit = NULL;
-  sdb_extent overlap = {0, 0}, found;
+static const char *compare_query(const sdb_range_set *set, const runs *r, const query *q) {
+  const sdb_range *next = NULL, *at = NULL, *fit = NULL;
+  sdb_range overlap = {0, 0}, found;
   bool contains = q->bytes == 0;
   uint64_t end = q->start + q->bytes;
   for (size_t i = r->count; i-- > 0;) { /* downwards: the lowest one remains */
-    const sdb_extent *run = &r->run[i];
+    const sdb_range *run = &r->run[i];
     uint64_t run_end = run->start + run->bytes;
     uint64_t low = SDB_MAX(run->start, q->start), high = SDB_MIN(run_end, end);
-    if (low < high) overlap = (sdb_extent){low, high - low};
+    if (low < high) overlap = (sdb_range){low, high - low};
     if (run->start <= q->start && end <= run_end) contains = true;
     if (run->start <= q->start && q->start < run_end) at = run;
     if (run->start >= q->start) next = run;
     if (run->bytes >= q->want && run->start < q->limit) fit = run;
   }
-  const sdb_extent *overlapping = overlap.bytes > 0 ? &overlap : NULL;
-  if (!same(sdb_extent_overlap(set, q->start, q->bytes, &found), &found, overlapping)) return "overlap";
-  if (sdb_extent_contains(set, q->start, q->bytes) != contains) return "contains";
-  if (!same(sdb_extent_at(set, q->start, &found), &found, at)) return "at";
-  if (!same(sdb_extent_next(set, q->start, &found), &found, next)) return "next";
-  if (!same(sdb_extent_first_fit(set, q->want, q->limit, &found), &found, fit)) return "first_fit";
+  const sdb_range *overlapping = overlap.bytes > 0 ? &overlap : NULL;
+  if (!same(sdb_range_overlap(set, q->start, q->bytes, &found), &found, overlapping)) return "overlap";
+  if (sdb_range_contains(set, q->start, q->bytes) != contains) return "contains";
+  if (!same(sdb_range_at(set, q->start, &found), &found, at)) return "at";
+  if (!same(sdb_range_next(set, q->start, &found), &found, next)) return "next";
+  if (!same(sdb_range_first_fit(set, q->want, q->limit, &found), &found, fit)) return "first_fit";
   return set->sized ? compare_sizes(set, r, q) : NULL;
 }
 
@@ -117,8 +117,8 @@ static query random_query(const model *m, sdb_test_random *random) {
 
 typedef struct world {
   model m;
-  sdb_extent_pool pool;
-  sdb_extent_set sets[2]; /* one sized, one not */
+  sdb_range_pool pool;
+  sdb_range_set sets[2]; /* one sized, one not */
   sdb_test_random random;
 } world;
 
@@ -128,10 +128,10 @@ static size_t nodes_of(const world *w) {
 
 /* Add or remove [first, first + units) in set and checks the pool: an operation takes one node at the most, and asks the
 ** allocator only when the pool is empty. */
-static const char *change(world *w, sdb_extent_set *set, bool add, size_t first, size_t units) {
+static const char *change(world *w, sdb_range_set *set, bool add, size_t first, size_t units) {
   size_t nodes = nodes_of(w), ranges = set->count, unused = w->pool.unused_count;
   uint64_t start = w->m.base + first * w->m.scale, bytes = units * w->m.scale;
-  int code = add ? sdb_extent_add(set, start, bytes) : sdb_extent_remove(set, start, bytes);
+  int code = add ? sdb_range_add(set, start, bytes) : sdb_range_remove(set, start, bytes);
   if (code != SEQDB_OK) return "result code";
   if (set->count > ranges + 1) return "more than one node was used";
   if (nodes_of(w) > nodes + (unused == 0 ? 1 : 0)) return "a node was allocated although the pool had one";
@@ -141,10 +141,10 @@ static const char *change(world *w, sdb_extent_set *set, bool add, size_t first,
 static const char *change_pool(world *w) {
   size_t unused = w->pool.unused_count, count = (size_t)sdb_test_below(&w->random, 12);
   if (sdb_test_below(&w->random, 2) == 0) {
-    if (sdb_extent_pool_reserve(&w->pool, count) != SEQDB_OK) return "reserve failed";
+    if (sdb_range_pool_reserve(&w->pool, count) != SEQDB_OK) return "reserve failed";
     return w->pool.unused_count == SDB_MAX(unused, count) ? NULL : "reserve";
   }
-  sdb_extent_pool_trim(&w->pool, count);
+  sdb_range_pool_trim(&w->pool, count);
   return w->pool.unused_count == SDB_MIN(unused, count) ? NULL : "trim";
 }
 
@@ -153,8 +153,8 @@ static const char *change_all(world *w) {
   if (kind < 4) return change_pool(w);
   if (kind < 5) {
     size_t nodes = nodes_of(w);
-    sdb_extent_set_clear(&w->sets[0]);
-    sdb_extent_set_clear(&w->sets[1]);
+    sdb_range_set_clear(&w->sets[0]);
+    sdb_range_set_clear(&w->sets[1]);
     memset(w->m.in, 0, sizeof w->m.in);
     return nodes_of(w) == nodes ? NULL : "clear lost nodes";
   }
@@ -193,16 +193,16 @@ static int extent_model_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_O
 
   world w = {.m = {.scale = (uint64_t)scale}, .random = {(uint64_t)seed}};
   if (objc > 4 && strcmp(Tcl_GetString(objv[4]), "top") == 0) w.m.base = SDB_OFFSET_MAX - UNITS * w.m.scale;
-  sdb_extent_pool_init(&w.pool);
-  sdb_extent_set_init(&w.sets[0], &w.pool, true);
-  sdb_extent_set_init(&w.sets[1], &w.pool, false);
+  sdb_range_pool_init(&w.pool);
+  sdb_range_set_init(&w.sets[0], &w.pool, true);
+  sdb_range_set_init(&w.sets[1], &w.pool, false);
   while (step < (uint64_t)steps && problem == NULL) {
     step++;
     problem = one_step(&w);
   }
-  sdb_extent_set_clear(&w.sets[0]);
-  sdb_extent_set_clear(&w.sets[1]);
-  sdb_extent_pool_destroy(&w.pool);
+  sdb_range_set_clear(&w.sets[0]);
+  sdb_range_set_clear(&w.sets[1]);
+  sdb_range_pool_destroy(&w.pool);
   if (problem == NULL && (w.pool.unused != NULL || w.pool.unused_count != 0)) problem = "destroy left nodes";
   return sdb_test_report(interp, (uint64_t)seed, step, problem, step);
 }
@@ -215,16 +215,16 @@ static void model_of_bits(model *m, unsigned bits) {
 }
 
 /* Bit by bit, odd units first, so that neighbours meet from both sides. */
-static void set_of_bits(sdb_extent_set *set, unsigned bits) {
-  sdb_extent_set_clear(set);
+static void set_of_bits(sdb_range_set *set, unsigned bits) {
+  sdb_range_set_clear(set);
   for (unsigned parity = 2; parity-- > 0;) {
     for (unsigned i = parity; i < 16; i += 2) {
-      if (bits >> i & 1) sdb_extent_add(set, i, 1);
+      if (bits >> i & 1) sdb_range_add(set, i, 1);
     }
   }
 }
 
-static const char *every_query(const sdb_extent_set *set, const runs *r, unsigned units) {
+static const char *every_query(const sdb_range_set *set, const runs *r, unsigned units) {
   const char *problem = compare_members(set, r);
   query q = {0};
   for (q.start = 0; q.start <= units; q.start++) {
@@ -237,7 +237,7 @@ static const char *every_query(const sdb_extent_set *set, const runs *r, unsigne
   return problem;
 }
 
-static const char *every_change(sdb_extent_set *set, unsigned bits, unsigned units, uint64_t *cases) {
+static const char *every_change(sdb_range_set *set, unsigned bits, unsigned units, uint64_t *cases) {
   for (unsigned first = 0; first < units; first++) {
     for (unsigned end = first; end <= units; end++) {
       for (unsigned add = 0; add < 2; add++) {
@@ -245,7 +245,7 @@ static const char *every_change(sdb_extent_set *set, unsigned bits, unsigned uni
         model m = {.scale = 1};
         model_of_bits(&m, add ? bits | touched : bits & ~touched);
         set_of_bits(set, bits);
-        if ((add ? sdb_extent_add : sdb_extent_remove)(set, first, end - first) != SEQDB_OK) return "result code";
+        if ((add ? sdb_range_add : sdb_range_remove)(set, first, end - first) != SEQDB_OK) return "result code";
         runs r = runs_of(&m);
         query q = {.start = first, .bytes = end - first, .want = end - first, .limit = end};
         const char *problem = compare_members(set, &r);
@@ -263,15 +263,15 @@ static int extent_exhaustive_cmd(ClientData data, Tcl_Interp *interp, int objc, 
   uint64_t cases = 0;
   unsigned bits = 0;
   const char *problem = NULL;
-  sdb_extent_pool pool;
-  sdb_extent_set set;
+  sdb_range_pool pool;
+  sdb_range_set set;
   (void)data;
   if (objc != 2 || Tcl_GetIntFromObj(interp, objv[1], &units) != TCL_OK || units < 1 || units > 14) {
-    Tcl_SetObjResult(interp, Tcl_NewStringObj("usage: sdb_extent_exhaustive UNITS (1..14)", -1));
+    Tcl_SetObjResult(interp, Tcl_NewStringObj("usage: sdb_range_exhaustive UNITS (1..14)", -1));
     return TCL_ERROR;
   }
-  sdb_extent_pool_init(&pool);
-  sdb_extent_set_init(&set, &pool, true);
+  sdb_range_pool_init(&pool);
+  sdb_range_set_init(&set, &pool, true);
   for (; bits < 1u << units && problem == NULL; bits++) {
     model m = {.scale = 1};
     model_of_bits(&m, bits);
@@ -280,8 +280,8 @@ static int extent_exhaustive_cmd(ClientData data, Tcl_Interp *interp, int objc, 
     problem = every_query(&set, &r, (unsigned)units);
     if (problem == NULL) problem = every_change(&set, bits, (unsigned)units, &cases);
   }
-  sdb_extent_set_clear(&set);
-  sdb_extent_pool_destroy(&pool);
+  sdb_range_set_clear(&set);
+  sdb_range_pool_destroy(&pool);
   return sdb_test_report(interp, 0, bits, problem, cases);
 }
 
@@ -299,7 +299,7 @@ static void feed(int rule) {
 
 static int extent_reserve_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
   int have, want, nth;
-  sdb_extent_pool pool;
+  sdb_range_pool pool;
   (void)data;
   if (objc != 4) {
     Tcl_WrongNumArgs(interp, 1, objv, "HAVE WANT NTH");
@@ -308,46 +308,46 @@ static int extent_reserve_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl
   if (Tcl_GetIntFromObj(interp, objv[1], &have) != TCL_OK) return TCL_ERROR;
   if (Tcl_GetIntFromObj(interp, objv[2], &want) != TCL_OK) return TCL_ERROR;
   if (Tcl_GetIntFromObj(interp, objv[3], &nth) != TCL_OK) return TCL_ERROR;
-  sdb_extent_pool_init(&pool);
-  int code = sdb_extent_pool_reserve(&pool, (size_t)have);
+  sdb_range_pool_init(&pool);
+  int code = sdb_range_pool_reserve(&pool, (size_t)have);
   int rule = starve(nth);
-  if (code == SEQDB_OK) code = sdb_extent_pool_reserve(&pool, (size_t)want);
+  if (code == SEQDB_OK) code = sdb_range_pool_reserve(&pool, (size_t)want);
   feed(rule);
   Tcl_SetObjResult(interp, Tcl_ObjPrintf("%d %d", code, (int)pool.unused_count));
-  sdb_extent_pool_destroy(&pool);
+  sdb_range_pool_destroy(&pool);
   return TCL_OK;
 }
 
 static int extent_starved_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
   int reserve;
-  sdb_extent_pool pool;
-  sdb_extent_set set;
+  sdb_range_pool pool;
+  sdb_range_set set;
   (void)data;
   if (objc != 3) {
     Tcl_WrongNumArgs(interp, 1, objv, "OPERATION RESERVE");
     return TCL_ERROR;
   }
   if (Tcl_GetIntFromObj(interp, objv[2], &reserve) != TCL_OK) return TCL_ERROR;
-  sdb_extent_pool_init(&pool);
-  sdb_extent_set_init(&set, &pool, true);
-  int code = sdb_extent_add(&set, 100, 100);
-  if (code == SEQDB_OK) code = sdb_extent_pool_reserve(&pool, (size_t)reserve);
+  sdb_range_pool_init(&pool);
+  sdb_range_set_init(&set, &pool, true);
+  int code = sdb_range_add(&set, 100, 100);
+  if (code == SEQDB_OK) code = sdb_range_pool_reserve(&pool, (size_t)reserve);
   int rule = starve(1);
   if (code == SEQDB_OK && strcmp(Tcl_GetString(objv[1]), "add") == 0) {
-    code = sdb_extent_add(&set, 300, 100);
+    code = sdb_range_add(&set, 300, 100);
   } else if (code == SEQDB_OK) {
-    code = sdb_extent_remove(&set, 150, 10);
+    code = sdb_range_remove(&set, 150, 10);
   }
   feed(rule);
   Tcl_SetObjResult(interp, Tcl_ObjPrintf("%d %d %d", code, (int)set.count, (int)set.total_bytes));
-  sdb_extent_set_clear(&set);
-  sdb_extent_pool_destroy(&pool);
+  sdb_range_set_clear(&set);
+  sdb_range_pool_destroy(&pool);
   return TCL_OK;
 }
 
 void sdb_test_extent_init(Tcl_Interp *interp) {
-  Tcl_CreateObjCommand(interp, "sdb_extent_model", extent_model_cmd, NULL, NULL);
-  Tcl_CreateObjCommand(interp, "sdb_extent_exhaustive", extent_exhaustive_cmd, NULL, NULL);
-  Tcl_CreateObjCommand(interp, "sdb_extent_reserve", extent_reserve_cmd, NULL, NULL);
-  Tcl_CreateObjCommand(interp, "sdb_extent_starved", extent_starved_cmd, NULL, NULL);
+  Tcl_CreateObjCommand(interp, "sdb_range_model", extent_model_cmd, NULL, NULL);
+  Tcl_CreateObjCommand(interp, "sdb_range_exhaustive", extent_exhaustive_cmd, NULL, NULL);
+  Tcl_CreateObjCommand(interp, "sdb_range_reserve", extent_reserve_cmd, NULL, NULL);
+  Tcl_CreateObjCommand(interp, "sdb_range_starved", extent_starved_cmd, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 */
 #include "test_pure.h"
 
-#include "error.h"
+#include "base/error.h"
 
 /* ---- names ---- */
 

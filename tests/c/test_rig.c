@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "os_sim.h"
+#include "disk/os_sim.h"
 #include "test_rig.h"
 
 struct rig_clone {
@@ -133,7 +133,7 @@ static bool check_recovered(rig *r, seqdb *db) {
 
 static bool commit_again(rig *r, seqdb *db) {
   seqdb_region region;
-  if (seqdb_create(db, "later", 5, &region, NULL) == SEQDB_OK &&
+  if (seqdb_find_or_create(db, "later", 5, &region, NULL) == SEQDB_OK &&
       seqdb_append(db, region, "after", 5, NULL) == SEQDB_OK && seqdb_flush(db, NULL) == SEQDB_OK)
     return true;
   return rig_fail(r, "recovery: a commit afterwards: %s", seqdb_errmsg(db));

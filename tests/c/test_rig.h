@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "os_faults.h"
+#include "disk/os_faults.h"
 #include "seqdb.h"
 
 #define RIG_PATH          "sim:db"

@@ -5,7 +5,7 @@
 */
 #include <stdio.h>
 #include <string.h>
-#include "os_sim.h"
+#include "disk/os_sim.h"
 #include "test_rig.h"
 
 static uint8_t scratch[RIG_BYTES_MAX];
@@ -142,7 +142,7 @@ static int op_create(rig *r) {
   snprintf(name, sizeof name, "r%zu", rig_below(r, r->profile == RIG_REDO ? 4 : 12));
   bool exists = rig_state_find(r->now, name, strlen(name)) >= 0;
   if (slot == RIG_REGIONS && !exists) return SEQDB_OK;
-  int rc = seqdb_create(r->db, name, strlen(name), &region, &made);
+  int rc = seqdb_find_or_create(r->db, name, strlen(name), &region, &made);
   if (rc != SEQDB_OK) return rc;
   if (made == exists) rig_fail(r, "create %s says created %d", name, made);
   if (exists) return rc;

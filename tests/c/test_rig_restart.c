@@ -5,7 +5,7 @@
 ** matters most: while a directory is made, and while one of rawdb's gets its journal.
 */
 #include <string.h>
-#include "os_sim.h"
+#include "disk/os_sim.h"
 #include "test_rig.h"
 
 #define EIO_ERROR 5

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <tcl.h>
-#include "os_faults.h"
+#include "disk/os_faults.h"
 #include "test_sql.h"
 #include "test_tcl.h"
 #include "testfixture.h"

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <sqlite3ext.h>
 #include <tcl.h>
-#include "os_faults.h"
+#include "disk/os_faults.h"
 #include "test_sql.h"
 #include "test_tcl.h"
 #include "testfixture.h"

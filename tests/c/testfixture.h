@@ -10,7 +10,6 @@
 int sdb_test_pure_init(Tcl_Interp *interp);         /* test_pure.c: extents and formats against simple models */
 int sdb_test_models_init(Tcl_Interp *interp);       /* test_models.c: patches and catalog against simple models */
 int sdb_test_models_space_init(Tcl_Interp *interp); /* test_models_space.c: space against a map of pages */
-int sdb_test_breaks_init(Tcl_Interp *interp);       /* test_breaks.c: sdb_break */
 int sdb_test_damage_init(Tcl_Interp *interp);       /* test_damage.c: sdb_damage */
 int sdb_test_faults_init(Tcl_Interp *interp);       /* test_faults.c: sdb_fault, sdb_sim */
 int sdb_test_os_init(Tcl_Interp *interp);           /* test_os.c: the functions of os.h */

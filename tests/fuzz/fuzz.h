@@ -11,7 +11,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "format.h"
+#include "pure/format.h"
 #include "seqdb.h"
 
 #define FUZZ_DIR         "sim:db"

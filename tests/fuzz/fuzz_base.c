@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "fuzz.h"
-#include "os_faults.h"
-#include "os_sim.h"
+#include "disk/os_faults.h"
+#include "disk/os_sim.h"
 
 static void must(int rc, const char *what) {
   if (rc >= 0) return;
@@ -30,7 +30,7 @@ static void flush(seqdb *db) {
 
 static seqdb_region region(seqdb *db, const char *name) {
   seqdb_region number = 0;
-  must(seqdb_create(db, name, strlen(name), &number, NULL), "create");
+  must(seqdb_find_or_create(db, name, strlen(name), &number, NULL), "create");
   return number;
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "fuzz.h"
-#include "os_sim.h"
+#include "disk/os_sim.h"
 
 static const char *const file_names[FUZZ_FILES] = {"data", "regions", "journal"};
 static char problem[2000];

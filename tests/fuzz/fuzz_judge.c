@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "fuzz.h"
-#include "os_faults.h"
-#include "os_sim.h"
+#include "disk/os_faults.h"
+#include "disk/os_sim.h"
 
 #define PAGE ((size_t)SDB_PAGE)
 

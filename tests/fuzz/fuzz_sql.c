@@ -21,8 +21,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "os_faults.h"
-#include "os_sim.h"
+#include "disk/os_faults.h"
+#include "disk/os_sim.h"
 #include "seqdb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);

@@ -123,7 +123,7 @@ static bool list_regions(seqdb *db, fuzz_state *state) {
     if (info.index < at) ok = fuzz_wrong("iterate went back from %llu to %u", (unsigned long long)at, info.index);
     add_region(state, &info);
     read_region(snapshot, &info, &state->region[state->count - 1]);
-    rc = seqdb_region_info_get(snapshot, info.region, &again);
+    rc = seqdb_get_info(snapshot, info.region, &again);
     if (rc != SEQDB_OK || again.index != info.index || again.offset != info.offset)
       ok = fuzz_wrong("entry %u is listed and then not found by number", info.index);
     rc = seqdb_find(snapshot, info.name, info.name_bytes, &found);

@@ -6,7 +6,7 @@
 */
 #include <stdlib.h>
 #include "fuzz.h"
-#include "os_sim.h"
+#include "disk/os_sim.h"
 
 #define STEPS_MAX 24
 
@@ -94,7 +94,7 @@ static int step_create(struct work *w) {
   uint8_t choice = fuzz_u8(&w->input);
   char name[3] = {'w', (char)('0' + choice % 8), '\0'};
   seqdb_region number;
-  int created = 0, rc = seqdb_create(w->db, name, 2, &number, &created);
+  int created = 0, rc = seqdb_find_or_create(w->db, name, 2, &number, &created);
   if (rc == SEQDB_OK && created) add(w, name, 2);
   return rc;
 }

@@ -12,14 +12,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "machines.h"
-#include "os.h"
+#include "os/os.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 
 static seqdb_region make(seqdb *db, const char *name) {
   seqdb_region region;
-  machines_ok(seqdb_create(db, name, strlen(name), &region, NULL), db, "create");
+  machines_ok(seqdb_find_or_create(db, name, strlen(name), &region, NULL), db, "create");
   return region;
 }
 
@@ -115,7 +115,7 @@ static void large_verify(seqdb *db, const char *when) {
   seqdb_region_info info;
   size_t got;
   machines_ok(seqdb_snapshot_open(db, &snapshot), db, "snapshot");
-  machines_ok(seqdb_region_info_get(snapshot, find(db, "large"), &info), db, "info");
+  machines_ok(seqdb_get_info(snapshot, find(db, "large"), &info), db, "info");
   if (info.length_bytes != LARGE) machines_fail("%s: length %llu", when, (unsigned long long)info.length_bytes);
   for (size_t i = 0; i < MARKS; i++) {
     const void *direct;
@@ -130,7 +130,7 @@ static void large_verify(seqdb *db, const char *when) {
   machines_ok(seqdb_read_copy(snapshot, info.region, UINT64_C(4) * GIB - 100, bytes, 60, &got), db, "read_copy");
   for (size_t i = 0; i < got; i++)
     if (bytes[i]) machines_fail("%s: no zeros before 4 GiB", when);
-  machines_ok(seqdb_region_info_get(snapshot, find(db, "behind"), &info), db, "info");
+  machines_ok(seqdb_get_info(snapshot, find(db, "behind"), &info), db, "info");
   if (info.offset < UINT64_C(4) * GIB) machines_fail("the region behind begins before 4 GiB");
   machines_ok(seqdb_read_copy(snapshot, info.region, 0, bytes, sizeof bytes, &got), db, "read_copy");
   if (got != 11 || memcmp(bytes, "far +behind", 11) != 0) machines_fail("%s: the region behind differs", when);

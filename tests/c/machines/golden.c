@@ -6,7 +6,7 @@
 ** `values`: XXH3 of lengths on both sides of each limit where it changes its method (and with that the vector instructions it uses).
 ** THREADS: one.
 */
-#include "format.h"
+#include "pure/format.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include "machines.h"

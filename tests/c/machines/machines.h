@@ -7,7 +7,7 @@
 #ifndef SEQDB_TEST_MACHINES_H
 #define SEQDB_TEST_MACHINES_H
 
-#include "base.h"
+#include "base/base.h"
 #include "seqdb.h"
 
 /* Say what is not as it should be, and end the program with status 1. */

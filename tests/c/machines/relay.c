@@ -113,7 +113,7 @@ static void create(relay *r, int slot) {
   name_of(&r->random, slot, region->name);
   resize(region, 0);
   if (!r->db) return;
-  machines_ok(seqdb_create(r->db, region->name, strlen(region->name), &made, &fresh), r->db, "create");
+  machines_ok(seqdb_find_or_create(r->db, region->name, strlen(region->name), &made, &fresh), r->db, "create");
   if (!fresh) machines_fail("region %s was there already", region->name);
 }
 

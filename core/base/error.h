@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+**
+** error.h: filling the error record.  Layer 0.
+** The deepest function that knows object, operation, offset and cause fills the record, once; callers above pass the
+** code on.  Every function here accepts a NULL record.
+*/
+#ifndef SDB_ERROR_H
+#define SDB_ERROR_H
+
+#include "base/base.h"
+
+/* Fill *e and return `code`, so that `return sdb_error_set(...)` reads well.  `operation` and `file` may be NULL
+** (empty).  The message is cut at the record's size, never in the middle of a UTF-8 character. */
+int sdb_error_set(seqdb_error *e, int code, const char *operation, const char *file, uint64_t offset,
+                  const char *format, ...) SDB_PRINTF(6, 7);
+
+/* Same for a failed system call: `os_errno` chooses the code (ENOSPC, EDQUOT, EFBIG: FULL; ENOMEM: NOMEM; EROFS, EACCES, EPERM:
+** READONLY; else IO) and ": strerror(os_errno)" is added to the message. */
+int sdb_error_os(seqdb_error *e, int os_errno, const char *operation, const char *file, uint64_t offset,
+                 const char *format, ...) SDB_PRINTF(6, 7);
+
+/* SEQDB_NOMEM with a message that names the operation. */
+int sdb_error_nomem(seqdb_error *e, const char *operation);
+
+/* Write a region name for a message: quoted, control characters and broken UTF-8 as \xNN, long names shortened with
+** "...".  Returns `out`, NUL-terminated.  128 bytes are enough for `out`. */
+#define SDB_QUOTED_MAX 128
+const char *sdb_quote_name(const char *name, size_t name_bytes, char out[SDB_QUOTED_MAX]);
+
+/* Fixed text of a result code; never NULL. */
+const char *sdb_strerror(int code);
+
+#endif /* SDB_ERROR_H */

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+**
+** data_file.c: see data_file.h.
+*/
+#include "files/data_file.h"
+
+#include <errno.h>
+#include "base/error.h"
+
+#define MIN_FILE_BYTES  (UINT64_C(1) << 20) /* rawdb's smallest file */
+#define GROW_MAX_BYTES  (UINT64_C(64) << 20)
+#define PUNCH_MIN_BYTES (UINT64_C(64) << 10) /* fewer zeros are written: a punch costs a file system transaction */
+
+/* ---- mapping */
+
+/* Prepend a window of at least `bytes`; on failure the file is read with pread from then on. */
+static bool map_window(sdb_data_file *file, uint64_t bytes) {
+  uint64_t want = SDB_MAX(sdb_os_map_window(), sdb_page_up(bytes) * 2);
+  sdb_window *window = sdb_malloc(sizeof *window);
+  if (!window) return false;
+  while (sdb_os_map(file->fd, 0, want, &window->address) != 0) {
+    if (want / 2 < sdb_page_up(bytes)) {
+      sdb_free(window);
+      return false;
+    }
+    want = sdb_page_down(want / 2);
+  }
+  window->bytes = want;
+  window->older = atomic_load_explicit(&file->window, memory_order_relaxed);
+  atomic_store_explicit(&file->window, window, memory_order_release);
+  return true;
+}
+
+const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
+  const sdb_window *window = atomic_load_explicit(&file->window, memory_order_acquire);
+  if (!window || offset > window->bytes || bytes > window->bytes - offset) return NULL;
+  return window->address + offset;
+}
+
+int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, seqdb_error *e) {
+  sdb_os_info info;
+  memset(file, 0, sizeof *file);
+  file->fd = fd;
+  file->min_bytes = min_bytes;
+  int os = sdb_os_info_of(fd, &info);
+  if (os) return sdb_error_os(e, os, "open", "data", 0, "data: cannot read its size");
+  atomic_init(&file->size_bytes, info.size_bytes);
+  atomic_init(&file->window, NULL);
+  file->mapped = map && map_window(file, info.size_bytes);
+  file->dense = file->mapped && sdb_os_dense(fd);
+  return SEQDB_OK;
+}
+
+void sdb_data_close(sdb_data_file *file) {
+  sdb_window *window = atomic_load(&file->window);
+  while (window) {
+    sdb_window *older = window->older;
+    sdb_os_unmap(window->address, window->bytes);
+    sdb_free(window);
+    window = older;
+  }
+  atomic_store(&file->window, NULL);
+  sdb_os_close(file->fd);
+  file->fd = -1;
+}
+
+/* ---- size */
+
+static int grow(sdb_data_file *file, uint64_t bytes, uint64_t step_max, const char *operation, seqdb_error *e) {
+  uint64_t size = atomic_load(&file->size_bytes);
+  if (bytes > SDB_OFFSET_MAX)
+    return sdb_error_set(e, SEQDB_FULL, operation, "data", bytes, "data: no file can have %llu bytes",
+                         (unsigned long long)bytes);
+  if (bytes > size) {
+    uint64_t step = SDB_MIN(size / 8, step_max);
+    uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), sdb_page_up(file->min_bytes));
+    want = SDB_MAX(want, sdb_page_up(size + step));
+    int os = sdb_os_truncate(file->fd, want);
+    if (os && want > sdb_page_up(bytes)) os = sdb_os_truncate(file->fd, want = sdb_page_up(bytes));
+    if (os)
+      return sdb_error_os(e, os, operation, "data", size, "data: cannot grow to %llu bytes", (unsigned long long)want);
+    atomic_store(&file->size_bytes, want);
+    size = want;
+  }
+  if (file->mapped && !sdb_data_at(file, 0, size)) (void)map_window(file, size); /* else pread serves the rest */
+  return SEQDB_OK;
+}
+
+int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, seqdb_error *e) {
+  return grow(file, bytes, GROW_MAX_BYTES, operation, e);
+}
+
+int sdb_data_lengthen(sdb_data_file *file, const char *operation, seqdb_error *e) {
+  return grow(file, atomic_load(&file->size_bytes) + SDB_PAGE, 0, operation, e);
+}
+
+int sdb_data_cut(sdb_data_file *file, uint64_t bytes, seqdb_error *e) {
+  uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), sdb_page_up(file->min_bytes));
+  if (want >= atomic_load(&file->size_bytes)) return SEQDB_OK;
+  int os = sdb_os_truncate(file->fd, want);
+  if (os)
+    return sdb_error_os(e, os, "compact", "data", want, "data: cannot cut to %llu bytes", (unsigned long long)want);
+  atomic_store(&file->size_bytes, want);
+  return SEQDB_OK;
+}
+
+/* ---- bytes */
+
+int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e) {
+  uint64_t size = atomic_load(&file->size_bytes);
+  size_t got = 0;
+  if (offset + bytes > size) { /* recovered read-only: the file is to be longer, and records have these bytes */
+    size_t there = offset < size ? (size_t)(size - offset) : 0;
+    memset((uint8_t *)buffer + there, 0, bytes - there);
+    bytes = there;
+  }
+  if (bytes == 0) return SEQDB_OK;
+  const uint8_t *address = sdb_data_at(file, offset, bytes);
+  if (address) {
+    memcpy(buffer, address, bytes);
+    return SEQDB_OK;
+  }
+  int os = sdb_os_pread(file->fd, buffer, bytes, offset, &got);
+  if (!os && got < bytes) os = EIO;
+  if (os)
+    return sdb_error_os(e, os, "read", "data", offset, "data: cannot read %zu bytes at %llu", bytes,
+                        (unsigned long long)offset);
+  return SEQDB_OK;
+}
+
+int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffer, size_t bytes, const char *operation,
+                   seqdb_error *e) {
+  int os = bytes ? sdb_os_pwrite(file->fd, buffer, bytes, offset) : 0;
+  if (os)
+    return sdb_error_os(e, os, operation, "data", offset, "data: cannot write %zu bytes at %llu", bytes,
+                        (unsigned long long)offset);
+  return SEQDB_OK;
+}
+
+static int write_zeros(const sdb_data_file *file, uint64_t offset, uint64_t bytes, const char *operation,
+                       seqdb_error *e) {
+  static const uint8_t zeros[65536];
+  int rc = SEQDB_OK;
+  for (uint64_t done = 0; done < bytes && rc == SEQDB_OK;) {
+    size_t part = (size_t)SDB_MIN(sizeof zeros, bytes - done);
+    rc = sdb_data_write(file, offset + done, zeros, part, operation, e);
+    done += part;
+  }
+  return rc;
+}
+
+int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const char *operation, seqdb_error *e) {
+  uint64_t end = offset + bytes, from = sdb_page_up(offset), to = sdb_page_down(end);
+  if (file->cannot_punch || file->dense || bytes < PUNCH_MIN_BYTES || from >= to)
+    return write_zeros(file, offset, bytes, operation, e);
+  int os = sdb_os_punch(file->fd, from, to - from);
+  if (os == EOPNOTSUPP || os == ENOSYS || os == EINVAL) {
+    file->cannot_punch = true;
+    return write_zeros(file, offset, bytes, operation, e);
+  }
+  if (os)
+    return sdb_error_os(e, os, operation, "data", from, "data: cannot zero %llu bytes at %llu",
+                        (unsigned long long)(to - from), (unsigned long long)from);
+  int rc = write_zeros(file, offset, from - offset, operation, e);
+  return rc == SEQDB_OK ? write_zeros(file, to, end - to, operation, e) : rc;
+}
+
+void sdb_data_punch(sdb_data_file *file, uint64_t offset, uint64_t bytes) {
+  uint64_t from = sdb_page_up(offset), to = sdb_page_down(SDB_MIN(offset + bytes, atomic_load(&file->size_bytes)));
+  if (from >= to || file->cannot_punch) return;
+  int os = sdb_os_punch(file->fd, from, to - from);
+  if (os == EOPNOTSUPP || os == ENOSYS) file->cannot_punch = true;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+**
+** journal.h: the file `journal`: two alternating header pages, then records.  Layer 3.
+** Knows how records are placed, chained and killed; not what they mean.  FORMAT.md sections 3 and 4.
+** INVARIANT: at most one record is ever written and not yet durable.  A record whose write failed is killed (its start zeroed,
+** durably) before anything else is written, or the journal may not be written any more (*poison).
+** THREADS: the writer's.
+*/
+#ifndef SDB_JOURNAL_H
+#define SDB_JOURNAL_H
+
+#include "pure/format.h"
+#include "os/os.h"
+
+typedef struct sdb_journal {
+  sdb_fd fd;
+  sdb_journal_header header; /* the valid one */
+  uint64_t tail;             /* where the next record goes */
+  uint64_t last, last_bytes; /* the record before it; 0, 0 if there is none */
+  uint64_t previous;         /* checksum of the last record, or the salt */
+  uint64_t zeroed;           /* the file is allocated up to here */
+  bool one_header;           /* the other header page was not valid when it was read */
+} sdb_journal;
+
+enum sdb_journal_state { SDB_JOURNAL_GOOD, SDB_JOURNAL_BAD, SDB_JOURNAL_NEWER };
+
+/* Read the headers and choose the newer valid one.  SEQDB_OK with *state BAD if neither is valid; SEQDB_VERSION for a
+** newer format. */
+int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_error *e);
+
+/* One record of a scan; `record` is the whole record in memory. */
+typedef struct sdb_journal_record {
+  sdb_record_header header;
+  uint8_t *record;
+} sdb_journal_record;
+typedef struct sdb_journal_scan {
+  sdb_journal_record *records; /* in order; all whole, chained and of the present salt */
+  size_t count;
+  uint64_t damaged_at; /* a record there is broken although valid ones follow; 0 if not */
+  bool orphaned;       /* the records are newer than the header: they belong to the other page, which is broken */
+} sdb_journal_scan;
+/* Read all records, and set tail and previous behind the last valid one.  Free with sdb_journal_scan_free(). */
+int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb_error *e);
+void sdb_journal_scan_free(sdb_journal_scan *scan);
+
+/* Write a sealed record at the tail and make it durable (unless sync is off).  On failure it is killed; if that fails
+** too, or an fdatasync failed, *poison is set.  On success the tail moves. */
+int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
+                       seqdb_error *e);
+/* Write the present header page and the last record once more, durably: after a failed fdatasync they may be in the page cache
+** only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written before. */
+int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e);
+/* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
+** A failure leaves the state of that page unknown: *poison. */
+int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, seqdb_error *e);
+
+#endif /* SDB_JOURNAL_H */

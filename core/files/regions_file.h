@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+**
+** regions_file.h: the file `regions`: one entry a page, and the guard byte at its end.  Layer 2.
+** Reads all entries at open, writes those that a checkpoint names.  Never decides whether damage matters: it reports what
+** each page is, and recovery judges after redo.
+** THREADS: the writer's; reading happens at open.
+*/
+#ifndef SDB_REGIONS_FILE_H
+#define SDB_REGIONS_FILE_H
+
+#include "space/tree.h"
+#include "os/os.h"
+
+typedef struct sdb_regions_file {
+  sdb_fd fd;
+  bool map;       /* read it through a mapping where that reports errors */
+  uint64_t pages; /* entries the file has room for */
+  bool guarded;   /* one byte more than pages * 4096 */
+  bool odd_guard; /* ... and that byte is not zero: it means nothing, but must not become part of an entry */
+} sdb_regions_file;
+
+/* A page that is neither free nor a valid entry. */
+typedef struct sdb_bad_entry {
+  uint32_t index, at; /* byte within the page */
+  const char *why;
+  uint64_t start, reserved; /* as read */
+} sdb_bad_entry;
+
+typedef struct sdb_regions_load {
+  sdb_bad_entry *bad; /* freed by the caller with sdb_free */
+  size_t bad_count, bad_capacity;
+  bool any_trailer;
+  uint64_t odd_bytes; /* size modulo 4096 beyond a guard byte: damage */
+} sdb_regions_load;
+
+/* Read every entry into *tree (empty before).  Damaged pages are listed in *load, not in the tree.  The zeros between the name
+** and a trailer are not looked at: check does that. */
+int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e);
+/* Set (one byte more) or remove the guard and make it durable (unless sync_off).  A failed fdatasync sets *poison. */
+int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, seqdb_error *e);
+/* First page from `page` on that does not lie in a hole, file->pages if all do; *end: the hole after it, or file->pages.  Entries in
+** holes are free.  (Ours has none; but whoever sends us a file may have made it as long as a file can be.) */
+uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t *end);
+/* Write pages `from`..`to` - 1 as `tree` has them.  Not synced.  The file must be guarded and large enough. */
+int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, seqdb_error *e);
+/* Write a zero where the guard byte is odd; to be synced before the file is extended. */
+int sdb_regions_zero_guard(sdb_regions_file *file, seqdb_error *e);
+/* Have room for `pages` entries, guard kept.  Never fewer than there are: a torn cut could leave noise in a page. */
+int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, seqdb_error *e);
+
+#endif /* SDB_REGIONS_FILE_H */

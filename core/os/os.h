@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+**
+** os.h: everything the engine asks of the operating system and of the allocator.  Layer 0.
+** This header is the whole platform contract: os_posix.c implements it, os_linux.c, os_darwin.c and os_freebsd.c the few
+** parts that differ (fdatasync, hole punching, disk blocks); meson picks the file.
+**
+** RETURNS: 0 or an errno value (> 0), unless said otherwise; errno itself is not part of the contract.  EINTR and
+** short reads and writes never reach the caller.
+** THREADS: every function may be called from any thread.
+** RULES: all files are opened with O_CLOEXEC | O_NOFOLLOW, relative to a directory handle, and must be regular files.
+*/
+#ifndef SDB_OS_H
+#define SDB_OS_H
+
+#include "base/base.h"
+
+typedef int sdb_fd; /* a descriptor, or a simulated disk's handle; -1 = none */
+
+#define SDB_OPEN_WRITE  1u /* read and write; else read only */
+#define SDB_OPEN_CREATE 2u /* create if missing (mode 0644 & ~umask) */
+#define SDB_OPEN_EXCL   4u /* with CREATE: must not exist */
+
+typedef struct sdb_os_info {
+  uint64_t size_bytes;
+  uint64_t disk_bytes; /* blocks held on disk */
+  uint64_t device, inode;
+} sdb_os_info;
+
+/* Directories.  open_dir follows symbolic links in `path` (the user may link a database directory), the file calls below
+** follow none.  ENOTDIR if path is no directory. */
+int sdb_os_open_dir(const char *path, sdb_fd *dir);
+int sdb_os_make_dir(const char *path);    /* mode 0755 & ~umask; EEXIST is passed on */
+int sdb_os_sync_dir(sdb_fd dir);          /* fsync; EINVAL from file systems that cannot is success */
+int sdb_os_sync_parent(const char *path); /* fsync the directory that holds `path` */
+int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info);
+/* Real path of the directory as text for messages, malloc'd with sdb_malloc; NULL if it cannot be told. */
+char *sdb_os_real_path(const char *path);
+
+/* Files in a directory. */
+int sdb_os_open(sdb_fd dir, const char *name, unsigned flags,
+                sdb_fd *file); /* ELOOP: symbolic link; EINVAL: no regular file */
+void sdb_os_close(sdb_fd fd);  /* files and directories; errors are of no use here */
+int sdb_os_rename(sdb_fd dir, const char *from, const char *to);
+int sdb_os_unlink(sdb_fd dir, const char *name);
+int sdb_os_info_of(sdb_fd file, sdb_os_info *info);
+
+/* Positioned I/O.  pread stops early only at the end of the file; *got says how much was read. */
+int sdb_os_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got);
+int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset);
+/* Durable data and the metadata needed to read it back.  After a failure nothing may be believed (R7). */
+int sdb_os_fdatasync(sdb_fd file);
+int sdb_os_fsync(sdb_fd file);
+int sdb_os_truncate(sdb_fd file, uint64_t size_bytes); /* cut or extend (sparse) */
+/* Make [offset, offset+bytes) read as zeros and give its whole blocks back; never changes the file's size.
+** EOPNOTSUPP where the file system cannot. */
+int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes);
+/* First byte >= offset (and < end) that may hold data, and the end of that run of data, as SEEK_DATA/SEEK_HOLE tell.
+** *data = end if there is none.  File systems that cannot tell report everything as data. */
+int sdb_os_next_data(sdb_fd file, uint64_t offset, uint64_t end, uint64_t *data, uint64_t *data_end);
+
+/* Advisory lock on the whole file, bound to the open file (flock), not waiting.  EWOULDBLOCK: somebody else has it.  Converting
+** between shared and exclusive is allowed. */
+int sdb_os_lock(sdb_fd file, bool exclusive);
+int sdb_os_unlock(sdb_fd file);
+
+/* Read-only shared mapping of [offset, offset + bytes) of the file; may reach past its end (touching there is SIGBUS, growing the
+** file makes it valid).  Bytes written with pwrite show through it at once. */
+int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
+/* Read a mapping in, so that touching it needs no disk: what cannot be read is an error here and no SIGBUS later.  ENOTSUP where
+** the system cannot do that. */
+int sdb_os_populate(const uint8_t *address, uint64_t bytes);
+void sdb_os_unmap(const uint8_t *address, uint64_t bytes);
+/* Does reading a hole of the file through a mapping take space, and end in SIGBUS where there is none?  On Linux's tmpfs it does. */
+bool sdb_os_dense(sdb_fd file);
+/* Address space one mapping may take at the most: 1 TiB on 64-bit machines, less on 32-bit ones. */
+uint64_t sdb_os_map_window(void);
+
+/* Memory.  malloc(0) is never asked for.  free(NULL) is allowed. */
+void *sdb_malloc(size_t bytes);
+void *sdb_calloc(size_t count, size_t bytes);
+void *sdb_realloc(void *memory, size_t bytes);
+void sdb_free(void *memory);
+
+int sdb_os_random(void *buffer, size_t bytes); /* from the system's generator */
+bool sdb_os_single_threaded(void); /* surely no other thread in this process; false where the system does not tell */
+void sdb_os_give_way(bool sleep);  /* let other threads run; `sleep`: some 50 us at least */
+uint64_t sdb_os_now_ms(void);      /* monotonic */
+/* Number of fork() calls this process is a child of, counted since the library was loaded: a handle whose number differs was
+** inherited. */
+uint64_t sdb_os_fork_count(void);
+
+#endif /* SDB_OS_H */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+**
+** os_darwin.c: the parts of os.h that macOS does its own way: making durable, punching holes, random bytes.  Layer 0.
+** OWNS: nothing.  THREADS: any.
+*/
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "os/os.h"
+
+/* fsync() here only hands the bytes to the drive, which may keep and reorder them; F_FULLFSYNC empties the drive's cache.
+** File systems that do not know it (SMB, some FUSE) get the fsync. */
+int sdb_os_fsync(sdb_fd file) {
+  int rc;
+  do {
+    rc = fcntl(file, F_FULLFSYNC);
+  } while (rc != 0 && errno == EINTR);
+  if (rc == 0 || (errno != ENOTSUP && errno != EINVAL && errno != ENOTTY)) {
+    return rc == 0 ? 0 : errno;
+  }
+  do {
+    rc = fsync(file);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : errno;
+}
+
+int sdb_os_fdatasync(sdb_fd file) {
+  return sdb_os_fsync(file);
+}
+
+/* Zero a stretch shorter than a block by hand: F_PUNCHHOLE takes whole blocks only. */
+static int write_zeros(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  static const uint8_t zeros[4096];
+  int rc = 0;
+  while (bytes > 0 && rc == 0) {
+    size_t piece = (size_t)SDB_MIN(bytes, (uint64_t)sizeof zeros);
+    rc = sdb_os_pwrite(file, zeros, piece, offset);
+    offset += piece;
+    bytes -= piece;
+  }
+  return rc;
+}
+
+bool sdb_os_dense(sdb_fd file) {
+  (void)file;
+  return false;
+}
+
+int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  struct stat st;
+  if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {
+    return EFBIG;
+  }
+  if (fstat(file, &st) != 0) {
+    return errno;
+  }
+  uint64_t end = SDB_MIN(offset + bytes, (uint64_t)st.st_size);
+  uint64_t first = SDB_MIN(sdb_page_up(offset), end);
+  uint64_t last = SDB_MAX(sdb_page_down(end), first);
+  if (bytes == 0 || offset >= end) {
+    return 0;
+  }
+  if (first < last) {
+    fpunchhole_t hole = {.fp_offset = (off_t)first, .fp_length = (off_t)(last - first)};
+    if (fcntl(file, F_PUNCHHOLE, &hole) != 0) {
+      return errno == ENOTSUP || errno == EINVAL ? EOPNOTSUPP : errno;
+    }
+  }
+  int rc = write_zeros(file, offset, first - offset);
+  return rc != 0 ? rc : write_zeros(file, last, end - last);
+}
+
+/* getentropy() gives at most 256 bytes a call. */
+int sdb_os_random(void *buffer, size_t bytes) {
+  uint8_t *p = buffer;
+  while (bytes > 0) {
+    size_t piece = SDB_MIN(bytes, (size_t)256);
+    if (getentropy(p, piece) != 0) {
+      return errno;
+    }
+    p += piece;
+    bytes -= piece;
+  }
+  return 0;
+}

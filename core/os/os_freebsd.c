@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+**
+** os_freebsd.c: the parts of os.h that FreeBSD (14 and later) does its own way: making durable, punching holes, random
+** bytes.  Layer 0.
+** OWNS: nothing.  THREADS: any.
+*/
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "os/os.h"
+
+/* Repeating after EINTR is safe, after any other error it is not (R7). */
+int sdb_os_fdatasync(sdb_fd file) {
+  int rc;
+  do {
+    rc = fdatasync(file);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : errno;
+}
+
+int sdb_os_fsync(sdb_fd file) {
+  int rc;
+  do {
+    rc = fsync(file);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : errno;
+}
+
+bool sdb_os_dense(sdb_fd file) {
+  (void)file;
+  return false;
+}
+
+/* fspacectl() may stop early and says what remains; it zeroes by hand where the file system knows no holes. */
+int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {
+    return EFBIG;
+  }
+  struct spacectl_range range = {.r_offset = (off_t)offset, .r_len = (off_t)bytes};
+  while (range.r_len > 0) {
+    if (fspacectl(file, SPACECTL_DEALLOC, &range, 0, &range) != 0 && errno != EINTR) {
+      return errno == ENODEV || errno == EINVAL || errno == ENOSYS ? EOPNOTSUPP : errno;
+    }
+  }
+  return 0;
+}
+
+/* getentropy() gives at most 256 bytes a call. */
+int sdb_os_random(void *buffer, size_t bytes) {
+  uint8_t *p = buffer;
+  while (bytes > 0) {
+    size_t piece = SDB_MIN(bytes, (size_t)256);
+    if (getentropy(p, piece) != 0) {
+      return errno;
+    }
+    p += piece;
+    bytes -= piece;
+  }
+  return 0;
+}

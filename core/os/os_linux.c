@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+**
+** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes.  Layer 0.
+** OWNS: nothing.  THREADS: any.
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* fallocate */
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#if __has_include(<sys/single_threaded.h>) /* glibc 2.32 */
+#include <sys/single_threaded.h>
+#define SINGLE_THREADED (__libc_single_threaded != 0)
+#else
+#define SINGLE_THREADED false
+#endif
+#include <sys/vfs.h>
+#include <unistd.h>
+#include "os/os.h"
+
+/* Repeating after EINTR is safe, after any other error it is not: the kernel reports a failed writeback once, marks
+** the pages clean and says 0 the next time. */
+int sdb_os_fdatasync(sdb_fd file) {
+  int rc;
+  do {
+    rc = fdatasync(file);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : errno;
+}
+
+int sdb_os_fsync(sdb_fd file) {
+  int rc;
+  do {
+    rc = fsync(file);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : errno;
+}
+
+int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  int rc;
+  if (bytes == 0) {
+    return 0;
+  }
+  if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {
+    return EFBIG;
+  }
+  do {
+    rc = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : (errno == ENOSYS ? EOPNOTSUPP : errno);
+}
+
+/* As in <linux/magic.h>, which a C library need not bring along (musl does not). */
+#define TMPFS_MAGIC 0x01021994
+
+/* Seen on Linux 6: a read through a shared mapping of a full tmpfs, at a place never written, is SIGBUS; other file systems map
+** a page of zeros. */
+bool sdb_os_dense(sdb_fd file) {
+  struct statfs info;
+  return fstatfs(file, &info) == 0 && info.f_type == TMPFS_MAGIC;
+}
+
+/* Linux 5.14; older kernels say EINVAL, and the C library's header may be older than the kernel. */
+#define POPULATE_READ 22
+
+int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
+  int rc;
+  do {
+    rc = madvise((void *)(uintptr_t)address, (size_t)bytes, POPULATE_READ);
+  } while (rc != 0 && errno == EINTR);
+  if (rc == 0) {
+    return 0;
+  }
+  return errno == EINVAL ? ENOTSUP : errno;
+}
+
+bool sdb_os_single_threaded(void) {
+  return SINGLE_THREADED;
+}
+
+/* getentropy() gives at most 256 bytes a call and is never interrupted below that. */
+int sdb_os_random(void *buffer, size_t bytes) {
+  uint8_t *p = buffer;
+  while (bytes > 0) {
+    size_t piece = SDB_MIN(bytes, (size_t)256);
+    if (getentropy(p, piece) != 0) {
+      return errno;
+    }
+    p += piece;
+    bytes -= piece;
+  }
+  return 0;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT
+**
+** patch.c: see patch.h.
+**
+** Ranges stand sorted in blocks of up to 64, and the blocks in a red-black tree by their first offset: a million small
+** overwrites are some twenty thousand blocks, and a neighbour is next in memory.  Each range refers to bytes in a chunk: small writes
+** share 64 KiB chunks, a large one has its own, and splitting a range copies nothing.  A write that falls wholly into one
+** existing range replaces its bytes in place: a counter rewritten a million times costs its eight bytes once.
+** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one; block->end is where its
+** last range ends.
+*/
+#include "pure/patch.h"
+
+#include "os/os.h"
+#include "base/rbtree.h"
+
+#define CHUNK_BYTES      65536u
+#define CHUNK_SHARED_MAX 4096u /* larger writes get a chunk of their own */
+#define BLOCK_RANGES     64u
+#define GROUP_NODES      64u
+
+struct sdb_patch_chunk {
+  uint64_t refs; /* ranges, plus one while it is patch->chunk */
+  size_t used, capacity;
+  uint8_t bytes[];
+};
+
+struct range {
+  uint64_t offset, bytes;
+  uint8_t *data;
+  sdb_patch_chunk *owner;
+};
+
+/* A block.  What a search reads on its way stands in a cache line of its own, and those of many blocks together. */
+struct sdb_patch_node {
+  RB_ENTRY(sdb_patch_node) link;
+  uint64_t end; /* of the last range */
+  uint32_t count;
+  struct group *group;
+  struct range *range; /* BLOCK_RANGES */
+};
+
+/* Nodes that were allocated together; the last one that is freed takes it along. */
+struct group {
+  size_t live;
+  sdb_patch_node node[];
+};
+
+static int compare(const sdb_patch_node *a, const sdb_patch_node *b) {
+  return a->end < b->end ? -1 : a->end > b->end;
+}
+SDB_RB_GENERATE(sdb_patch_tree, sdb_patch_node, link, compare)
+
+static uint64_t end_of(const struct range *range) {
+  return range->offset + range->bytes;
+}
+
+/* After a change of the last range. */
+static void note_end(sdb_patch_node *block) {
+  if (block->count) block->end = end_of(&block->range[block->count - 1]);
+}
+
+/* ---- places: a block and a position in it */
+
+struct place {
+  sdb_patch_node *block; /* NULL: behind everything */
+  uint32_t at;
+};
+
+static struct range *range_at(struct place place) {
+  return &place.block->range[place.at];
+}
+
+/* The first range of the block that ends after `from`; there is one.  A block is 2 KiB, mostly in no cache: two probes around the
+** place where evenly spread ranges would have it find the neighbourhood, halving does the rest. */
+static uint32_t find_in(const sdb_patch_node *block, uint64_t from) {
+  uint32_t low = 0, high = block->count - 1;
+  uint64_t first = block->range[0].offset, share = (block->end - first) / block->count + 1;
+  uint32_t guess = from > first ? (uint32_t)SDB_MIN((from - first) / share, high) : 0;
+  if (end_of(&block->range[guess]) > from) {
+    high = guess;
+    if (guess > 2 && end_of(&block->range[guess - 2]) <= from) low = guess - 1;
+  } else {
+    low = guess + 1;
+    if (guess + 2 < high && end_of(&block->range[guess + 2]) > from) high = guess + 2;
+  }
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (end_of(&block->range[middle]) > from)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return low;
+}
+
+/* First range that ends after `from`. */
+static struct place find(const sdb_patch *patch, uint64_t from) {
+  sdb_patch_node *at = patch->tree.rbh_root, *best = NULL;
+  while (at) { /* the first block whose last range ends after `from` */
+    if (at->end > from) {
+      best = at;
+      at = RB_LEFT(at, link);
+    } else {
+      at = RB_RIGHT(at, link);
+    }
+  }
+  return best ? (struct place){best, find_in(best, from)} : (struct place){NULL, 0};
+}
+
+static struct place after(struct place place) {
+  if (place.at + 1 < place.block->count) return (struct place){place.block, place.at + 1};
+  return (struct place){sdb_patch_tree_RB_NEXT(place.block), 0};
+}
+
+/* ---- chunks */
+
+static void chunk_unref(sdb_patch_chunk *chunk) {
+  if (chunk && --chunk->refs == 0) sdb_free(chunk);
+}
+
+static sdb_patch_chunk *chunk_new(size_t capacity) {
+  sdb_patch_chunk *chunk = sdb_malloc(sizeof *chunk + capacity);
+  if (chunk) {
+    chunk->refs = 0;
+    chunk->used = 0;
+    chunk->capacity = capacity;
+  }
+  return chunk;
+}
+
+/* A chunk with room for `bytes` more; a large one is not yet referenced. */
+static sdb_patch_chunk *chunk_for(sdb_patch *patch, size_t bytes) {
+  if (bytes > CHUNK_SHARED_MAX) return chunk_new(bytes);
+  if (!patch->chunk || patch->chunk->capacity - patch->chunk->used < bytes) {
+    sdb_patch_chunk *fresh = chunk_new(CHUNK_BYTES);
+    if (!fresh) return NULL;
+    chunk_unref(patch->chunk);
+    fresh->refs = 1;
+    patch->chunk = fresh;
+  }
+  return patch->chunk;
+}
+
+/* ---- blocks */
+
+static void spare_give(sdb_patch *patch, sdb_patch_node *block) {
+  RB_RIGHT(block, link) = patch->spares;
+  patch->spares = block;
+  patch->spare_count++;
+}
+
+static void node_free(sdb_patch_node *node) {
+  struct group *group = node->group;
+  sdb_free(node->range);
+  if (--group->live == 0) sdb_free(group);
+}
+
+/* One spare at least, and others with it: a quarter of what there is, or as many as are wanted. */
+static int spares_more(sdb_patch *patch, size_t wanted) {
+  size_t nodes = SDB_MIN(SDB_MAX(patch->blocks / 4, wanted), GROUP_NODES);
+  struct group *group = sdb_malloc(sizeof *group + nodes * sizeof *group->node);
+  if (!group) return SEQDB_NOMEM;
+  for (group->live = 0; group->live < nodes; group->live++) {
+    sdb_patch_node *node = &group->node[group->live];
+    node->group = group;
+    node->range = sdb_malloc(BLOCK_RANGES * sizeof *node->range);
+    if (!node->range) break;
+    spare_give(patch, node);
+  }
+  if (group->live > 0) return SEQDB_OK;
+  sdb_free(group);
+  return SEQDB_NOMEM;
+}
+
+static int spares_to(sdb_patch *patch, size_t blocks) {
+  int rc = SEQDB_OK;
+  while (patch->spare_count < blocks && rc == SEQDB_OK)
+    rc = spares_more(patch, blocks - patch->spare_count);
+  return rc;
+}
+
+/* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges split in two,
+** need no more blocks than are full now plus what their own number fills. */
+int sdb_patch_reserve(sdb_patch *patch, size_t ranges) {
+  size_t insertions = 2 * ranges;
+  return spares_to(patch, ranges ? SDB_MIN(insertions, patch->blocks) + insertions / (BLOCK_RANGES / 2) + 1 : 0);
+}
+
+static sdb_patch_node *spare_take(sdb_patch *patch) {
+  sdb_patch_node *block = patch->spares;
+  assert(block);
+  patch->spares = RB_RIGHT(block, link);
+  patch->spare_count--;
+  block->count = 0;
+  return block;
+}
+
+/* An emptied block becomes a spare: what was reserved for several merges in a row then lasts for all of them. */
+static void block_drop(sdb_patch *patch, sdb_patch_node *block) {
+  RB_REMOVE(sdb_patch_tree, &patch->tree, block);
+  patch->blocks--;
+  spare_give(patch, block);
+}
+
+/* Put *range before `place`.  Uses at most one spare. */
+static void insert(sdb_patch *patch, struct place place, const struct range *range) {
+  sdb_patch_node *block = place.block;
+  if (!block) { /* behind everything */
+    block = RB_MAX(sdb_patch_tree, &patch->tree);
+    place.at = block ? block->count : 0;
+  }
+  if (!block || block->count == BLOCK_RANGES) {
+    sdb_patch_node *fresh = spare_take(patch);
+    if (block && place.at < BLOCK_RANGES) { /* split in halves; appending at the end leaves the full block as it is */
+      fresh->count = BLOCK_RANGES / 2;
+      block->count = BLOCK_RANGES / 2;
+      memcpy(fresh->range, block->range + BLOCK_RANGES / 2, sizeof *fresh->range * (BLOCK_RANGES / 2));
+      note_end(fresh);
+      note_end(block);
+      RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
+      if (place.at > BLOCK_RANGES / 2) {
+        place.at -= BLOCK_RANGES / 2;
+        block = fresh;
+      }
+    } else {
+      fresh->end = end_of(range);
+      RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
+      block = fresh;
+      place.at = 0;
+    }
+    patch->blocks++;
+  }
+  memmove(block->range + place.at + 1, block->range + place.at, sizeof *range * (block->count - place.at));
+  block->range[place.at] = *range;
+  block->count++;
+  note_end(block);
+  patch->count++;
+  patch->total_bytes += range->bytes;
+}
+
+/* Take the range out; returns the place of the one behind it. */
+static struct place erase(sdb_patch *patch, struct place place) {
+  sdb_patch_node *block = place.block;
+  patch->count--;
+  patch->total_bytes -= range_at(place)->bytes;
+  chunk_unref(range_at(place)->owner);
+  block->count--;
+  memmove(block->range + place.at, block->range + place.at + 1, sizeof(struct range) * (block->count - place.at));
+  note_end(block);
+  if (place.at < block->count) return place;
+  struct place next = {sdb_patch_tree_RB_NEXT(block), 0};
+  if (block->count == 0) block_drop(patch, block);
+  return next;
+}
+
+/* Make room: no range overlaps [offset, end) afterwards.  Returns the place where one would go.  Needs a spare only if a range
+** reaches beyond both ends. */
+static struct place cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) {
+  struct place place = find(patch, offset);
+  if (!place.block || range_at(place)->offset >= end) return place;
+  struct range *range = range_at(place);
+  if (range->offset < offset) {
+    struct range tail = {end, end_of(range) - end, range->data + (end - range->offset), range->owner};
+    bool splits = end_of(range) > end;
+    patch->total_bytes -= end_of(range) - offset;
+    range->bytes = offset - range->offset;
+    note_end(place.block);
+    place = after(place);
+    if (splits) {
+      tail.owner->refs++;
+      insert(patch, place, &tail);
+      return find(patch, offset);
+    }
+  }
+  while (place.block && end_of(range_at(place)) <= end)
+    place = erase(patch, place);
+  if (place.block && range_at(place)->offset < end) { /* order among the neighbours is unchanged */
+    range = range_at(place);
+    patch->total_bytes -= end - range->offset;
+    range->data += end - range->offset;
+    range->bytes -= end - range->offset;
+    range->offset = end;
+  }
+  return place;
+}
+
+/* ---- public */
+
+void sdb_patch_init(sdb_patch *patch) {
+  memset(patch, 0, sizeof *patch);
+}
+
+void sdb_patch_clear(sdb_patch *patch) {
+  sdb_patch_node *block, *next;
+  RB_FOREACH_SAFE(block, sdb_patch_tree, &patch->tree, next) {
+    for (uint32_t i = 0; i < block->count; i++)
+      chunk_unref(block->range[i].owner);
+    block_drop(patch, block);
+  }
+  while (patch->spares)
+    node_free(spare_take(patch));
+  chunk_unref(patch->chunk);
+  sdb_patch_init(patch);
+}
+
+int sdb_patch_write(sdb_patch *patch, uint64_t offset, const void *data, size_t bytes) {
+  if (bytes == 0) return SEQDB_OK;
+  struct place place = find(patch, offset);
+  struct range *there = place.block ? range_at(place) : NULL;
+  /* GCOVR_EXCL_BR_LINE: the compiler tests `there` twice */
+  if (there && there->offset <= offset && end_of(there) - offset >= bytes) {
+    uint8_t *to = there->data + (offset - there->offset);
+    if (data)
+      memcpy(to, data, bytes);
+    else
+      memset(to, 0, bytes);
+    return SEQDB_OK;
+  }
+  if (spares_to(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
+  sdb_patch_chunk *chunk = chunk_for(patch, bytes);
+  if (!chunk) return SEQDB_NOMEM;
+  if (there && there->offset < offset + bytes) place = cut_out(patch, offset, offset + bytes); /* splits nothing */
+  struct range range = {offset, bytes, chunk->bytes + chunk->used, chunk};
+  chunk->refs++;
+  chunk->used += bytes;
+  if (data)
+    memcpy(range.data, data, bytes);
+  else
+    memset(range.data, 0, bytes);
+  insert(patch, place, &range);
+  return SEQDB_OK;
+}
+
+int sdb_patch_remove(sdb_patch *patch, uint64_t offset, uint64_t bytes) {
+  if (bytes == 0 || !patch->tree.rbh_root) return SEQDB_OK;
+  struct place place = find(patch, offset);
+  if (!place.block || range_at(place)->offset >= offset + bytes) return SEQDB_OK;
+  bool splits = range_at(place)->offset < offset && end_of(range_at(place)) > offset + bytes;
+  /* GCOVR_EXCL_BR_LINE: removals of the engine reach the end of a range */
+  if (splits && spares_to(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
+  (void)cut_out(patch, offset, offset + bytes);
+  return SEQDB_OK;
+}
+
+void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer) {
+  sdb_patch_node *block, *next;
+  if (!patch->tree.rbh_root) { /* nothing below: the trees change places */
+    patch->tree = newer->tree;
+    patch->blocks = newer->blocks;
+    patch->count = newer->count;
+    patch->total_bytes = newer->total_bytes;
+  } else {
+    RB_FOREACH_SAFE(block, sdb_patch_tree, &newer->tree, next) {
+      for (uint32_t i = 0; i < block->count; i++) { /* the reference on the chunk moves along */
+        struct range *range = &block->range[i];
+        insert(patch, cut_out(patch, range->offset, end_of(range)), range);
+      }
+      block_drop(newer, block);
+    }
+  }
+  newer->tree.rbh_root = NULL;
+  newer->blocks = newer->count = 0;
+  newer->total_bytes = 0;
+}
+
+void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer) {
+  uint64_t end = offset + bytes;
+  for (struct place place = find(patch, offset); place.block && range_at(place)->offset < end; place = after(place)) {
+    const struct range *range = range_at(place);
+    uint64_t from = SDB_MAX(range->offset, offset), to = SDB_MIN(end_of(range), end);
+    memcpy(buffer + (from - offset), range->data + (from - range->offset), (size_t)(to - from));
+  }
+}
+
+static bool show(struct place place, sdb_patch_range *range) {
+  if (!place.block) return false;
+  const struct range *at = range_at(place);
+  *range = (sdb_patch_range){at->offset, at->bytes, at->data, place.block, place.at};
+  return true;
+}
+
+bool sdb_patch_next(const sdb_patch *patch, uint64_t from, sdb_patch_range *range) {
+  return show(find(patch, from), range);
+}
+
+bool sdb_patch_following(sdb_patch_range *range) {
+  return show(after((struct place){range->block, range->at}), range);
+}

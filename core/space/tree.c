@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT
+**
+** catalog.c: see catalog.h.
+*/
+#include "space/tree.h"
+
+#include <stdatomic.h>
+#include "pure/format.h"
+#include "os/os.h"
+
+/* ---- nodes */
+
+#define FAN_BITS   6u
+#define FAN        64u
+#define HEIGHT_MAX 6u /* 64^6 indexes are more than 32 bits */
+
+struct sdb_node {
+  _Atomic uint32_t refs;
+  bool leaf;
+  uint64_t epoch;
+  uint64_t used; /* bit i: slot i holds an entry or a child */
+  uint64_t full; /* bit i: below slot i no index is unused */
+  union {
+    sdb_node *child[1]; /* FAN of them in an inner node */
+    sdb_entry entry[1]; /* FAN of them in a leaf */
+  } u;
+};
+
+#define LEAF_BYTES  (offsetof(sdb_node, u) + FAN * sizeof(sdb_entry))
+#define INNER_BYTES (offsetof(sdb_node, u) + FAN * sizeof(sdb_node *))
+
+static sdb_node **children(sdb_node *node) {
+  return &node->u.child[0];
+}
+static sdb_node *const *children_const(const sdb_node *node) {
+  return &node->u.child[0];
+}
+static sdb_entry *entries(sdb_node *node) {
+  return &node->u.entry[0];
+}
+static const sdb_entry *entries_const(const sdb_node *node) {
+  return &node->u.entry[0];
+}
+
+static unsigned slot_at(uint32_t index, unsigned level) {
+  return (index >> (FAN_BITS * level)) & (FAN - 1);
+}
+static uint64_t bit(unsigned slot) {
+  return UINT64_C(1) << slot;
+}
+static sdb_node *node_new(bool leaf, uint64_t epoch) {
+  sdb_node *node = sdb_calloc(1, leaf ? LEAF_BYTES : INNER_BYTES);
+  if (node) {
+    atomic_init(&node->refs, 1);
+    node->leaf = leaf;
+    node->epoch = epoch;
+  }
+  return node;
+}
+
+static void node_unref(sdb_node *node, sdb_names *names) {
+  if (!node || atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) != 1) return;
+  for (uint64_t used = node->used; used; used &= used - 1) {
+    unsigned slot = sdb_lowest_bit(used);
+    if (node->leaf)
+      sdb_name_unref(names, entries(node)[slot].name);
+    else
+      node_unref(children(node)[slot], names);
+  }
+  sdb_free(node);
+}
+
+/* The node itself if it may be changed in this epoch, else a copy that takes the caller's reference over. */
+static sdb_node *node_own(sdb_node *node, uint64_t epoch, sdb_names *names) {
+  if (node->epoch == epoch) return node;
+  size_t bytes = node->leaf ? LEAF_BYTES : INNER_BYTES;
+  sdb_node *copy = sdb_malloc(bytes);
+  if (!copy) return NULL;
+  copy->leaf = node->leaf;
+  copy->used = node->used;
+  copy->full = node->full;
+  memcpy(&copy->u, &node->u, bytes - offsetof(sdb_node, u));
+  atomic_init(&copy->refs, 1);
+  copy->epoch = epoch;
+  for (uint64_t used = copy->used; used; used &= used - 1) {
+    unsigned slot = sdb_lowest_bit(used);
+    if (copy->leaf)
+      sdb_name_ref(entries(copy)[slot].name);
+    else
+      atomic_fetch_add_explicit(&children(copy)[slot]->refs, 1, memory_order_relaxed);
+  }
+  node_unref(node, names);
+  return copy;
+}
+
+/* ---- reading */
+
+static bool covers(const sdb_tree *tree, uint64_t index) {
+  return tree->root && index < UINT64_C(1) << (FAN_BITS * (tree->height + 1));
+}
+
+const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index) {
+  if (!covers(tree, index)) return NULL;
+  const sdb_node *node = tree->root;
+  for (unsigned level = tree->height; level > 0; level--) {
+    unsigned slot = slot_at(index, level);
+    if (!(node->used & bit(slot))) return NULL;
+    node = children_const(node)[slot];
+  }
+  unsigned slot = slot_at(index, 0);
+  return node->used & bit(slot) ? &entries_const(node)[slot] : NULL;
+}
+
+static const sdb_entry *next_in(const sdb_node *node, unsigned level, uint64_t from, uint64_t base, uint32_t *index) {
+  uint64_t first = from > base ? (from - base) >> (FAN_BITS * level) : 0;
+  if (first >= FAN) return NULL; /* GCOVR_EXCL_BR_LINE: the caller has seen that the tree covers `from` */
+  for (uint64_t used = node->used & (UINT64_MAX << first); used; used &= used - 1) {
+    unsigned slot = sdb_lowest_bit(used);
+    uint64_t at = base + ((uint64_t)slot << (FAN_BITS * level));
+    if (level == 0) {
+      *index = (uint32_t)at;
+      return &entries_const(node)[slot];
+    }
+    const sdb_entry *found = next_in(children_const(node)[slot], level - 1, from, at, index);
+    if (found) return found;
+  }
+  return NULL;
+}
+
+const sdb_entry *sdb_tree_next(const sdb_tree *tree, uint64_t from, uint32_t *index) {
+  return covers(tree, from) ? next_in(tree->root, tree->height, from, 0, index) : NULL;
+}
+
+const sdb_entry *sdb_tree_leaf(const sdb_tree *tree, uint64_t from, uint32_t *base, uint64_t *used) {
+  uint32_t index;
+  const sdb_entry *entry = sdb_tree_next(tree, from, &index);
+  if (!entry) return NULL;
+  unsigned slot = slot_at(index, 0);
+  const sdb_entry *first = entry - slot;
+  const sdb_node *leaf = (const sdb_node *)(const void *)((const char *)first - offsetof(sdb_node, u));
+  *base = index - slot;
+  *used = leaf->used & UINT64_MAX << slot;
+  return first;
+}
+
+uint32_t sdb_tree_unused_index(const sdb_tree *tree) {
+  if (!tree->root) return 0;
+  const sdb_node *node = tree->root;
+  uint32_t index = 0;
+  if (node->full == UINT64_MAX) return (uint32_t)(UINT64_C(1) << (FAN_BITS * (tree->height + 1)));
+  for (unsigned level = tree->height;; level--) {
+    unsigned slot = sdb_lowest_bit(~node->full);
+    index |= (uint32_t)slot << (FAN_BITS * level);
+    if (level == 0 || !(node->used & bit(slot))) return index;
+    node = children_const(node)[slot];
+  }
+}
+
+static bool names_entry(const void *context, const sdb_name *name, uint32_t index) {
+  const sdb_entry *entry = sdb_tree_get(context, index);
+  return entry && entry->name == name;
+}
+
+bool sdb_tree_find(const sdb_tree *tree, sdb_names *names, const char *text, size_t bytes, uint32_t *index) {
+  return sdb_names_find(names, text, bytes, names_entry, tree, index);
+}
+
+/* ---- changing */
+
+static uint64_t term(uint32_t index, const sdb_entry *entry) {
+  sdb_entry_image image = {.start = entry->start,
+                           .length = entry->length,
+                           .reserved = entry->reserved,
+                           .generation = entry->generation,
+                           .has_trailer = entry->has_trailer,
+                           .name_bytes = entry->name_bytes,
+                           .name = sdb_name_text(entry->name)};
+  return sdb_entry_hash(index, &image);
+}
+
+static void count_in(sdb_tree *tree, uint32_t index, const sdb_entry *entry) {
+  tree->entries++;
+  tree->content_bytes += entry->length;
+  tree->reserved_bytes += entry->reserved;
+  tree->hash += term(index, entry);
+}
+
+static void count_out(sdb_tree *tree, uint32_t index, const sdb_entry *entry) {
+  tree->entries--;
+  tree->content_bytes -= entry->length;
+  tree->reserved_bytes -= entry->reserved;
+  tree->hash -= term(index, entry);
+}
+
+/* Make the root tall enough for `index`. */
+static int grow(sdb_tree *tree, uint64_t epoch, uint32_t index) {
+  if (!tree->root) {
+    if (!(tree->root = node_new(true, epoch))) return SEQDB_NOMEM;
+    tree->height = 0;
+  }
+  while (!covers(tree, index)) {
+    sdb_node *above = node_new(false, epoch);
+    if (!above) return SEQDB_NOMEM;
+    children(above)[0] = tree->root;
+    above->used = 1;
+    if (tree->root->full == UINT64_MAX) above->full = 1;
+    tree->root = above;
+    tree->height++;
+    assert(tree->height < HEIGHT_MAX);
+  }
+  return SEQDB_OK;
+}
+
+/* Own every node on the path to `index`; path[level] is the node of that level.  NULL child on the way: created if
+** `create`.  Copying changes no contents, so a failure half way is harmless. */
+static int own_path(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, sdb_node *path[HEIGHT_MAX]) {
+  sdb_node **at = &tree->root;
+  for (unsigned level = tree->height;; level--) {
+    sdb_node *node = node_own(*at, epoch, names);
+    if (!node) return SEQDB_NOMEM;
+    *at = node;
+    path[level] = node;
+    if (level == 0) return SEQDB_OK;
+    unsigned slot = slot_at(index, level);
+    if (!(node->used & bit(slot))) {
+      sdb_node *child = node_new(level == 1, epoch);
+      if (!child) return SEQDB_NOMEM;
+      children(node)[slot] = child;
+      node->used |= bit(slot);
+    }
+    at = &children(node)[slot];
+  }
+}
+
+static void mark_full(sdb_node *path[HEIGHT_MAX], unsigned height, uint32_t index, bool full) {
+  for (unsigned level = 0; level <= height; level++) {
+    unsigned slot = slot_at(index, level);
+    if (full)
+      path[level]->full |= bit(slot);
+    else
+      path[level]->full &= ~bit(slot);
+    if (full && path[level]->full != UINT64_MAX) return;
+  }
+}
+
+int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry) {
+  sdb_node *path[HEIGHT_MAX];
+  if (grow(tree, epoch, index) != SEQDB_OK || own_path(tree, names, epoch, index, path) != SEQDB_OK) return SEQDB_NOMEM;
+  unsigned slot = slot_at(index, 0);
+  sdb_node *leaf = path[0];
+  sdb_entry fresh = *entry; /* entry may point into the leaf */
+  fresh.name_bytes = (uint16_t)sdb_name_bytes(fresh.name);
+  sdb_name_ref(fresh.name);
+  if (leaf->used & bit(slot)) {
+    sdb_name *old = entries(leaf)[slot].name;
+    count_out(tree, index, &entries(leaf)[slot]);
+    entries(leaf)[slot] = fresh;
+    sdb_name_unref(names, old);
+  } else {
+    entries(leaf)[slot] = fresh;
+    leaf->used |= bit(slot);
+    mark_full(path, tree->height, index, true);
+  }
+  count_in(tree, index, &fresh);
+  return SEQDB_OK;
+}
+
+int sdb_tree_own(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index) {
+  sdb_node *path[HEIGHT_MAX];
+  assert(sdb_tree_get(tree, index));
+  return own_path(tree, names, epoch, index, path);
+}
+
+/* Empty nodes stay: a removed index is the next one to be used again. */
+int sdb_tree_remove(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index) {
+  sdb_node *path[HEIGHT_MAX];
+  if (!sdb_tree_get(tree, index)) return SEQDB_OK;
+  if (own_path(tree, names, epoch, index, path) != SEQDB_OK) return SEQDB_NOMEM;
+  unsigned slot = slot_at(index, 0);
+  sdb_node *leaf = path[0];
+  count_out(tree, index, &entries(leaf)[slot]);
+  sdb_name_unref(names, entries(leaf)[slot].name);
+  leaf->used &= ~bit(slot);
+  mark_full(path, tree->height, index, false);
+  return SEQDB_OK;
+}
+
+sdb_tree sdb_tree_share(const sdb_tree *tree) {
+  if (tree->root) atomic_fetch_add_explicit(&tree->root->refs, 1, memory_order_relaxed);
+  return *tree;
+}
+
+void sdb_tree_drop(sdb_tree *tree, sdb_names *names) {
+  node_unref(tree->root, names);
+  memset(tree, 0, sizeof *tree);
+}
+
+/* ---- difference */
+
+static bool same_entry(const sdb_entry *a, const sdb_entry *b) {
+  /* GCOVR_EXCL_BR_LINE: a name object has one incarnation, a generation one trailer */
+  return a->start == b->start && a->length == b->length && a->reserved == b->reserved && a->name == b->name &&
+         a->incarnation == b->incarnation && a->generation == b->generation && a->has_trailer == b->has_trailer;
+}
+
+static int diff_leaf(const sdb_node *a, const sdb_node *b, uint32_t base, sdb_tree_visit *visit, void *context) {
+  for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
+    unsigned slot = sdb_lowest_bit(used);
+    const sdb_entry *before = a && (a->used & bit(slot)) ? &entries_const(a)[slot] : NULL;
+    const sdb_entry *after = b && (b->used & bit(slot)) ? &entries_const(b)[slot] : NULL;
+    if (before && after && same_entry(before, after)) continue;
+    int rc = visit(context, base + slot, before, after);
+    if (rc) return rc;
+  }
+  return 0;
+}
+
+static int diff_node(const sdb_node *a, const sdb_node *b, unsigned level, uint32_t base, sdb_tree_visit *visit,
+                     void *context) {
+  if (a == b) return 0;
+  if (level == 0) return diff_leaf(a, b, base, visit, context);
+  for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
+    unsigned slot = sdb_lowest_bit(used);
+    const sdb_node *below_a = a && (a->used & bit(slot)) ? children_const(a)[slot] : NULL;
+    const sdb_node *below_b = b && (b->used & bit(slot)) ? children_const(b)[slot] : NULL;
+    int rc = diff_node(below_a, below_b, level - 1, base + ((uint32_t)slot << (FAN_BITS * level)), visit, context);
+    if (rc) return rc;
+  }
+  return 0;
+}
+
+/* Roots of different height: the lower one stands for slot 0 of the levels above it. */
+static int diff_tall(const sdb_node *tall, unsigned level, const sdb_node *low, unsigned low_level, bool tall_is_after,
+                     uint32_t base, sdb_tree_visit *visit, void *context) {
+  if (level == low_level)
+    return tall_is_after ? diff_node(low, tall, level, base, visit, context)
+                         : diff_node(tall, low, level, base, visit, context);
+  int rc = 0;
+  /* GCOVR_EXCL_BR_LINE: the taller tree grew out of the lower one: there is a slot 0 */
+  if (!tall || !(tall->used & 1)) rc = diff_tall(NULL, level - 1, low, low_level, tall_is_after, base, visit, context);
+  /* GCOVR_EXCL_BR_LINE: so `tall` is there */
+  for (uint64_t used = tall ? tall->used : 0; used && !rc; used &= used - 1) {
+    unsigned slot = sdb_lowest_bit(used);
+    uint32_t at = base + ((uint32_t)slot << (FAN_BITS * level));
+    const sdb_node *below = children_const(tall)[slot];
+    if (slot == 0)
+      rc = diff_tall(below, level - 1, low, low_level, tall_is_after, at, visit, context);
+    else if (tall_is_after)
+      rc = diff_node(NULL, below, level - 1, at, visit, context);
+    else
+      rc = diff_node(below, NULL, level - 1, at, visit, context);
+  }
+  return rc;
+}
+
+int sdb_tree_diff(const sdb_tree *before, const sdb_tree *after, sdb_tree_visit *visit, void *context) {
+  if (!before->root && !after->root) return 0;
+  if (!before->root) return diff_node(NULL, after->root, after->height, 0, visit, context);
+  if (!after->root) return diff_node(before->root, NULL, before->height, 0, visit, context);
+  return before->height > after->height
+             ? diff_tall(before->root, before->height, after->root, after->height, false, 0, visit, context)
+             : diff_tall(after->root, after->height, before->root, before->height, true, 0, visit, context);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+**
+** handle.c: a handle's error record, health checks and small settings.
+*/
+#include <errno.h>
+#include "txn/db.h"
+#include "base/error.h"
+
+int sdb_fail(seqdb *db, int rc, const seqdb_error *e) {
+  if (rc >= 0) return rc;
+  pthread_mutex_lock(&db->error_mutex);
+  db->error = *e;
+  pthread_mutex_unlock(&db->error_mutex);
+  return rc;
+}
+
+int sdb_usable(seqdb *db, const char *operation, seqdb_error *e) {
+  if (sdb_os_fork_count() == db->store->fork_count) return SEQDB_OK;
+  return sdb_error_set(e, SEQDB_MISUSE, operation, NULL, 0,
+                       "%s: the database was opened before fork(); the child must open it anew", operation);
+}
+
+int sdb_writable(seqdb *db, const char *operation, seqdb_error *e) {
+  sdb_store *store = db->store;
+  int rc = sdb_usable(db, operation, e);
+  if (rc != SEQDB_OK) return rc;
+  if (atomic_load_explicit(&store->poisoned, memory_order_relaxed))
+    return sdb_error_set(e, SEQDB_POISONED, operation, NULL, 0,
+                         "%s: an earlier fdatasync failed in %s: close all connections to it and open it anew",
+                         operation, store->path);
+  if (store->damage.count)
+    return sdb_error_set(e, SEQDB_CORRUPT, operation, store->damage.first.file, store->damage.first.offset,
+                         "%s: the database is damaged and read-only: %s", operation, store->damage.first.message);
+  if (db->flags & SEQDB_OPEN_READONLY)
+    return sdb_error_set(e, SEQDB_READONLY, operation, NULL, 0, "%s: %s was opened read-only", operation, store->path);
+  return SEQDB_OK;
+}
+
+int sdb_interrupted(seqdb *db, const char *operation, seqdb_error *e) {
+  if (!db->interrupt || !db->interrupt(db->interrupt_context)) return SEQDB_OK;
+  return sdb_error_set(e, SEQDB_INTERRUPTED, operation, NULL, 0, "%s: interrupted", operation);
+}
+
+uint64_t sdb_store_end(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t end = store->space.end;
+  pthread_mutex_unlock(&store->mutex);
+  return end;
+}
+
+void sdb_poison(sdb_store *store) {
+  atomic_store(&store->poisoned, true);
+}
+
+int sdb_gone(seqdb *db, const char *operation, seqdb_error *e) {
+  (void)db;
+  return sdb_error_set(e, SEQDB_NOTFOUND, operation, NULL, 0, "%s: no such region, or it was removed", operation);
+}
+
+/* ---- public */
+
+void seqdb_set_busy_timeout(seqdb *db, uint32_t timeout_ms) {
+  atomic_store(&db->busy_timeout_ms, timeout_ms);
+}
+
+void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), void *context) {
+  db->interrupt = interrupt;
+  db->interrupt_context = context;
+}
+
+int seqdb_is_readonly(seqdb *db, seqdb_error *error) {
+  seqdb_error e;
+  int rc = sdb_writable(db, "write", &e);
+  if (rc != SEQDB_OK && error) *error = e;
+  return rc != SEQDB_OK;
+}
+
+int seqdb_same_directory(seqdb *db, const char *directory) {
+  sdb_os_info info = {0};
+  seqdb_error e;
+  sdb_fd dir = -1;
+  int os = sdb_os_open_dir(directory, &dir);
+  if (os == ENOENT || os == ENOTDIR) return 0;
+  if (!os) {
+    os = sdb_os_dir_info(dir, &info);
+    sdb_os_close(dir);
+  }
+  if (os) {
+    int rc = sdb_error_os(&e, os, "open", NULL, 0, "%s: cannot look at the directory", directory);
+    return sdb_fail(db, rc, &e);
+  }
+  return info.device == db->store->device && info.inode == db->store->inode;
+}
+
+void seqdb_uuid(seqdb *db, uint8_t uuid[16]) {
+  memcpy(uuid, db->store->uuid, 16);
+}
+
+void seqdb_last_error(seqdb *db, seqdb_error *error) {
+  pthread_mutex_lock(&db->error_mutex);
+  *error = db->error;
+  pthread_mutex_unlock(&db->error_mutex);
+}
+
+const char *seqdb_errmsg(seqdb *db) {
+  return db->error.message;
+}
+const char *seqdb_strerror(int code) {
+  return sdb_strerror(code);
+}
+const char *seqdb_version(void) {
+  return SEQDB_VERSION_TEXT;
+}
+void seqdb_free(void *memory) {
+  sdb_free(memory);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+**
+** stat.c: figures and the layout of `data`, both of the newest commit.
+** Pending is what is neither a region of that commit nor a hole: freed extents that something still pins, and extents
+** that an uncommitted transaction has taken.
+*/
+#include "txn/db.h"
+#include "base/error.h"
+
+static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
+  uint64_t bytes = 0;
+  /* GCOVR_EXCL_BR_LINE: the committed one comes */
+  for (const sdb_catalog *at = from; at && at != store->committed; at = at->newer)
+    bytes += at->pending_bytes;
+  return bytes;
+}
+
+int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
+  seqdb_error e;
+  sdb_os_info file;
+  sdb_store *store = db->store;
+  int rc = sdb_usable(db, "stat", &e), os;
+  if (rc == SEQDB_OK && (os = sdb_os_info_of(store->data.fd, &file)) != 0)
+    rc = sdb_error_os(&e, os, "stat", "data", 0, "data: cannot read its size");
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &e);
+  memset(info, 0, sizeof *info);
+  info->overlay_bytes = sdb_overlay_bytes(store);
+  pthread_mutex_lock(&store->files_mutex);
+  info->journal_bytes = store->journal.fd >= 0 ? store->journal.tail - SDB_JOURNAL_START : 0;
+  pthread_mutex_unlock(&store->files_mutex);
+  pthread_mutex_lock(&store->mutex);
+  const sdb_tree *tree = &store->committed->tree;
+  info->generation = store->committed->generation;
+  info->regions = tree->entries;
+  info->content_bytes = tree->content_bytes;
+  info->reserved_bytes = tree->reserved_bytes;
+  info->hole_bytes = store->space.holes.total_bytes;
+  uint64_t used = info->reserved_bytes + info->hole_bytes;
+  info->pending_bytes = store->space.end > used ? store->space.end - used : 0;
+  info->file_bytes = file.size_bytes;
+  info->disk_bytes = file.disk_bytes;
+  info->snapshots = store->snapshot_count;
+  if (store->snapshots) {
+    info->oldest_snapshot_generation = store->snapshots->generation;
+    info->oldest_snapshot_age_ms = sdb_os_now_ms() - store->snapshots->opened_ms;
+    info->oldest_snapshot_held_bytes = held_since(store, store->snapshots->catalog) + info->overlay_bytes;
+  }
+  pthread_mutex_unlock(&store->mutex);
+  return SEQDB_OK;
+}
+
+/* ---- layout */
+
+struct rows {
+  seqdb_layout_row *row;
+  size_t count, capacity;
+  uint64_t at; /* end of the last row */
+};
+
+/* Everything is counted first, so there is always room. */
+static seqdb_layout_row *add(struct rows *rows, uint32_t kind, uint64_t offset, uint64_t bytes) {
+  assert(rows->count < rows->capacity && offset == rows->at);
+  seqdb_layout_row *row = &rows->row[rows->count++];
+  *row = (seqdb_layout_row){.offset = offset, .bytes = bytes, .kind = kind};
+  rows->at = offset + bytes;
+  return row;
+}
+
+/* Holes and pending space up to `end`. store.mutex held. */
+static void add_gap(struct rows *rows, const sdb_range_set *holes, uint64_t end) {
+  sdb_range hole;
+  while (rows->at < end) {
+    bool found = sdb_range_overlap(holes, rows->at, end - rows->at, &hole);
+    if (found && hole.start == rows->at)
+      add(rows, SEQDB_EXTENT_HOLE, hole.start, hole.bytes);
+    else
+      add(rows, SEQDB_EXTENT_PENDING, rows->at, (found ? hole.start : end) - rows->at);
+  }
+}
+
+static void add_regions(struct rows *rows, const sdb_store *store, const sdb_tree *tree,
+                        const sdb_owned_extent *extents, size_t count, char *names) {
+  for (size_t i = 0; i < count; i++) {
+    const sdb_entry *entry = sdb_tree_get(tree, extents[i].index);
+    uint64_t end = extents[i].start + extents[i].bytes;
+    if (end <= rows->at) continue; /* overlaps: a damaged database */
+    if (extents[i].start > rows->at) add_gap(rows, &store->space.holes, extents[i].start);
+    seqdb_layout_row *row = add(rows, SEQDB_EXTENT_REGION, rows->at, end - rows->at);
+    row->used_bytes = entry->length;
+    row->name = names;
+    row->name_bytes = sdb_name_bytes(entry->name);
+    memcpy(names, sdb_name_text(entry->name), row->name_bytes);
+    names += row->name_bytes;
+  }
+}
+
+static int build(sdb_store *store, struct rows *rows) {
+  sdb_owned_extent *extents = NULL;
+  uint64_t name_bytes = 0, from = 0, size = atomic_load(&store->data.size_bytes);
+  size_t count = 0;
+  uint32_t index;
+  int rc = SEQDB_NOMEM;
+  pthread_mutex_lock(&store->mutex); /* held throughout: holes and regions must be of one moment */
+  const sdb_tree *tree = &store->committed->tree;
+  if (sdb_tree_extents(tree, &extents, &count) != SEQDB_OK) goto done;
+  for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1)
+    name_bytes += sdb_name_bytes(entry->name);
+  rows->capacity = 2 * (count + store->space.holes.count) + 3;
+  rows->row = sdb_malloc(rows->capacity * sizeof *rows->row + (size_t)name_bytes);
+  if (!rows->row) goto done;
+  add_regions(rows, store, tree, extents, count, (char *)(rows->row + rows->capacity));
+  add_gap(rows, &store->space.holes, SDB_MIN(store->space.end, size));
+  if (rows->at < size) add(rows, SEQDB_EXTENT_TAIL, rows->at, size - rows->at);
+  rc = SEQDB_OK;
+done:
+  pthread_mutex_unlock(&store->mutex);
+  sdb_free(extents);
+  return rc;
+}
+
+int seqdb_layout(seqdb *db, seqdb_layout_row **rows, size_t *count) {
+  seqdb_error e;
+  struct rows built = {0};
+  int rc = sdb_usable(db, "layout", &e);
+  if (rc == SEQDB_OK && build(db->store, &built) != SEQDB_OK) rc = sdb_error_nomem(&e, "layout");
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &e);
+  *rows = built.row;
+  *count = built.count;
+  return SEQDB_OK;
+}
