@@ -49,12 +49,14 @@ static void fill(seqdb_error *e, int code, int os_errno, const char *operation, 
   copy_text(e->file, sizeof e->file, file);
 }
 
-int sdb_error_set(seqdb_error *e, int code, const char *operation, const char *file, uint64_t offset,
-                  const char *format, ...) {
+const sdb_op sdb_unheard = {"upkeep", NULL};
+
+int sdb_error_set(const sdb_op *op, int code, const char *file, uint64_t offset, const char *format, ...) {
+  seqdb_error *e = op->error;
   if (e != NULL) {
     va_list args;
     va_start(args, format);
-    fill(e, code, 0, operation, file, offset);
+    fill(e, code, 0, op->operation, file, offset);
     format_message(e, format, args);
     va_end(args);
   }
@@ -78,14 +80,14 @@ static int code_of_errno(int os_errno) {
   }
 }
 
-int sdb_error_os(seqdb_error *e, int os_errno, const char *operation, const char *file, uint64_t offset,
-                 const char *format, ...) {
+int sdb_error_os(const sdb_op *op, int os_errno, const char *file, uint64_t offset, const char *format, ...) {
+  seqdb_error *e = op->error;
   int code = code_of_errno(os_errno);
   if (e != NULL) {
     char cause[128];
     va_list args;
     va_start(args, format);
-    fill(e, code, os_errno, operation, file, offset);
+    fill(e, code, os_errno, op->operation, file, offset);
     format_message(e, format, args);
     va_end(args);
 
@@ -104,9 +106,8 @@ int sdb_error_os(seqdb_error *e, int os_errno, const char *operation, const char
   return code;
 }
 
-int sdb_error_nomem(seqdb_error *e, const char *operation) {
-  return sdb_error_set(e, SEQDB_NOMEM, operation, NULL, 0, "%s: out of memory",
-                       operation != NULL ? operation : "seqdb");
+int sdb_error_nomem(const sdb_op *op) {
+  return sdb_error_set(op, SEQDB_NOMEM, NULL, 0, "%s: out of memory", op->operation);
 }
 
 const char *sdb_quote_name(const char *name, size_t name_bytes, char out[SDB_QUOTED_MAX]) {

@@ -2,25 +2,35 @@
 **
 ** error.h: filling the error record.  Layer 0.
 ** The deepest function that knows object, operation, offset and cause fills the record, once; callers above pass the
-** code on.  Every function here accepts a NULL record.
+** code on.
 */
 #ifndef SDB_ERROR_H
 #define SDB_ERROR_H
 
 #include "base/base.h"
 
-/* Fill *e and return `code`, so that `return sdb_error_set(...)` reads well.  `operation` and `file` may be NULL
-** (empty).  The message is cut at the record's size, never in the middle of a UTF-8 character. */
-int sdb_error_set(seqdb_error *e, int code, const char *operation, const char *file, uint64_t offset,
-                  const char *format, ...) SDB_PRINTF(6, 7);
+/* A call of the public API on its way through the rooms: its name, for messages, and the record that its failure fills.  `error` may
+** be NULL: then only the code comes back. */
+typedef struct sdb_op {
+  const char *operation;
+  seqdb_error *error;
+} sdb_op;
+
+/* For work that is done later if it fails now: nobody reads why. */
+extern const sdb_op sdb_unheard;
+
+/* Fill the record and return `code`, so that `return sdb_error_set(...)` reads well.  `file` may be NULL (empty).  The message is cut
+** at the record's size, never in the middle of a UTF-8 character. */
+int sdb_error_set(const sdb_op *op, int code, const char *file, uint64_t offset, const char *format, ...)
+    SDB_PRINTF(5, 6);
 
 /* Same for a failed system call: `os_errno` chooses the code (ENOSPC, EDQUOT, EFBIG: FULL; ENOMEM: NOMEM; EROFS, EACCES, EPERM:
 ** READONLY; else IO) and ": strerror(os_errno)" is added to the message. */
-int sdb_error_os(seqdb_error *e, int os_errno, const char *operation, const char *file, uint64_t offset,
-                 const char *format, ...) SDB_PRINTF(6, 7);
+int sdb_error_os(const sdb_op *op, int os_errno, const char *file, uint64_t offset, const char *format, ...)
+    SDB_PRINTF(5, 6);
 
 /* SEQDB_NOMEM with a message that names the operation. */
-int sdb_error_nomem(seqdb_error *e, const char *operation);
+int sdb_error_nomem(const sdb_op *op);
 
 /* Write a region name for a message: quoted, control characters and broken UTF-8 as \xNN, long names shortened with
 ** "...".  Returns `out`, NUL-terminated.  128 bytes are enough for `out`. */

@@ -37,13 +37,13 @@ const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t 
   return window->address + offset;
 }
 
-int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, seqdb_error *e) {
+int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, const sdb_op *op) {
   sdb_os_info info;
   memset(file, 0, sizeof *file);
   file->fd = fd;
   file->min_bytes = min_bytes;
   int os = sdb_os_info_of(fd, &info);
-  if (os) return sdb_error_os(e, os, "open", "data", 0, "data: cannot read its size");
+  if (os) return sdb_error_os(op, os, "data", 0, "data: cannot read its size");
   atomic_init(&file->size_bytes, info.size_bytes);
   atomic_init(&file->window, NULL);
   file->mapped = map && map_window(file, info.size_bytes);
@@ -66,19 +66,17 @@ void sdb_data_close(sdb_data_file *file) {
 
 /* ---- size */
 
-static int grow(sdb_data_file *file, uint64_t bytes, uint64_t step_max, const char *operation, seqdb_error *e) {
+static int grow(sdb_data_file *file, uint64_t bytes, uint64_t step_max, const sdb_op *op) {
   uint64_t size = atomic_load(&file->size_bytes);
   if (bytes > SDB_OFFSET_MAX)
-    return sdb_error_set(e, SEQDB_FULL, operation, "data", bytes, "data: no file can have %llu bytes",
-                         (unsigned long long)bytes);
+    return sdb_error_set(op, SEQDB_FULL, "data", bytes, "data: no file can have %llu bytes", (unsigned long long)bytes);
   if (bytes > size) {
     uint64_t step = SDB_MIN(size / 8, step_max);
     uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), sdb_page_up(file->min_bytes));
     want = SDB_MAX(want, sdb_page_up(size + step));
     int os = sdb_os_truncate(file->fd, want);
     if (os && want > sdb_page_up(bytes)) os = sdb_os_truncate(file->fd, want = sdb_page_up(bytes));
-    if (os)
-      return sdb_error_os(e, os, operation, "data", size, "data: cannot grow to %llu bytes", (unsigned long long)want);
+    if (os) return sdb_error_os(op, os, "data", size, "data: cannot grow to %llu bytes", (unsigned long long)want);
     atomic_store(&file->size_bytes, want);
     size = want;
   }
@@ -86,27 +84,26 @@ static int grow(sdb_data_file *file, uint64_t bytes, uint64_t step_max, const ch
   return SEQDB_OK;
 }
 
-int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, seqdb_error *e) {
-  return grow(file, bytes, GROW_MAX_BYTES, operation, e);
+int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const sdb_op *op) {
+  return grow(file, bytes, GROW_MAX_BYTES, op);
 }
 
-int sdb_data_lengthen(sdb_data_file *file, const char *operation, seqdb_error *e) {
-  return grow(file, atomic_load(&file->size_bytes) + SDB_PAGE, 0, operation, e);
+int sdb_data_lengthen(sdb_data_file *file, const sdb_op *op) {
+  return grow(file, atomic_load(&file->size_bytes) + SDB_PAGE, 0, op);
 }
 
-int sdb_data_cut(sdb_data_file *file, uint64_t bytes, seqdb_error *e) {
+int sdb_data_cut(sdb_data_file *file, uint64_t bytes, const sdb_op *op) {
   uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), sdb_page_up(file->min_bytes));
   if (want >= atomic_load(&file->size_bytes)) return SEQDB_OK;
   int os = sdb_os_truncate(file->fd, want);
-  if (os)
-    return sdb_error_os(e, os, "compact", "data", want, "data: cannot cut to %llu bytes", (unsigned long long)want);
+  if (os) return sdb_error_os(op, os, "data", want, "data: cannot cut to %llu bytes", (unsigned long long)want);
   atomic_store(&file->size_bytes, want);
   return SEQDB_OK;
 }
 
 /* ---- bytes */
 
-int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e) {
+int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op) {
   uint64_t size = atomic_load(&file->size_bytes);
   size_t got = 0;
   if (offset + bytes > size) { /* recovered read-only: the file is to be longer, and records have these bytes */
@@ -123,46 +120,44 @@ int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size
   int os = sdb_os_pread(file->fd, buffer, bytes, offset, &got);
   if (!os && got < bytes) os = EIO;
   if (os)
-    return sdb_error_os(e, os, "read", "data", offset, "data: cannot read %zu bytes at %llu", bytes,
+    return sdb_error_os(op, os, "data", offset, "data: cannot read %zu bytes at %llu", bytes,
                         (unsigned long long)offset);
   return SEQDB_OK;
 }
 
-int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffer, size_t bytes, const char *operation,
-                   seqdb_error *e) {
+int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffer, size_t bytes, const sdb_op *op) {
   int os = bytes ? sdb_os_pwrite(file->fd, buffer, bytes, offset) : 0;
   if (os)
-    return sdb_error_os(e, os, operation, "data", offset, "data: cannot write %zu bytes at %llu", bytes,
+    return sdb_error_os(op, os, "data", offset, "data: cannot write %zu bytes at %llu", bytes,
                         (unsigned long long)offset);
   return SEQDB_OK;
 }
 
-static int write_zeros(const sdb_data_file *file, uint64_t offset, uint64_t bytes, const char *operation,
-                       seqdb_error *e) {
+static int write_zeros(const sdb_data_file *file, uint64_t offset, uint64_t bytes, const sdb_op *op) {
   static const uint8_t zeros[65536];
   int rc = SEQDB_OK;
   for (uint64_t done = 0; done < bytes && rc == SEQDB_OK;) {
     size_t part = (size_t)SDB_MIN(sizeof zeros, bytes - done);
-    rc = sdb_data_write(file, offset + done, zeros, part, operation, e);
+    rc = sdb_data_write(file, offset + done, zeros, part, op);
     done += part;
   }
   return rc;
 }
 
-int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const char *operation, seqdb_error *e) {
+int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const sdb_op *op) {
   uint64_t end = offset + bytes, from = sdb_page_up(offset), to = sdb_page_down(end);
   if (file->cannot_punch || file->dense || bytes < PUNCH_MIN_BYTES || from >= to)
-    return write_zeros(file, offset, bytes, operation, e);
+    return write_zeros(file, offset, bytes, op);
   int os = sdb_os_punch(file->fd, from, to - from);
   if (os == EOPNOTSUPP || os == ENOSYS || os == EINVAL) {
     file->cannot_punch = true;
-    return write_zeros(file, offset, bytes, operation, e);
+    return write_zeros(file, offset, bytes, op);
   }
   if (os)
-    return sdb_error_os(e, os, operation, "data", from, "data: cannot zero %llu bytes at %llu",
-                        (unsigned long long)(to - from), (unsigned long long)from);
-  int rc = write_zeros(file, offset, from - offset, operation, e);
-  return rc == SEQDB_OK ? write_zeros(file, to, end - to, operation, e) : rc;
+    return sdb_error_os(op, os, "data", from, "data: cannot zero %llu bytes at %llu", (unsigned long long)(to - from),
+                        (unsigned long long)from);
+  int rc = write_zeros(file, offset, from - offset, op);
+  return rc == SEQDB_OK ? write_zeros(file, to, end - to, op) : rc;
 }
 
 void sdb_data_punch(sdb_data_file *file, uint64_t offset, uint64_t bytes) {

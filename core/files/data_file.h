@@ -10,6 +10,7 @@
 #define SDB_DATA_FILE_H
 
 #include <stdatomic.h>
+#include "base/error.h"
 #include "os/os.h"
 
 typedef struct sdb_window {
@@ -28,21 +29,20 @@ typedef struct sdb_data_file {
   _Atomic(sdb_window *) window; /* newest; NULL if not mapped */
 } sdb_data_file;
 
-int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, seqdb_error *e);
+int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, const sdb_op *op);
 void sdb_data_close(sdb_data_file *file);
 /* Make the file (and the window) reach to at least `bytes`; grows in steps.  FULL if the disk or file system cannot. */
-int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const char *operation, seqdb_error *e);
+int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const sdb_op *op);
 /* A page longer, so that the next fdatasync writes the size: the present one may be in the page cache alone. */
-int sdb_data_lengthen(sdb_data_file *file, const char *operation, seqdb_error *e);
+int sdb_data_lengthen(sdb_data_file *file, const sdb_op *op);
 /* Cut the file to max(bytes, min_bytes, 1 MiB), page-aligned.  A file that is shorter stays. */
-int sdb_data_cut(sdb_data_file *file, uint64_t bytes, seqdb_error *e);
+int sdb_data_cut(sdb_data_file *file, uint64_t bytes, const sdb_op *op);
 /* Address of [offset, offset + bytes) in the mapping, or NULL if not mapped.  The range lies within the file. */
 const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t bytes);
-int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e);
-int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffer, size_t bytes, const char *operation,
-                   seqdb_error *e);
+int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op);
+int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffer, size_t bytes, const sdb_op *op);
 /* Make the range read as zeros, sparse where that is possible. */
-int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const char *operation, seqdb_error *e);
+int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const sdb_op *op);
 /* Give whole pages back to the file system; what is not supported or fails is silently left. */
 void sdb_data_punch(sdb_data_file *file, uint64_t offset, uint64_t bytes);
 

@@ -16,7 +16,7 @@
 
 /* ---- headers */
 
-int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_error *e) {
+int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const sdb_op *op) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   uint32_t newer = 0;
   bool found = false;
@@ -25,9 +25,7 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_
     sdb_journal_header header;
     size_t got;
     int os = sdb_os_pread(journal->fd, page, sizeof page, (uint64_t)i * sizeof page, &got);
-    if (os)
-      return sdb_error_os(e, os, "open", "journal", (uint64_t)i * sizeof page, "journal: cannot read header page %u",
-                          i);
+    if (os) return sdb_error_os(op, os, "journal", (uint64_t)i * sizeof page, "journal: cannot read header page %u", i);
     if (got < sizeof page) continue;
     switch (sdb_journal_header_decode(page, &header)) {
       case SDB_HEADER_TORN:
@@ -46,7 +44,7 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_
   }
   *state = newer ? SDB_JOURNAL_NEWER : found ? SDB_JOURNAL_GOOD : SDB_JOURNAL_BAD;
   if (newer)
-    return sdb_error_set(e, SEQDB_VERSION, "open", "journal", 0,
+    return sdb_error_set(op, SEQDB_VERSION, "journal", 0,
                          "journal: written by format version %u; this library reads versions up to %u", newer,
                          SDB_FORMAT_VERSION);
   journal->tail = SDB_JOURNAL_START;
@@ -84,7 +82,7 @@ static int forget_first(const sdb_journal *journal) {
   return os || journal->header.sync_off ? os : sdb_os_fdatasync(journal->fd);
 }
 
-int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e) {
+int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op) {
   int os = write_header(journal, &journal->header);
   if (!os) os = rewrite_last(journal);
   /* The length that record gave the file may be in the page cache alone: with another one fdatasync writes it again. */
@@ -93,11 +91,10 @@ int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e) {
   if (!os && journal->last_bytes == 0) os = forget_first(journal);
   if (!os) return SEQDB_OK;
   *poison = true;
-  return sdb_error_os(e, os, "open", "journal", journal->last,
-                      "journal: cannot write header and last record once more");
+  return sdb_error_os(op, os, "journal", journal->last, "journal: cannot write header and last record once more");
 }
 
-int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, seqdb_error *e) {
+int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op) {
   sdb_journal_header next = *header;
   int os = 0;
   next.version = SDB_FORMAT_VERSION;
@@ -105,13 +102,12 @@ int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bo
   do {
     os = sdb_os_random(&next.salt, sizeof next.salt);
   } while (!os && (next.salt == 0 || next.salt == journal->header.salt)); /* GCOVR_EXCL_BR_LINE: 0: 1 in 2^64 */
-  if (os) return sdb_error_os(e, os, "checkpoint", "journal", 0, "journal: no random bytes for a new salt");
+  if (os) return sdb_error_os(op, os, "journal", 0, "journal: no random bytes for a new salt");
   os = write_header(journal, &next);
   if (!os && !next.sync_off) os = sdb_os_fdatasync(journal->fd);
   if (os) {
     *poison = true;
-    return sdb_error_os(e, os, "checkpoint", "journal", 0, "journal: cannot write header page %u",
-                        (unsigned)(next.sequence & 1));
+    return sdb_error_os(op, os, "journal", 0, "journal: cannot write header page %u", (unsigned)(next.sequence & 1));
   }
   journal->header = next;
   journal->tail = SDB_JOURNAL_START;
@@ -132,7 +128,7 @@ void sdb_journal_scan_free(sdb_journal_scan *scan) {
 
 /* The whole record at `at`, or NULL in *record if there is no valid one. */
 static int read_record(const sdb_journal *journal, uint64_t at, uint64_t size, sdb_record_header *header,
-                       uint8_t **record, seqdb_error *e) {
+                       uint8_t **record, const sdb_op *op) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   size_t got;
   *record = NULL;
@@ -141,9 +137,9 @@ static int read_record(const sdb_journal *journal, uint64_t at, uint64_t size, s
   if (os) goto failed;
   /* GCOVR_EXCL_BR_LINE: the file cannot shrink: we have the lock */
   if (got < sizeof head || !sdb_record_peek(head, journal->header.salt, at, size - at, header)) return SEQDB_OK;
-  if (header->bytes > SIZE_MAX) return sdb_error_nomem(e, "open");
+  if (header->bytes > SIZE_MAX) return sdb_error_nomem(op);
   uint8_t *whole = sdb_malloc((size_t)header->bytes);
-  if (!whole) return sdb_error_nomem(e, "open");
+  if (!whole) return sdb_error_nomem(op);
   os = sdb_os_pread(journal->fd, whole, (size_t)header->bytes, at, &got);
   /* GCOVR_EXCL_BR_LINE: the file cannot shrink: we have the lock */
   if (!os && got == header->bytes && sdb_record_decode(whole, header->bytes, journal->header.salt, at, header))
@@ -152,26 +148,25 @@ static int read_record(const sdb_journal *journal, uint64_t at, uint64_t size, s
     sdb_free(whole);
   if (!os) return SEQDB_OK;
 failed:
-  return sdb_error_os(e, os, "open", "journal", at, "journal: cannot read the record at byte %llu",
-                      (unsigned long long)at);
+  return sdb_error_os(op, os, "journal", at, "journal: cannot read the record at byte %llu", (unsigned long long)at);
 }
 
 /* Is there a valid record behind `from`?  A record knows its own position, so bytes of a record that somebody stored in a
 ** region are never taken for one. */
-static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size, bool *found, seqdb_error *e) {
+static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size, bool *found, const sdb_op *op) {
   uint8_t *block = sdb_malloc(SCAN_BYTES);
   int rc = SEQDB_OK;
   *found = false;
-  if (!block) return sdb_error_nomem(e, "open");
+  if (!block) return sdb_error_nomem(op);
   for (uint64_t at = from; at < size && !*found && rc == SEQDB_OK; at += SCAN_BYTES) {
     size_t got = 0;
     int os = sdb_os_pread(journal->fd, block, SCAN_BYTES, at, &got);
-    if (os) rc = sdb_error_os(e, os, "open", "journal", at, "journal: cannot read it");
+    if (os) rc = sdb_error_os(op, os, "journal", at, "journal: cannot read it");
     for (size_t i = 0; i + SDB_RECORD_HEADER_BYTES <= got && !*found && rc == SEQDB_OK; i += SDB_RECORD_ALIGN) {
       sdb_record_header header;
       uint8_t *record;
       if (!sdb_record_peek(block + i, journal->header.salt, at + i, size - at - i, &header)) continue;
-      rc = read_record(journal, at + i, size, &header, &record, e);
+      rc = read_record(journal, at + i, size, &header, &record, op);
       *found = record != NULL;
       sdb_free(record);
     }
@@ -211,21 +206,21 @@ static uint64_t record_end(const sdb_record_header *header) {
 
 /* The header in use has no records.  If its neighbour was the newer one and is lost, the first record, of a salt that nobody
 ** knows, begins a chain of newer commits.  Chains of older headers remain there too, but their commits are in the base. */
-static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, seqdb_error *e) {
+static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   sdb_journal_scan chain;
   sdb_journal other = *journal;
   sdb_record_header first;
   size_t got = 0;
   int os = sdb_os_pread(journal->fd, head, sizeof head, SDB_JOURNAL_START, &got);
-  if (os) return sdb_error_os(e, os, "open", "journal", SDB_JOURNAL_START, "journal: cannot read it");
+  if (os) return sdb_error_os(op, os, "journal", SDB_JOURNAL_START, "journal: cannot read it");
   if (got < sizeof head || !sdb_record_peek(head, 0, SDB_JOURNAL_START, UINT64_MAX, &first)) return SEQDB_OK;
   if (first.salt == journal->header.salt) return SEQDB_OK;
   other.header.salt = other.previous = first.salt;
   other.header.base_generation = first.generation - 1;
   other.tail = SDB_JOURNAL_START;
   other.one_header = false;
-  int rc = sdb_journal_scan_records(&other, &chain, e);
+  int rc = sdb_journal_scan_records(&other, &chain, op);
   if (rc != SEQDB_OK) return rc;
   for (size_t i = 0; i < chain.count; i++) {
     const sdb_record_header *header = &chain.records[i].header;
@@ -238,18 +233,18 @@ static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, seqd
   return SEQDB_OK;
 }
 
-int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb_error *e) {
+int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op) {
   sdb_os_info info;
   size_t capacity = 0;
   uint64_t committed = journal->header.base_generation;
   bool found = false;
   memset(scan, 0, sizeof *scan);
   int rc = SEQDB_OK, os = sdb_os_info_of(journal->fd, &info);
-  if (os) return sdb_error_os(e, os, "open", "journal", 0, "journal: cannot read its size");
+  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
   for (;;) {
     sdb_record_header header;
     uint8_t *record;
-    rc = read_record(journal, journal->tail, info.size_bytes, &header, &record, e);
+    rc = read_record(journal, journal->tail, info.size_bytes, &header, &record, op);
     if (rc != SEQDB_OK || !record) break;
     if (header.previous != journal->previous || !follows(scan, &header, &committed)) {
       sdb_free(record); /* whole, of this salt, at its place, but not the next one: one before it is missing */
@@ -258,7 +253,7 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb
     }
     if (add_record(scan, &capacity, &header, record) != SEQDB_OK) {
       sdb_free(record);
-      rc = sdb_error_nomem(e, "open");
+      rc = sdb_error_nomem(op);
       break;
     }
     journal->previous = header.checksum;
@@ -268,10 +263,10 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb
   }
   journal->zeroed = info.size_bytes;
   if (rc == SEQDB_OK && !scan->damaged_at) {
-    rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &found, e);
+    rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &found, op);
     if (found) scan->damaged_at = journal->tail;
   }
-  if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, e);
+  if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, op);
   if (rc != SEQDB_OK) sdb_journal_scan_free(scan);
   return rc;
 }
@@ -300,14 +295,13 @@ static void kill_record(sdb_journal *journal, bool *poison) {
 }
 
 int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
-                       seqdb_error *e) {
+                       const sdb_op *op) {
   assert(header->position == journal->tail);
   uint64_t end = record_end(header);
   int os = sdb_os_pwrite(journal->fd, record, (size_t)header->bytes, journal->tail);
   if (os) {
-    int rc =
-        sdb_error_os(e, os, "commit", "journal", journal->tail, "journal: cannot write the record of generation %llu",
-                     (unsigned long long)header->generation);
+    int rc = sdb_error_os(op, os, "journal", journal->tail, "journal: cannot write the record of generation %llu",
+                          (unsigned long long)header->generation);
     kill_record(journal, poison);
     return rc;
   }
@@ -315,7 +309,7 @@ int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_re
   bool sync = !journal->header.sync_off;
   if (sync && (os = sdb_os_fdatasync(journal->fd)) != 0) {
     *poison = true; /* R7: nobody can tell what reached the disk */
-    return sdb_error_os(e, os, "commit", "journal", journal->tail, "journal: fdatasync failed");
+    return sdb_error_os(op, os, "journal", journal->tail, "journal: fdatasync failed");
   }
   journal->previous = header->checksum;
   journal->last = journal->tail;

@@ -9,6 +9,7 @@
 #ifndef SDB_JOURNAL_H
 #define SDB_JOURNAL_H
 
+#include "base/error.h"
 #include "pure/format.h"
 #include "os/os.h"
 
@@ -26,7 +27,7 @@ enum sdb_journal_state { SDB_JOURNAL_GOOD, SDB_JOURNAL_BAD, SDB_JOURNAL_NEWER };
 
 /* Read the headers and choose the newer valid one.  SEQDB_OK with *state BAD if neither is valid; SEQDB_VERSION for a
 ** newer format. */
-int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, seqdb_error *e);
+int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const sdb_op *op);
 
 /* One record of a scan; `record` is the whole record in memory. */
 typedef struct sdb_journal_record {
@@ -40,18 +41,18 @@ typedef struct sdb_journal_scan {
   bool orphaned;       /* the records are newer than the header: they belong to the other page, which is broken */
 } sdb_journal_scan;
 /* Read all records, and set tail and previous behind the last valid one.  Free with sdb_journal_scan_free(). */
-int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, seqdb_error *e);
+int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op);
 void sdb_journal_scan_free(sdb_journal_scan *scan);
 
 /* Write a sealed record at the tail and make it durable (unless sync is off).  On failure it is killed; if that fails
 ** too, or an fdatasync failed, *poison is set.  On success the tail moves. */
 int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
-                       seqdb_error *e);
+                       const sdb_op *op);
 /* Write the present header page and the last record once more, durably: after a failed fdatasync they may be in the page cache
 ** only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written before. */
-int sdb_journal_restate(sdb_journal *journal, bool *poison, seqdb_error *e);
+int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
 /* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
 ** A failure leaves the state of that page unknown: *poison. */
-int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, seqdb_error *e);
+int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op);
 
 #endif /* SDB_JOURNAL_H */

@@ -22,11 +22,11 @@
 
 /* ---- reading */
 
-static int add_bad(sdb_regions_load *load, const sdb_bad_entry *bad, seqdb_error *e) {
+static int add_bad(sdb_regions_load *load, const sdb_bad_entry *bad, const sdb_op *op) {
   if (load->bad_count == load->bad_capacity) {
     size_t capacity = load->bad_capacity ? 2 * load->bad_capacity : 16;
     sdb_bad_entry *grown = sdb_realloc(load->bad, capacity * sizeof *grown);
-    if (!grown) return sdb_error_nomem(e, "open");
+    if (!grown) return sdb_error_nomem(op);
     load->bad = grown;
     load->bad_capacity = capacity;
   }
@@ -35,7 +35,7 @@ static int add_bad(sdb_regions_load *load, const sdb_bad_entry *bad, seqdb_error
 }
 
 static int read_page(const uint8_t *page, uint32_t index, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
-                     seqdb_error *e) {
+                     const sdb_op *op) {
   sdb_entry_image image;
   sdb_bad_entry bad = {.index = index};
   switch (sdb_entry_decode_used(page, index, &image, &bad.at, &bad.why)) {
@@ -44,7 +44,7 @@ static int read_page(const uint8_t *page, uint32_t index, sdb_names *names, sdb_
     case SDB_ENTRY_DAMAGED:
       bad.start = sdb_get64(page);
       bad.reserved = sdb_get64(page + 16);
-      return add_bad(load, &bad, e);
+      return add_bad(load, &bad, op);
     case SDB_ENTRY_USED:
       break;
   }
@@ -56,16 +56,16 @@ static int read_page(const uint8_t *page, uint32_t index, sdb_names *names, sdb_
                      .has_trailer = image.has_trailer,
                      .incarnation = 1};
   entry.name = sdb_name_new(names, image.name, image.name_bytes, index);
-  if (!entry.name) return sdb_error_nomem(e, "open");
+  if (!entry.name) return sdb_error_nomem(op);
   int rc = sdb_tree_put(tree, names, 0, index, &entry);
   sdb_name_unref(names, entry.name);
-  return rc == SEQDB_OK ? rc : sdb_error_nomem(e, "open");
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
 }
 
 /* Pages [from, to) through a mapping: of a page of 4096 bytes only the few that are in use are touched.  *mapped becomes false,
 ** and nothing is read, where the system does not map or does not say beforehand what cannot be read. */
 static int read_mapped(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_names *names, sdb_tree *tree,
-                       sdb_regions_load *load, bool *mapped, seqdb_error *e) {
+                       sdb_regions_load *load, bool *mapped, const sdb_op *op) {
   const uint8_t *pages;
   uint64_t bytes = (to - from) * SDB_ENTRY_BYTES;
   int rc = SEQDB_OK;
@@ -76,28 +76,28 @@ static int read_mapped(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_n
     const uint8_t *ahead = pages + SDB_MIN(i + PREFETCH_PAGES, to - from - 1) * SDB_ENTRY_BYTES;
     SDB_PREFETCH(ahead);
     SDB_PREFETCH(ahead + SDB_ENTRY_TRAILER_OFF);
-    rc = read_page(pages + i * SDB_ENTRY_BYTES, (uint32_t)(from + i), names, tree, load, e);
+    rc = read_page(pages + i * SDB_ENTRY_BYTES, (uint32_t)(from + i), names, tree, load, op);
   }
   sdb_os_unmap(pages, bytes);
   return rc;
 }
 
 static int read_batches(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_names *names, sdb_tree *tree,
-                        sdb_regions_load *load, seqdb_error *e) {
+                        sdb_regions_load *load, const sdb_op *op) {
   int rc = SEQDB_OK;
   uint8_t *batch = sdb_malloc(BATCH_BYTES);
-  if (!batch) return sdb_error_nomem(e, "open");
+  if (!batch) return sdb_error_nomem(op);
   for (uint64_t page = from; page < to && rc == SEQDB_OK; page += BATCH_PAGES) {
     uint64_t count = SDB_MIN(BATCH_PAGES, to - page);
     size_t want = (size_t)(count * SDB_ENTRY_BYTES), got = 0;
     int os = sdb_os_pread(file->fd, batch, want, page * SDB_ENTRY_BYTES, &got);
     if (os || got < want) {
-      rc = sdb_error_os(e, os ? os : 5 /* EIO: it shrank */, "open", "regions", page * SDB_ENTRY_BYTES,
+      rc = sdb_error_os(op, os ? os : 5 /* EIO: it shrank */, "regions", page * SDB_ENTRY_BYTES,
                         "regions: cannot read entries from %llu on", (unsigned long long)page);
       break;
     }
     for (uint32_t i = 0; i < count && rc == SEQDB_OK; i++)
-      rc = read_page(batch + (size_t)i * SDB_ENTRY_BYTES, (uint32_t)page + i, names, tree, load, e);
+      rc = read_page(batch + (size_t)i * SDB_ENTRY_BYTES, (uint32_t)page + i, names, tree, load, op);
   }
   sdb_free(batch);
   return rc;
@@ -121,60 +121,60 @@ static uint64_t next_run(const sdb_regions_file *file, uint64_t page, uint64_t *
   return from;
 }
 
-int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e) {
+int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
+                     const sdb_op *op) {
   sdb_os_info info;
   int rc = SEQDB_OK, os = sdb_os_info_of(file->fd, &info);
-  if (os) return sdb_error_os(e, os, "open", "regions", 0, "regions: cannot read its size");
+  if (os) return sdb_error_os(op, os, "regions", 0, "regions: cannot read its size");
   file->pages = info.size_bytes / SDB_ENTRY_BYTES;
   file->guarded = info.size_bytes % SDB_ENTRY_BYTES == 1;
   load->odd_bytes = file->guarded ? 0 : info.size_bytes % SDB_ENTRY_BYTES;
   uint8_t guard = 0;
   size_t got = 0;
   os = file->guarded ? sdb_os_pread(file->fd, &guard, 1, file->pages * SDB_ENTRY_BYTES, &got) : 0;
-  if (os) return sdb_error_os(e, os, "open", "regions", info.size_bytes - 1, "regions: cannot read the guard byte");
+  if (os) return sdb_error_os(op, os, "regions", info.size_bytes - 1, "regions: cannot read the guard byte");
   file->odd_guard = guard != 0;
   if (file->pages > SDB_INDEX_MAX)
-    return sdb_error_set(e, SEQDB_CORRUPT, "open", "regions", 0, "regions: more entries than a database can have");
+    return sdb_error_set(op, SEQDB_CORRUPT, "regions", 0, "regions: more entries than a database can have");
   sdb_names_reserve(names, SDB_MIN(file->pages, NAMES_RESERVED_MAX)); /* pages may be free */
   bool mapped = file->map;
   for (uint64_t page = 0, to; page < file->pages && rc == SEQDB_OK; page = to) {
     uint64_t from = next_run(file, page, &to);
-    if (mapped && from < to) rc = read_mapped(file, from, to, names, tree, load, &mapped, e);
-    if (!mapped && from < to) rc = read_batches(file, from, to, names, tree, load, e);
+    if (mapped && from < to) rc = read_mapped(file, from, to, names, tree, load, &mapped, op);
+    if (!mapped && from < to) rc = read_batches(file, from, to, names, tree, load, op);
   }
   return rc;
 }
 
 /* ---- writing */
 
-int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, seqdb_error *e) {
+int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, const sdb_op *op) {
   uint64_t size = file->pages * SDB_ENTRY_BYTES + (on ? 1 : 0);
   int os = sdb_os_truncate(file->fd, size);
-  if (os)
-    return sdb_error_os(e, os, "commit", "regions", size, "regions: cannot %s the guard byte", on ? "set" : "remove");
+  if (os) return sdb_error_os(op, os, "regions", size, "regions: cannot %s the guard byte", on ? "set" : "remove");
   if (!sync_off && (os = sdb_os_fdatasync(file->fd)) != 0) {
     *poison = true;
-    return sdb_error_os(e, os, "commit", "regions", size, "regions: fdatasync failed");
+    return sdb_error_os(op, os, "regions", size, "regions: fdatasync failed");
   }
   file->guarded = on;
   return SEQDB_OK;
 }
 
-int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, seqdb_error *e) {
+int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op) {
   assert(file->guarded);
   uint64_t size = pages * SDB_ENTRY_BYTES + 1;
   int os = sdb_os_truncate(file->fd, size);
   if (os)
-    return sdb_error_os(e, os, "checkpoint", "regions", size, "regions: cannot have room for %llu entries",
+    return sdb_error_os(op, os, "regions", size, "regions: cannot have room for %llu entries",
                         (unsigned long long)pages);
   file->pages = pages;
   return SEQDB_OK;
 }
 
-int sdb_regions_zero_guard(sdb_regions_file *file, seqdb_error *e) {
+int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op) {
   uint64_t at = file->pages * SDB_ENTRY_BYTES;
   int os = sdb_os_pwrite(file->fd, "", 1, at);
-  if (os) return sdb_error_os(e, os, "checkpoint", "regions", at, "regions: cannot write the guard byte");
+  if (os) return sdb_error_os(op, os, "regions", at, "regions: cannot write the guard byte");
   file->odd_guard = false;
   return SEQDB_OK;
 }
@@ -195,18 +195,19 @@ static void encode_page(uint8_t *page, const sdb_tree *tree, uint32_t index) {
   sdb_entry_encode(page, index, &image);
 }
 
-int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, seqdb_error *e) {
+int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to,
+                      const sdb_op *op) {
   assert(file->guarded && to <= file->pages);
   uint8_t *batch = sdb_malloc(SDB_MIN(BATCH_PAGES, to - from) * SDB_ENTRY_BYTES);
   int rc = SEQDB_OK;
-  if (!batch) return sdb_error_nomem(e, "checkpoint");
+  if (!batch) return sdb_error_nomem(op);
   for (uint32_t index = from; index < to && rc == SEQDB_OK;) {
     uint32_t count = SDB_MIN(BATCH_PAGES, to - index);
     for (uint32_t i = 0; i < count; i++)
       encode_page(batch + (size_t)i * SDB_ENTRY_BYTES, tree, index + i);
     uint64_t at = (uint64_t)index * SDB_ENTRY_BYTES;
     int os = sdb_os_pwrite(file->fd, batch, (size_t)count * SDB_ENTRY_BYTES, at);
-    if (os) rc = sdb_error_os(e, os, "checkpoint", "regions", at, "regions: cannot write entry %u", index);
+    if (os) rc = sdb_error_os(op, os, "regions", at, "regions: cannot write entry %u", index);
     index += count;
   }
   sdb_free(batch);

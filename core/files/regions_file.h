@@ -8,6 +8,7 @@
 #ifndef SDB_REGIONS_FILE_H
 #define SDB_REGIONS_FILE_H
 
+#include "base/error.h"
 #include "space/tree.h"
 #include "os/os.h"
 
@@ -35,17 +36,18 @@ typedef struct sdb_regions_load {
 
 /* Read every entry into *tree (empty before).  Damaged pages are listed in *load, not in the tree.  The zeros between the name
 ** and a trailer are not looked at: check does that. */
-int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load, seqdb_error *e);
+int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
+                     const sdb_op *op);
 /* Set (one byte more) or remove the guard and make it durable (unless sync_off).  A failed fdatasync sets *poison. */
-int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, seqdb_error *e);
+int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, const sdb_op *op);
 /* First page from `page` on that does not lie in a hole, file->pages if all do; *end: the hole after it, or file->pages.  Entries in
 ** holes are free.  (Ours has none; but whoever sends us a file may have made it as long as a file can be.) */
 uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t *end);
 /* Write pages `from`..`to` - 1 as `tree` has them.  Not synced.  The file must be guarded and large enough. */
-int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, seqdb_error *e);
+int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, const sdb_op *op);
 /* Write a zero where the guard byte is odd; to be synced before the file is extended. */
-int sdb_regions_zero_guard(sdb_regions_file *file, seqdb_error *e);
+int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op);
 /* Have room for `pages` entries, guard kept.  Never fewer than there are: a torn cut could leave noise in a page. */
-int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, seqdb_error *e);
+int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op);
 
 #endif /* SDB_REGIONS_FILE_H */

@@ -26,12 +26,12 @@ uint64_t sdb_overlay_next(sdb_store *store, uint64_t generation, uint64_t offset
 }
 
 int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
-                     seqdb_error *e) {
+                     const sdb_op *op) {
   if (atomic_load_explicit(&store->layer_count, memory_order_acquire) == 0)
-    return sdb_data_read(&store->data, offset, buffer, bytes, e);
+    return sdb_data_read(&store->data, offset, buffer, bytes, op);
   /* `data` is read under the lock too: a layer that disappears meanwhile has been applied before. */
   pthread_rwlock_rdlock(&store->overlay_lock);
-  int rc = sdb_data_read(&store->data, offset, buffer, bytes, e);
+  int rc = sdb_data_read(&store->data, offset, buffer, bytes, op);
   for (const sdb_layer *layer = store->layers; layer && layer->generation <= generation && rc == SEQDB_OK;
        layer = layer->newer)
     sdb_patch_read(&layer->patch, offset, bytes, buffer);
@@ -105,19 +105,19 @@ void sdb_overlay_add(sdb_store *store, uint64_t generation, sdb_patch *patch, sd
 ** Linux a walk over all blocks of the page cache's folio, up to 2 MiB on ext4 and XFS (measured: 15 us).  Between two ranges
 ** there is never a whole page, so no page is written, and no hole filled, that has no range in it. */
 static int apply_run(sdb_store *store, const sdb_patch *patch, uint64_t from, uint64_t to, uint8_t *block,
-                     seqdb_error *e) {
-  int rc = sdb_data_ensure(&store->data, to, "commit", e);
-  if (rc == SEQDB_OK) rc = sdb_data_read(&store->data, from, block, (size_t)(to - from), e);
+                     const sdb_op *op) {
+  int rc = sdb_data_ensure(&store->data, to, op);
+  if (rc == SEQDB_OK) rc = sdb_data_read(&store->data, from, block, (size_t)(to - from), op);
   if (rc != SEQDB_OK) return rc;
   sdb_patch_read(patch, from, (size_t)(to - from), block);
-  return sdb_data_write(&store->data, from, block, (size_t)(to - from), "commit", e);
+  return sdb_data_write(&store->data, from, block, (size_t)(to - from), op);
 }
 
 #define RUN_BYTES       ((uint64_t)64 << 10)
 #define RUN_LARGE_BYTES ((uint64_t)1 << 20) /* of large layers */
 #define RUN_GAP_BYTES   ((uint64_t)SDB_PAGE - 1)
 
-static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e) {
+static int apply_layer(sdb_store *store, const sdb_layer *layer, const sdb_op *op) {
   sdb_patch_range range, next;
   int rc = SEQDB_OK;
   uint8_t *block = NULL;
@@ -128,16 +128,16 @@ static int apply_layer(sdb_store *store, const sdb_layer *layer, seqdb_error *e)
     more = sdb_patch_following(&next);
     if (!more || next.offset - end > RUN_GAP_BYTES || next.offset + next.bytes - range.offset > run) {
       /* Recovery may find ranges of regions that a later record removed, behind the end of the file. */
-      rc = sdb_data_ensure(&store->data, end, "commit", e);
-      if (rc == SEQDB_OK) rc = sdb_data_write(&store->data, range.offset, range.data, (size_t)range.bytes, "commit", e);
+      rc = sdb_data_ensure(&store->data, end, op);
+      if (rc == SEQDB_OK) rc = sdb_data_write(&store->data, range.offset, range.data, (size_t)range.bytes, op);
       continue;
     }
     while (more && next.offset - end <= RUN_GAP_BYTES && next.offset + next.bytes - range.offset <= run) {
       end = next.offset + next.bytes;
       more = sdb_patch_following(&next);
     }
-    if (!block && !(block = sdb_malloc((size_t)run))) return sdb_error_nomem(e, "commit");
-    rc = apply_run(store, &layer->patch, range.offset, end, block, e);
+    if (!block && !(block = sdb_malloc((size_t)run))) return sdb_error_nomem(op);
+    rc = apply_run(store, &layer->patch, range.offset, end, block, op);
   }
   sdb_free(block);
   return rc;
@@ -157,12 +157,12 @@ bool sdb_overlay_held(sdb_store *store) {
   return last && is_held(store, last, false);
 }
 
-int sdb_overlay_drain(sdb_store *store, seqdb_error *e) {
+int sdb_overlay_drain(sdb_store *store, const sdb_op *op) {
   int rc = SEQDB_OK;
   while (store->layers) {
     sdb_layer *layer = store->layers;
     if (is_held(store, layer, true)) break;
-    rc = apply_layer(store, layer, e); /* only the writer changes layers: reading this one needs no lock */
+    rc = apply_layer(store, layer, op); /* only the writer changes layers: reading this one needs no lock */
     if (rc != SEQDB_OK) break;
     pthread_rwlock_wrlock(&store->overlay_lock);
     store->layers = layer->newer;

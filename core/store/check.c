@@ -50,7 +50,8 @@ static uint64_t hash_of(uint32_t index, const sdb_entry *entry) {
   return sdb_entry_hash(index, &image);
 }
 
-static int check_entries(seqdb *db, const sdb_tree *tree, uint64_t generation, struct report *report, seqdb_error *e) {
+static int check_entries(seqdb *db, const sdb_tree *tree, uint64_t generation, struct report *report,
+                         const sdb_op *op) {
   sdb_store *store = db->store;
   char quoted[SDB_QUOTED_MAX];
   uint64_t from = 0, entries = 0, content = 0, reserved = 0, hash = 0, size = atomic_load(&store->data.size_bytes);
@@ -60,7 +61,7 @@ static int check_entries(seqdb *db, const sdb_tree *tree, uint64_t generation, s
   uint32_t index, found;
   for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1) {
     const char *name = name_of(entry, quoted);
-    int rc = entries++ % 256 == 0 ? sdb_interrupted(db, "check", e) : SEQDB_OK;
+    int rc = entries++ % 256 == 0 ? sdb_interrupted(db, op) : SEQDB_OK;
     if (rc != SEQDB_OK) return rc;
     content += entry->length;
     reserved += entry->reserved;
@@ -150,12 +151,12 @@ static uint64_t next_page(const sdb_store *store, const sdb_tree *tree, uint64_t
 }
 
 /* files_mutex held. Entries that records name may be older on disk. */
-static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report, seqdb_error *e) {
+static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report, const sdb_op *op) {
   sdb_store *store = db->store;
   enum { PAGES = 64 };
   uint8_t *block = sdb_malloc((size_t)PAGES * SDB_ENTRY_BYTES);
   uint32_t *named = store->named_count ? sdb_malloc(store->named_count * sizeof *named) : NULL, last = 0;
-  int rc = block && (named || !store->named_count) ? SEQDB_OK : sdb_error_nomem(e, "check");
+  int rc = block && (named || !store->named_count) ? SEQDB_OK : sdb_error_nomem(op);
   uint64_t pages = store->regions.pages, from = 0;
   if (rc == SEQDB_OK && named) {
     memcpy(named, store->named, store->named_count * sizeof *named);
@@ -166,9 +167,9 @@ static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report,
     size_t want = (size_t)SDB_MIN(PAGES, pages - page) * SDB_ENTRY_BYTES, got = 0;
     int os = sdb_os_pread(store->regions.fd, block, want, page * SDB_ENTRY_BYTES, &got);
     if (os || got < want)
-      rc = sdb_error_os(e, os ? os : 5, "check", "regions", page * SDB_ENTRY_BYTES, "regions: cannot read entry %llu",
+      rc = sdb_error_os(op, os ? os : 5, "regions", page * SDB_ENTRY_BYTES, "regions: cannot read entry %llu",
                         (unsigned long long)page);
-    if (rc == SEQDB_OK) rc = sdb_interrupted(db, "check", e);
+    if (rc == SEQDB_OK) rc = sdb_interrupted(db, op);
     for (uint32_t i = 0; rc == SEQDB_OK && i < want / SDB_ENTRY_BYTES; i++) {
       uint32_t index = (uint32_t)page + i;
       if (named && bsearch(&index, named, store->named_count, sizeof index, by_index)) continue;
@@ -187,20 +188,20 @@ static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report,
 }
 
 /* files_mutex held. */
-static int check_journal(sdb_store *store, struct report *report, seqdb_error *e) {
+static int check_journal(sdb_store *store, struct report *report, const sdb_op *op) {
   sdb_journal copy = {.fd = store->journal.fd};
   sdb_journal_scan scan;
   enum sdb_journal_state state;
   if (copy.fd < 0) return SEQDB_OK;
   if (atomic_load(&store->poisoned)) return SEQDB_OK; /* what a failed fdatasync left is for the next open to decide */
-  int rc = sdb_journal_read(&copy, &state, e);
+  int rc = sdb_journal_read(&copy, &state, op);
   if (rc != SEQDB_OK) return rc;
   if (state != SDB_JOURNAL_GOOD || copy.header.sequence != store->journal.header.sequence) {
     say(report, "journal: no header page is the one last written (sequence %llu)",
         (unsigned long long)store->journal.header.sequence);
     return SEQDB_OK;
   }
-  if ((rc = sdb_journal_scan_records(&copy, &scan, e)) != SEQDB_OK) return rc;
+  if ((rc = sdb_journal_scan_records(&copy, &scan, op)) != SEQDB_OK) return rc;
   pthread_mutex_lock(&store->mutex);
   bool torn =
       store->unclean && copy.header.sync_off; /* by a crash without syncs: no damage, the first write clears it */
@@ -216,33 +217,34 @@ static int check_journal(sdb_store *store, struct report *report, seqdb_error *e
   return SEQDB_OK;
 }
 
-static int check_all(seqdb *db, struct report *report, seqdb_error *e) {
+static int check_all(seqdb *db, struct report *report, const sdb_op *op) {
   sdb_store *store = db->store;
   pthread_mutex_lock(&store->files_mutex);
   pthread_mutex_lock(&store->mutex);
   sdb_tree tree = sdb_tree_share(&store->committed->tree);
   uint64_t generation = store->committed->generation;
   pthread_mutex_unlock(&store->mutex);
-  int rc = check_entries(db, &tree, generation, report, e);
-  if (rc == SEQDB_OK && check_space(store, &tree, report) != SEQDB_OK) rc = sdb_error_nomem(e, "check");
-  if (rc == SEQDB_OK) rc = check_regions(db, &tree, report, e);
-  if (rc == SEQDB_OK) rc = check_journal(store, report, e);
+  int rc = check_entries(db, &tree, generation, report, op);
+  if (rc == SEQDB_OK && check_space(store, &tree, report) != SEQDB_OK) rc = sdb_error_nomem(op);
+  if (rc == SEQDB_OK) rc = check_regions(db, &tree, report, op);
+  if (rc == SEQDB_OK) rc = check_journal(store, report, op);
   pthread_mutex_unlock(&store->files_mutex);
   sdb_tree_drop(&tree, store->names);
   return rc;
 }
 
 int seqdb_check(seqdb *db, int (*report)(void *context, const char *problem), void *context, uint64_t *problems) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"check", &error};
   struct report to = {.call = report, .context = context};
   sdb_store *store = db->store;
-  int rc = sdb_usable(db, "check", &e);
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK && store->damage.count) {
     for (size_t i = 0; i < store->damage.count; i++)
       say(&to, "%s", store->damage.problems[i]);
   } else if (rc == SEQDB_OK) {
-    rc = check_all(db, &to, &e);
+    rc = check_all(db, &to, &op);
   }
   if (rc == SEQDB_OK && problems) *problems = to.count;
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }

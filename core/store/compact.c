@@ -33,19 +33,19 @@ static uint64_t disk_bytes(sdb_store *store) {
   return sdb_os_info_of(store->data.fd, &info) == 0 ? info.disk_bytes : 0;
 }
 
-static int check_interrupt(seqdb *db, seqdb_error *e) {
-  return sdb_interrupted(db, "compact", e);
+static int check_interrupt(seqdb *db, const sdb_op *op) {
+  return sdb_interrupted(db, op);
 }
 
 /* Move entry `index` to the allocated extent; `dirty`: it may hold blocks of what was there before. */
 static int move_to(seqdb *db, const sdb_owned_extent *from, uint64_t start, bool dirty, struct batch *batch,
-                   seqdb_error *e) {
+                   const sdb_op *op) {
   sdb_store *store = db->store;
   const sdb_entry *entry = sdb_tree_get(&db->txn.tree, from->index);
   uint64_t length = entry->length;
   batch->step->name_bytes = sdb_name_bytes(entry->name);
   memcpy(batch->step->name, sdb_name_text(entry->name), batch->step->name_bytes);
-  int rc = sdb_write_move(db, from->index, start, from->bytes, NULL, "compact", e);
+  int rc = sdb_write_move(db, from->index, start, from->bytes, NULL, op);
   if (rc != SEQDB_OK) {
     pthread_mutex_lock(&store->mutex);
     sdb_space_give_up(&store->space, from->index, start, from->bytes);
@@ -76,7 +76,7 @@ static int allocate_below(sdb_store *store, const sdb_owned_extent *region, uint
 }
 
 /* From the end of the file downwards, each region into the lowest hole that takes it. */
-static int fill_holes(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, seqdb_error *e) {
+static int fill_holes(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, const sdb_op *op) {
   sdb_store *store = db->store;
   int rc = SEQDB_OK;
   for (size_t i = count; i > 0 && rc == SEQDB_OK; i--) {
@@ -90,11 +90,11 @@ static int fill_holes(seqdb *db, const sdb_owned_extent *extents, size_t count, 
     pthread_mutex_unlock(&store->mutex);
     if (!any) break;
     if (largest.bytes < region->bytes) continue;
-    if ((rc = check_interrupt(db, e)) != SEQDB_OK) break;
+    if ((rc = check_interrupt(db, op)) != SEQDB_OK) break;
     if (allocate_below(store, region, &start, &found, &dirty) != SEQDB_OK)
-      rc = sdb_error_nomem(e, "compact");
+      rc = sdb_error_nomem(op);
     else if (found)
-      rc = move_to(db, region, start, dirty, batch, e);
+      rc = move_to(db, region, start, dirty, batch, op);
   }
   return rc;
 }
@@ -119,7 +119,7 @@ static size_t choose_slide(sdb_store *store, const sdb_owned_extent *extents, si
 }
 
 /* One region to the end of the file. */
-static int move_to_end(seqdb *db, const sdb_owned_extent *region, struct batch *batch, seqdb_error *e) {
+static int move_to_end(seqdb *db, const sdb_owned_extent *region, struct batch *batch, const sdb_op *op) {
   sdb_store *store = db->store;
   pthread_mutex_lock(&store->mutex);
   uint64_t start = store->space.end, end;
@@ -127,11 +127,11 @@ static int move_to_end(seqdb *db, const sdb_owned_extent *region, struct batch *
   int rc = sdb_space_alloc_at(&store->space, start, region->bytes, &dirty);
   end = store->space.end;
   pthread_mutex_unlock(&store->mutex);
-  if (rc == SEQDB_NOMEM) return sdb_error_nomem(e, "compact");
+  if (rc == SEQDB_NOMEM) return sdb_error_nomem(op);
   if (rc != SEQDB_OK) return SEQDB_OK; /* no offsets are left to step aside to: it stays */
   batch->aside = true;
-  rc = sdb_data_ensure(&store->data, end, "compact", e);
-  if (rc == SEQDB_OK) return move_to(db, region, start, dirty, batch, e);
+  rc = sdb_data_ensure(&store->data, end, op);
+  if (rc == SEQDB_OK) return move_to(db, region, start, dirty, batch, op);
   pthread_mutex_lock(&store->mutex);
   sdb_space_give_up(&store->space, region->index, start, region->bytes);
   pthread_mutex_unlock(&store->mutex);
@@ -140,7 +140,7 @@ static int move_to_end(seqdb *db, const sdb_owned_extent *region, struct batch *
 
 /* The regions behind a hole go to the end of the file, together no more than the largest region takes; the next step brings
 ** them down into the hole that they made larger. */
-static int step_aside(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, seqdb_error *e) {
+static int step_aside(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, const sdb_op *op) {
   sdb_store *store = db->store;
   uint64_t budget = 0, used = 0;
   int rc = SEQDB_OK;
@@ -153,13 +153,13 @@ static int step_aside(seqdb *db, const sdb_owned_extent *extents, size_t count, 
   for (; i < count && rc == SEQDB_OK && batch->regions < batch->max_regions; i++) {
     used += extents[i].bytes;
     if (used > budget || (batch->regions && extents[i].start != extents[i - 1].start + extents[i - 1].bytes)) break;
-    if ((rc = check_interrupt(db, e)) == SEQDB_OK) rc = move_to_end(db, &extents[i], batch, e);
+    if ((rc = check_interrupt(db, op)) == SEQDB_OK) rc = move_to_end(db, &extents[i], batch, op);
   }
   return rc;
 }
 
 /* Reserves are cut down to what their regions need. */
-static int trim(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, seqdb_error *e) {
+static int trim(seqdb *db, const sdb_owned_extent *extents, size_t count, struct batch *batch, const sdb_op *op) {
   sdb_store *store = db->store;
   int rc = SEQDB_OK;
   for (size_t i = 0; i < count && rc == SEQDB_OK; i++) {
@@ -170,8 +170,8 @@ static int trim(seqdb *db, const sdb_owned_extent *extents, size_t count, struct
     pthread_mutex_lock(&store->mutex);
     rc = sdb_space_reserve_give_up(&store->space, extents[i].index, entry.start + needed, extra);
     pthread_mutex_unlock(&store->mutex);
-    if (rc != SEQDB_OK) return sdb_error_nomem(e, "compact");
-    if ((rc = sdb_write_put(db, extents[i].index, &entry, "compact", e)) != SEQDB_OK) break;
+    if (rc != SEQDB_OK) return sdb_error_nomem(op);
+    if ((rc = sdb_write_put(db, extents[i].index, &entry, op)) != SEQDB_OK) break;
     pthread_mutex_lock(&store->mutex);
     sdb_space_give_up(&store->space, extents[i].index, entry.start + needed, extra);
     pthread_mutex_unlock(&store->mutex);
@@ -181,23 +181,22 @@ static int trim(seqdb *db, const sdb_owned_extent *extents, size_t count, struct
 }
 
 /* One commit's worth of moves; batch->regions == 0: nothing left to move. Writer lock held, transaction begun here. */
-static int move_batch(seqdb *db, struct batch *batch, seqdb_error *e) {
+static int move_batch(seqdb *db, struct batch *batch, const sdb_op *op) {
   sdb_owned_extent *extents = NULL;
-  seqdb_error ignored;
   size_t count = 0;
-  int rc = sdb_txn_begin(db, "compact", e);
+  int rc = sdb_txn_begin(db, op);
   if (rc != SEQDB_OK) return rc;
-  if (sdb_tree_extents(&db->txn.tree, &extents, &count) != SEQDB_OK) rc = sdb_error_nomem(e, "compact");
+  if (sdb_tree_extents(&db->txn.tree, &extents, &count) != SEQDB_OK) rc = sdb_error_nomem(op);
   if (rc == SEQDB_OK && batch->trim)
-    rc = trim(db, extents, count, batch, e);
+    rc = trim(db, extents, count, batch, op);
   else if (rc == SEQDB_OK)
-    rc = fill_holes(db, extents, count, batch, e);
-  if (rc == SEQDB_OK && batch->regions == 0 && batch->may_step_aside) rc = step_aside(db, extents, count, batch, e);
-  if (rc == SEQDB_OK) rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, e);
+    rc = fill_holes(db, extents, count, batch, op);
+  if (rc == SEQDB_OK && batch->regions == 0 && batch->may_step_aside) rc = step_aside(db, extents, count, batch, op);
+  if (rc == SEQDB_OK) rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, op);
   if (rc == SEQDB_OK)
     sdb_commit_publish(db);
   else
-    (void)sdb_commit_rollback(db, &ignored);
+    (void)sdb_commit_rollback(db, &sdb_unheard);
   sdb_free(extents);
   return rc;
 }
@@ -205,9 +204,9 @@ static int move_batch(seqdb *db, struct batch *batch, seqdb_error *e) {
 /* ---- one step, whatever it is */
 
 static int move_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step, bool *done,
-                     seqdb_error *e) {
+                     const sdb_op *op) {
   struct batch batch = {.max_regions = max_regions, .step = step, .may_step_aside = *cursor == AT_MOVES};
-  int rc = move_batch(db, &batch, e);
+  int rc = move_batch(db, &batch, op);
   if (rc != SEQDB_OK) return rc;
   *done = batch.regions > 0;
   step->kind = SEQDB_COMPACT_MOVE;
@@ -217,31 +216,31 @@ static int move_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_comp
 }
 
 /* Writer lock held. The header must know of the smaller end before the file is cut. */
-static int cut_step(sdb_store *store, seqdb_compact_step_info *step, seqdb_error *e) {
-  int rc = sdb_checkpoint(store, e);
+static int cut_step(sdb_store *store, seqdb_compact_step_info *step, const sdb_op *op) {
+  int rc = sdb_checkpoint(store, op);
   step->kind = SEQDB_COMPACT_CUT;
   if (rc != SEQDB_OK || store->journal.tail != SDB_JOURNAL_START) return rc;
   if (store->journal.header.data_bytes > sdb_store_end(store)) {
     store->recovered = false; /* forces a header */
     /* GCOVR_EXCL_BR_LINE: no overlay is held back: the journal is empty */
-    if ((rc = sdb_checkpoint(store, e)) != SEQDB_OK || !store->recovered) return rc;
+    if ((rc = sdb_checkpoint(store, op)) != SEQDB_OK || !store->recovered) return rc;
   }
   /* Not to space.end: a snapshot that closes meanwhile may lower that below what the header promises. */
-  return sdb_data_cut(&store->data, store->journal.header.data_bytes, e);
+  return sdb_data_cut(&store->data, store->journal.header.data_bytes, op);
 }
 
-static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step, seqdb_error *e) {
+static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step, const sdb_op *op) {
   bool mine = !db->txn.active;
-  int rc = mine ? sdb_writer_lock(db, "compact", e) : SEQDB_OK;
+  int rc = mine ? sdb_writer_lock(db, op) : SEQDB_OK;
   if (rc != SEQDB_OK) return rc;
-  if (mine) rc = sdb_checkpoint_recovered(db->store, e);
+  if (mine) rc = sdb_checkpoint_recovered(db->store, op);
   if (rc != SEQDB_OK) {
     /* nothing to compact before the recovery is on disk */
   } else if (*cursor == AT_START) {
     step->kind = SEQDB_COMPACT_PUNCH;
-    rc = sdb_checkpoint(db->store, e);
+    rc = sdb_checkpoint(db->store, op);
   } else {
-    rc = cut_step(db->store, step, e);
+    rc = cut_step(db->store, step, op);
   }
   if (mine) sdb_writer_unlock(db);
   if (rc == SEQDB_OK) *cursor = *cursor == AT_START ? AT_MOVES : AT_END;
@@ -250,34 +249,34 @@ static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *ste
 
 /* What the step freed of the disk; moves show their gain when the checkpoint after them punches. */
 static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step,
-                        seqdb_error *e) {
+                        const sdb_op *op) {
   sdb_store *store = db->store;
   uint64_t before = disk_bytes(store), after;
   bool done = false;
-  int rc = sdb_writable(db, "compact", e);
+  int rc = sdb_writable(db, op);
   if (rc == SEQDB_OK && sdb_txn_changed(db))
-    rc = sdb_error_set(e, SEQDB_LOCKED, "compact", NULL, 0, "compact: the transaction has uncommitted changes");
-  if (rc == SEQDB_OK) rc = check_interrupt(db, e);
+    rc = sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "compact: the transaction has uncommitted changes");
+  if (rc == SEQDB_OK) rc = check_interrupt(db, op);
   if (rc != SEQDB_OK) return rc;
   memset(step, 0, offsetof(seqdb_compact_step_info, name));
   step->moved_bytes = step->freed_bytes = 0;
   if (*cursor >= AT_END) return SEQDB_DONE;
   if (*cursor == AT_START) {
     struct batch trimming = {.trim = true, .step = step};
-    if ((rc = move_batch(db, &trimming, e)) != SEQDB_OK) return rc;
+    if ((rc = move_batch(db, &trimming, op)) != SEQDB_OK) return rc;
   }
   if (*cursor == AT_MOVES || *cursor == AT_MOVES_AFTER_ASIDE) {
-    rc = move_step(db, max_regions, cursor, step, &done, e);
+    rc = move_step(db, max_regions, cursor, step, &done, op);
     pthread_mutex_lock(&store->mutex);
     bool held = store->space.held_bytes > 0;
     pthread_mutex_unlock(&store->mutex);
     if (rc == SEQDB_OK && done && held) { /* places pinned by the journal become holes */
       uint64_t start = AT_START;
       seqdb_compact_step_info ignored;
-      rc = upkeep_step(db, &start, &ignored, e);
+      rc = upkeep_step(db, &start, &ignored, op);
     }
   }
-  if (rc == SEQDB_OK && !done) rc = upkeep_step(db, cursor, step, e);
+  if (rc == SEQDB_OK && !done) rc = upkeep_step(db, cursor, step, op);
   after = disk_bytes(store);
   step->freed_bytes = before > after ? before - after : 0;
   return rc;
@@ -286,29 +285,31 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
 /* ---- public */
 
 int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
-  seqdb_error e;
-  int rc = sdb_usable(db, "compact", &e);
+  seqdb_error error;
+  sdb_op op = {"compact", &error};
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = compact_step(db, 1, cursor, step, &e);
+    rc = compact_step(db, 1, cursor, step, &op);
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }
 
 int seqdb_compact(seqdb *db, uint64_t *freed_bytes) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"compact", &error};
   seqdb_compact_step_info *step = sdb_malloc(sizeof *step);
   uint64_t cursor = 0, before = 0, after;
-  int rc = step ? sdb_usable(db, "compact", &e) : sdb_error_nomem(&e, "compact");
+  int rc = step ? sdb_usable(db, &op) : sdb_error_nomem(&op);
   if (rc == SEQDB_OK) before = disk_bytes(db->store);
   while (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = compact_step(db, BATCH_REGIONS, &cursor, step, &e);
+    rc = compact_step(db, BATCH_REGIONS, &cursor, step, &op);
     pthread_mutex_unlock(&db->txn_mutex);
   }
   sdb_free(step);
-  if (rc != SEQDB_DONE) return sdb_fail(db, rc, &e);
+  if (rc != SEQDB_DONE) return sdb_fail(db, rc, &op);
   after = disk_bytes(db->store);
   if (freed_bytes) *freed_bytes = before > after ? before - after : 0;
   return SEQDB_OK;

@@ -6,39 +6,39 @@
 #include "txn/db.h"
 #include "base/error.h"
 
-int sdb_fail(seqdb *db, int rc, const seqdb_error *e) {
+int sdb_fail(seqdb *db, int rc, const sdb_op *op) {
   if (rc >= 0) return rc;
   pthread_mutex_lock(&db->error_mutex);
-  db->error = *e;
+  db->error = *op->error;
   pthread_mutex_unlock(&db->error_mutex);
   return rc;
 }
 
-int sdb_usable(seqdb *db, const char *operation, seqdb_error *e) {
+int sdb_usable(seqdb *db, const sdb_op *op) {
   if (sdb_os_fork_count() == db->store->fork_count) return SEQDB_OK;
-  return sdb_error_set(e, SEQDB_MISUSE, operation, NULL, 0,
-                       "%s: the database was opened before fork(); the child must open it anew", operation);
+  return sdb_error_set(op, SEQDB_MISUSE, NULL, 0,
+                       "%s: the database was opened before fork(); the child must open it anew", op->operation);
 }
 
-int sdb_writable(seqdb *db, const char *operation, seqdb_error *e) {
+int sdb_writable(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
-  int rc = sdb_usable(db, operation, e);
+  int rc = sdb_usable(db, op);
   if (rc != SEQDB_OK) return rc;
   if (atomic_load_explicit(&store->poisoned, memory_order_relaxed))
-    return sdb_error_set(e, SEQDB_POISONED, operation, NULL, 0,
+    return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "%s: an earlier fdatasync failed in %s: close all connections to it and open it anew",
-                         operation, store->path);
+                         op->operation, store->path);
   if (store->damage.count)
-    return sdb_error_set(e, SEQDB_CORRUPT, operation, store->damage.first.file, store->damage.first.offset,
-                         "%s: the database is damaged and read-only: %s", operation, store->damage.first.message);
+    return sdb_error_set(op, SEQDB_CORRUPT, store->damage.first.file, store->damage.first.offset,
+                         "%s: the database is damaged and read-only: %s", op->operation, store->damage.first.message);
   if (db->flags & SEQDB_OPEN_READONLY)
-    return sdb_error_set(e, SEQDB_READONLY, operation, NULL, 0, "%s: %s was opened read-only", operation, store->path);
+    return sdb_error_set(op, SEQDB_READONLY, NULL, 0, "%s: %s was opened read-only", op->operation, store->path);
   return SEQDB_OK;
 }
 
-int sdb_interrupted(seqdb *db, const char *operation, seqdb_error *e) {
+int sdb_interrupted(seqdb *db, const sdb_op *op) {
   if (!db->interrupt || !db->interrupt(db->interrupt_context)) return SEQDB_OK;
-  return sdb_error_set(e, SEQDB_INTERRUPTED, operation, NULL, 0, "%s: interrupted", operation);
+  return sdb_error_set(op, SEQDB_INTERRUPTED, NULL, 0, "%s: interrupted", op->operation);
 }
 
 uint64_t sdb_store_end(sdb_store *store) {
@@ -52,9 +52,9 @@ void sdb_poison(sdb_store *store) {
   atomic_store(&store->poisoned, true);
 }
 
-int sdb_gone(seqdb *db, const char *operation, seqdb_error *e) {
+int sdb_gone(seqdb *db, const sdb_op *op) {
   (void)db;
-  return sdb_error_set(e, SEQDB_NOTFOUND, operation, NULL, 0, "%s: no such region, or it was removed", operation);
+  return sdb_error_set(op, SEQDB_NOTFOUND, NULL, 0, "%s: no such region, or it was removed", op->operation);
 }
 
 /* ---- public */
@@ -69,15 +69,15 @@ void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), void *conte
 }
 
 int seqdb_is_readonly(seqdb *db, seqdb_error *error) {
-  seqdb_error e;
-  int rc = sdb_writable(db, "write", &e);
-  if (rc != SEQDB_OK && error) *error = e;
+  sdb_op op = {"write", error};
+  int rc = sdb_writable(db, &op);
   return rc != SEQDB_OK;
 }
 
 int seqdb_same_directory(seqdb *db, const char *directory) {
   sdb_os_info info = {0};
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"open", &error};
   sdb_fd dir = -1;
   int os = sdb_os_open_dir(directory, &dir);
   if (os == ENOENT || os == ENOTDIR) return 0;
@@ -86,8 +86,8 @@ int seqdb_same_directory(seqdb *db, const char *directory) {
     sdb_os_close(dir);
   }
   if (os) {
-    int rc = sdb_error_os(&e, os, "open", NULL, 0, "%s: cannot look at the directory", directory);
-    return sdb_fail(db, rc, &e);
+    int rc = sdb_error_os(&op, os, NULL, 0, "%s: cannot look at the directory", directory);
+    return sdb_fail(db, rc, &op);
   }
   return info.device == db->store->device && info.inode == db->store->inode;
 }

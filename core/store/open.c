@@ -21,16 +21,16 @@ static void close_fd(sdb_fd *fd) {
   *fd = -1;
 }
 
-static int cannot_open(int os, const char *path, const char *name, seqdb_error *e) {
+static int cannot_open(int os, const char *path, const char *name, const sdb_op *op) {
   if (os == ELOOP || os == EINVAL)
-    return sdb_error_set(e, SEQDB_CANTOPEN, "open", name, 0, "%s/%s is a symbolic link or no regular file", path, name);
-  int rc = sdb_error_os(e, os, "open", name, 0, "%s/%s: cannot open", path, name);
-  if (rc == SEQDB_IO) e->code = SEQDB_CANTOPEN;
+    return sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s/%s is a symbolic link or no regular file", path, name);
+  int rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot open", path, name);
+  if (rc == SEQDB_IO) op->error->code = SEQDB_CANTOPEN;
   return rc == SEQDB_IO ? SEQDB_CANTOPEN : rc;
 }
 
 /* For writing where that is allowed; else for reading, and the store cannot be written. */
-static int open_file(sdb_store *store, const char *name, bool must_write, bool optional, sdb_fd *fd, seqdb_error *e) {
+static int open_file(sdb_store *store, const char *name, bool must_write, bool optional, sdb_fd *fd, const sdb_op *op) {
   int os = sdb_os_open(store->dir, name, SDB_OPEN_WRITE, fd);
   if ((os == EACCES || os == EROFS || os == EPERM) && !must_write) {
     store->files_writable = false;
@@ -40,18 +40,18 @@ static int open_file(sdb_store *store, const char *name, bool must_write, bool o
   *fd = -1;
   if (os == ENOENT && optional) return SEQDB_OK;
   if (os == ENOENT)
-    return sdb_error_set(e, SEQDB_CANTOPEN, "open", name, 0, "%s is no complete database: the file %s is missing",
-                         store->path, name);
-  return cannot_open(os, store->path, name, e);
+    return sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s is no complete database: the file %s is missing", store->path,
+                         name);
+  return cannot_open(os, store->path, name, op);
 }
 
 /* Exclusive locks for the directory, for readers too: converting a shared flock gives it up for a moment. */
-static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *who, seqdb_error *e) {
+static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *who, const sdb_op *op) {
   int os = sdb_os_lock(fd, exclusive);
   if (!os) return SEQDB_OK;
   if (os == EWOULDBLOCK)
-    return sdb_error_set(e, SEQDB_LOCKED, "open", NULL, 0, "database is locked: %s is open in %s", store->path, who);
-  return sdb_error_os(e, os, "open", NULL, 0, "%s: cannot lock", store->path);
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "database is locked: %s is open in %s", store->path, who);
+  return sdb_error_os(op, os, NULL, 0, "%s: cannot lock", store->path);
 }
 
 /* ---- putting a store together */
@@ -104,7 +104,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
 }
 
 /* Holes between the extents; of a damaged database only its end. */
-static int load_space(sdb_store *store, const sdb_tree *tree, seqdb_error *e) {
+static int load_space(sdb_store *store, const sdb_tree *tree, const sdb_op *op) {
   sdb_owned_extent *owned;
   sdb_range *extents = NULL;
   size_t count;
@@ -117,20 +117,20 @@ static int load_space(sdb_store *store, const sdb_tree *tree, seqdb_error *e) {
     store->space.end = SDB_MAX(store->space.end, extents[i].start + extents[i].bytes);
   sdb_free(extents);
   sdb_free(owned);
-  return rc == SEQDB_OK ? rc : sdb_error_nomem(e, "open");
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
 }
 
 /* Take over what recovery found. */
-static int take_recovered(sdb_store *store, sdb_recovered *found, seqdb_error *e) {
+static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *op) {
   store->damage = found->damage;
   memset(&found->damage, 0, sizeof found->damage);
-  int rc = load_space(store, &found->tree, e);
+  int rc = load_space(store, &found->tree, op);
   if (rc != SEQDB_OK) return rc;
   store->committed = sdb_catalog_new(&store->space, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
-  if (!store->committed) return sdb_error_nomem(e, "open");
+  if (!store->committed) return sdb_error_nomem(op);
   if (found->overlay.count) {
     sdb_layer *layer = sdb_calloc(1, sizeof *layer);
-    if (!layer) return sdb_error_nomem(e, "open");
+    if (!layer) return sdb_error_nomem(op);
     layer->generation = found->generation;
     layer->patch = found->overlay;
     sdb_patch_init(&found->overlay);
@@ -151,14 +151,14 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, seqdb_error *e
   return SEQDB_OK;
 }
 
-static int load(sdb_store *store, const seqdb_options *options, seqdb_error *e) {
+static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   sdb_recovered found;
   sdb_recover_options how = {.adopt = options->flags & SEQDB_OPEN_ADOPT,
                              .resolve_drop = options->flags & SEQDB_OPEN_RESOLVE_DROP};
   int rc = sdb_recover(&store->regions, &store->journal, atomic_load(&store->data.size_bytes), store->names, &how,
-                       &found, e);
+                       &found, op);
   if (rc != SEQDB_OK) return rc;
-  rc = take_recovered(store, &found, e);
+  rc = take_recovered(store, &found, op);
   sdb_recovered_free(&found, store->names);
   return rc;
 }
@@ -167,19 +167,18 @@ static int load(sdb_store *store, const seqdb_options *options, seqdb_error *e) 
 
 /* What a new journal is going to vouch for: the length of `data`, and the entries that rawdb may not have synced. Names first: of a
 ** half-made database that is taken for rawdb's, a longer `data` alone would be nobody's. */
-static int sync_adopted(sdb_store *store, seqdb_error *e) {
-  int os, rc = sdb_sync_names(store->dir, store->path, e);
-  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), "open", e);
-  if (rc == SEQDB_OK) rc = sdb_data_lengthen(&store->data, "open", e);
+static int sync_adopted(sdb_store *store, const sdb_op *op) {
+  int os, rc = sdb_sync_names(store->dir, store->path, op);
+  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
+  if (rc == SEQDB_OK) rc = sdb_data_lengthen(&store->data, op);
   if (rc != SEQDB_OK) return rc;
-  if ((os = sdb_os_fdatasync(store->data.fd)) != 0)
-    return sdb_error_os(e, os, "open", "data", 0, "data: fdatasync failed");
+  if ((os = sdb_os_fdatasync(store->data.fd)) != 0) return sdb_error_os(op, os, "data", 0, "data: fdatasync failed");
   if ((os = sdb_os_fdatasync(store->regions.fd)) != 0)
-    return sdb_error_os(e, os, "open", "regions", 0, "regions: fdatasync failed");
+    return sdb_error_os(op, os, "regions", 0, "regions: fdatasync failed");
   return SEQDB_OK;
 }
 
-static int add_journal(sdb_store *store, seqdb_error *e) {
+static int add_journal(sdb_store *store, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = {.sync_off = store->sync_off,
                                .data_bytes = sdb_store_end(store),
@@ -187,10 +186,10 @@ static int add_journal(sdb_store *store, seqdb_error *e) {
                                .entries = tree->entries,
                                .entries_hash = tree->hash};
   enum sdb_journal_state state;
-  int rc = sync_adopted(store, e);
-  if (rc == SEQDB_OK) rc = sdb_create_files(store->dir, store->path, true, &header, e);
-  if (rc == SEQDB_OK) rc = open_file(store, "journal", true, false, &store->journal.fd, e);
-  if (rc == SEQDB_OK) rc = sdb_journal_read(&store->journal, &state, e);
+  int rc = sync_adopted(store, op);
+  if (rc == SEQDB_OK) rc = sdb_create_files(store->dir, store->path, true, &header, op);
+  if (rc == SEQDB_OK) rc = open_file(store, "journal", true, false, &store->journal.fd, op);
+  if (rc == SEQDB_OK) rc = sdb_journal_read(&store->journal, &state, op);
   if (rc != SEQDB_OK) return rc;
   memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
   store->journal.zeroed = SDB_JOURNAL_START;
@@ -199,26 +198,26 @@ static int add_journal(sdb_store *store, seqdb_error *e) {
 }
 
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
-static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error *e) {
+static int make_writable(sdb_store *store, uint64_t min_size_bytes, const sdb_op *op) {
   int rc = SEQDB_OK;
   if (!store->files_writable)
-    return sdb_error_set(e, SEQDB_READONLY, "open", NULL, 0, "%s: its files may only be read", store->path);
+    return sdb_error_set(op, SEQDB_READONLY, NULL, 0, "%s: its files may only be read", store->path);
   if (store->damage.count) { /* opens, and refuses each write with the reason */
     store->writing = true;
     return SEQDB_OK;
   }
   store->data.min_bytes = SDB_MAX(store->data.min_bytes, min_size_bytes);
-  if (store->journal.fd < 0 && (rc = add_journal(store, e)) != SEQDB_OK) {
+  if (store->journal.fd < 0 && (rc = add_journal(store, op)) != SEQDB_OK) {
     close_fd(&store->journal.fd);
     return rc;
   }
   /* Whoever made the files may have died before they had durable names; who writes a second header has synced them. */
   if (!store->names_synced && store->journal.header.sequence == SDB_JOURNAL_FIRST_SEQUENCE &&
-      (rc = sdb_sync_names(store->dir, store->path, e)) != SEQDB_OK)
+      (rc = sdb_sync_names(store->dir, store->path, op)) != SEQDB_OK)
     return rc;
   store->names_synced = true;
-  rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), "open", e);
-  if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, e)) == SEQDB_FULL) {
+  rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), op);
+  if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, op)) == SEQDB_FULL) {
     store->recovered = false; /* it can be read; each first change tries again */
     rc = SEQDB_OK;
   }
@@ -228,41 +227,41 @@ static int make_writable(sdb_store *store, uint64_t min_size_bytes, seqdb_error 
 
 /* ---- opening a store that is not open yet */
 
-static int open_files(sdb_store *store, const seqdb_options *options, seqdb_error *e) {
+static int open_files(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool writing = !(options->flags & SEQDB_OPEN_READONLY), pristine = false;
   sdb_fd data = -1;
-  int rc = lock_file(store, store->dir, true, "another process", e);
+  int rc = lock_file(store, store->dir, true, "another process", op);
   if (rc != SEQDB_OK) return rc;
   if (options->flags & SEQDB_OPEN_CREATE) {
     sdb_journal_header header = {.sync_off = store->sync_off};
-    if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, e)) != SEQDB_OK) return rc;
-    if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &header, e)) != SEQDB_OK) return rc;
+    if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, op)) != SEQDB_OK) return rc;
+    if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &header, op)) != SEQDB_OK) return rc;
     store->names_synced = pristine;
   }
-  if ((rc = open_file(store, "data", writing, false, &data, e)) != SEQDB_OK) return rc;
-  if ((rc = sdb_data_open(&store->data, data, !store->no_mmap, 0, e)) != SEQDB_OK) {
+  if ((rc = open_file(store, "data", writing, false, &data, op)) != SEQDB_OK) return rc;
+  if ((rc = sdb_data_open(&store->data, data, !store->no_mmap, 0, op)) != SEQDB_OK) {
     store->data.fd = data;
     return rc;
   }
-  if ((rc = open_file(store, "regions", writing, false, &store->regions.fd, e)) != SEQDB_OK) return rc;
+  if ((rc = open_file(store, "regions", writing, false, &store->regions.fd, op)) != SEQDB_OK) return rc;
   store->regions.map = !store->no_mmap;
-  if ((rc = open_file(store, "journal", writing, true, &store->journal.fd, e)) != SEQDB_OK) return rc;
+  if ((rc = open_file(store, "journal", writing, true, &store->journal.fd, op)) != SEQDB_OK) return rc;
   /* rawdb locks these two exclusively. */
-  if ((rc = lock_file(store, data, false, "rawdb", e)) != SEQDB_OK) return rc;
-  return lock_file(store, store->regions.fd, false, "rawdb", e);
+  if ((rc = lock_file(store, data, false, "rawdb", op)) != SEQDB_OK) return rc;
+  return lock_file(store, store->regions.fd, false, "rawdb", op);
 }
 
 static int store_open(sdb_fd *dir, const sdb_os_info *info, const char *path, const seqdb_options *options,
-                      sdb_store **out, seqdb_error *e) {
+                      sdb_store **out, const sdb_op *op) {
   sdb_store *store = store_new(path, options);
-  if (!store) return sdb_error_nomem(e, "open");
+  if (!store) return sdb_error_nomem(op);
   store->dir = *dir;
   *dir = -1;
   store->device = info->device;
   store->inode = info->inode;
-  int rc = open_files(store, options, e);
-  if (rc == SEQDB_OK) rc = load(store, options, e);
-  if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = make_writable(store, options->min_size_bytes, e);
+  int rc = open_files(store, options, op);
+  if (rc == SEQDB_OK) rc = load(store, options, op);
+  if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = make_writable(store, options->min_size_bytes, op);
   if (rc != SEQDB_OK) {
     store_free(store);
     return rc;
@@ -293,19 +292,19 @@ static sdb_store *registry_find(const sdb_os_info *info) {
 }
 
 /* Another handle on an open store. */
-static int join(sdb_store *store, const seqdb_options *options, seqdb_error *e) {
+static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
   if (atomic_load(&store->poisoned)) /* it holds the lock until its last handle is closed */
-    return sdb_error_set(e, SEQDB_POISONED, "open", NULL, 0,
+    return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "open: an earlier fdatasync failed in %s: close all connections to it and open it anew",
                          store->path);
   if (store->writing) {
     if (sync_off != store->sync_off)
-      return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "%s is open in this process with sync=%s", store->path,
+      return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with sync=%s", store->path,
                            store->sync_off ? "off" : "full");
     if (no_mmap != store->no_mmap)
-      return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "%s is open in this process with mmap=%d", store->path,
+      return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with mmap=%d", store->path,
                            !store->no_mmap);
     if (!store->damage.count) store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
     return SEQDB_OK;
@@ -313,26 +312,26 @@ static int join(sdb_store *store, const seqdb_options *options, seqdb_error *e) 
   /* Recovery has decided already, and readers may hold the result. */
   if ((store->undecided && (options->flags & SEQDB_OPEN_RESOLVE_DROP)) ||
       (store->differs && (options->flags & SEQDB_OPEN_ADOPT)))
-    return sdb_error_set(e, SEQDB_LOCKED, "open", NULL, 0,
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0,
                          "%s is open in this process for reading: close that first to use resolve=drop or adopt=1",
                          store->path);
   store->sync_off = sync_off;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
-  return make_writable(store, options->min_size_bytes, e);
+  return make_writable(store, options->min_size_bytes, op);
 }
 
-static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir, seqdb_error *e) {
+static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir, const sdb_op *op) {
   int os = sdb_os_open_dir(path, dir);
   if (os == ENOENT && (options->flags & SEQDB_OPEN_CREATE)) {
     os = sdb_os_make_dir(path);
-    if (os && os != EEXIST) return sdb_error_os(e, os, "create", NULL, 0, "%s: cannot create the directory", path);
+    if (os && os != EEXIST) return sdb_error_os(op, os, NULL, 0, "%s: cannot create the directory", path);
     os = sdb_os_open_dir(path, dir);
   }
   if (!os) return SEQDB_OK;
-  if (os == ENOENT) return sdb_error_set(e, SEQDB_CANTOPEN, "open", NULL, 0, "%s: there is no such directory", path);
-  if (os == ENOTDIR) return sdb_error_set(e, SEQDB_CANTOPEN, "open", NULL, 0, "%s is not a directory", path);
-  int rc = sdb_error_os(e, os, "open", NULL, 0, "%s: cannot open the directory", path);
-  if (rc == SEQDB_IO) e->code = SEQDB_CANTOPEN;
+  if (os == ENOENT) return sdb_error_set(op, SEQDB_CANTOPEN, NULL, 0, "%s: there is no such directory", path);
+  if (os == ENOTDIR) return sdb_error_set(op, SEQDB_CANTOPEN, NULL, 0, "%s is not a directory", path);
+  int rc = sdb_error_os(op, os, NULL, 0, "%s: cannot open the directory", path);
+  if (rc == SEQDB_IO) op->error->code = SEQDB_CANTOPEN;
   return rc == SEQDB_IO ? SEQDB_CANTOPEN : rc;
 }
 
@@ -340,18 +339,17 @@ static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir,
 
 /* Leave the files as rawdb likes them.  A failure loses nothing: the next open recovers. */
 static void close_clean(sdb_store *store) {
-  seqdb_error ignored;
   bool poison = false;
   /* GCOVR_EXCL_BR_LINE: writing implies writable */
   if (!store->writing || !store->files_writable || store->damage.count || atomic_load(&store->poisoned)) return;
   /* GCOVR_EXCL_BR_LINE: writing implies journal and commit */
   if (store->journal.fd < 0 || !store->recovered || !store->committed) return;
   /* GCOVR_EXCL_BR_LINE: nobody holds overlays back any more */
-  if (sdb_checkpoint(store, &ignored) != SEQDB_OK || store->layers) return;
+  if (sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK || store->layers) return;
   if (!store->regions.guarded) return;
   /* GCOVR_EXCL_BR_LINE: the checkpoint has done it */
-  if (sdb_data_ensure(&store->data, sdb_store_end(store), "close", &ignored) != SEQDB_OK) return;
-  if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &ignored) != SEQDB_OK) return;
+  if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;
+  if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return;
   (void)sdb_os_truncate(store->journal.fd, SDB_JOURNAL_START);
 }
 
@@ -377,11 +375,9 @@ void sdb_handle_unref(seqdb *db) {
 }
 
 void seqdb_close(seqdb *db) {
-  seqdb_error ignored;
-  if (!db || sdb_usable(db, "close", &ignored) != SEQDB_OK)
-    return; /* a child of fork leaves the parent's files alone */
+  if (!db || sdb_usable(db, &sdb_unheard) != SEQDB_OK) return; /* a child of fork leaves the parent's files alone */
   pthread_mutex_lock(&db->txn_mutex);
-  (void)sdb_commit_rollback(db, &ignored);
+  (void)sdb_commit_rollback(db, &sdb_unheard);
   pthread_mutex_unlock(&db->txn_mutex);
   sdb_handle_unref(db);
 }
@@ -412,23 +408,24 @@ static seqdb *handle_new(const seqdb_options *options) {
   return db;
 }
 
-static int check_options(const seqdb_options *options, seqdb_error *e) {
+static int check_options(const seqdb_options *options, const sdb_op *op) {
   unsigned both = SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;
   if (options->flags & ~0x7fu)
-    return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "unknown flags 0x%x", options->flags & ~0x7fu);
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "unknown flags 0x%x", options->flags & ~0x7fu);
   if ((options->flags & both) == both)
-    return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "an undecided commit cannot be both kept and dropped");
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "an undecided commit cannot be both kept and dropped");
   if ((options->flags & SEQDB_OPEN_READONLY) && (options->flags & write))
-    return sdb_error_set(e, SEQDB_INVALID, "open", NULL, 0, "a read-only handle can neither create nor adopt");
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "a read-only handle can neither create nor adopt");
   if (options->min_size_bytes > SDB_OFFSET_MAX)
-    return sdb_error_set(e, SEQDB_RANGE, "open", NULL, 0, "a minimum size of %llu bytes is more than a file can have",
+    return sdb_error_set(op, SEQDB_RANGE, NULL, 0, "a minimum size of %llu bytes is more than a file can have",
                          (unsigned long long)options->min_size_bytes);
   return SEQDB_OK;
 }
 
 int seqdb_open(const char *directory, const seqdb_options *options, seqdb_error *error, seqdb **db) {
   static const seqdb_options none;
-  seqdb_error e = {0};
+  seqdb_error record = {0};
+  sdb_op op = {"open", &record};
   sdb_os_info info;
   sdb_store *store = NULL;
   sdb_fd dir = -1;
@@ -436,21 +433,21 @@ int seqdb_open(const char *directory, const seqdb_options *options, seqdb_error 
   if (!options) options = &none;
   seqdb *made = NULL;
   pthread_mutex_lock(&registry_mutex);
-  if ((rc = check_options(options, &e)) != SEQDB_OK) goto done;
+  if ((rc = check_options(options, &op)) != SEQDB_OK) goto done;
   if (!(made = handle_new(options))) {
-    rc = sdb_error_nomem(&e, "open");
+    rc = sdb_error_nomem(&op);
     goto done;
   }
-  if ((rc = open_dir(directory, options, &dir, &e)) != SEQDB_OK) goto done;
+  if ((rc = open_dir(directory, options, &dir, &op)) != SEQDB_OK) goto done;
   if ((os = sdb_os_dir_info(dir, &info)) != 0) {
-    rc = sdb_error_os(&e, os, "open", NULL, 0, "%s: cannot look at the directory", directory);
+    rc = sdb_error_os(&op, os, NULL, 0, "%s: cannot look at the directory", directory);
     goto done;
   }
   store = registry_find(&info);
   if (store)
-    rc = join(store, options, &e);
+    rc = join(store, options, &op);
   else
-    rc = store_open(&dir, &info, directory, options, &store, &e);
+    rc = store_open(&dir, &info, directory, options, &store, &op);
   if (rc != SEQDB_OK) goto done;
   store->users++;
   made->store = store;
@@ -466,7 +463,7 @@ done:
       pthread_mutex_destroy(&made->txn_mutex);
       sdb_free(made);
     }
-    if (error) *error = e;
+    if (error) *error = record;
   }
   return rc;
 }

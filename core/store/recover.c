@@ -21,7 +21,8 @@ static int damage_add(sdb_damage *damage, const char *file, uint64_t offset, con
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  if (damage->count == 0) sdb_error_set(&damage->first, SEQDB_CORRUPT, "open", file, offset, "%s", line);
+  sdb_op op = {"open", &damage->first};
+  if (damage->count == 0) sdb_error_set(&op, SEQDB_CORRUPT, file, offset, "%s", line);
   if (damage->count == damage->capacity) {
     size_t capacity = damage->capacity ? 2 * damage->capacity : 8;
     char **grown = sdb_realloc(damage->problems, capacity * sizeof *grown);
@@ -358,7 +359,7 @@ static void raise_generation(sdb_recovered *out) {
 }
 
 int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_bytes, sdb_names *names,
-                const sdb_recover_options *options, sdb_recovered *out, seqdb_error *e) {
+                const sdb_recover_options *options, sdb_recovered *out, const sdb_op *op) {
   sdb_regions_load load = {0};
   sdb_journal_scan scan = {0};
   sdb_tree base = {0};
@@ -367,9 +368,10 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
   sdb_patch_init(&out->overlay);
 
   /* 1. Read everything. */
-  int rc = sdb_regions_read(regions, names, &out->tree, &load, e);
-  if (rc == SEQDB_OK && journal->fd >= 0) rc = sdb_journal_read(journal, &state, e);
-  if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD) rc = sdb_journal_scan_records(journal, &scan, e);
+  int rc = sdb_regions_read(regions, names, &out->tree, &load, op);
+  if (rc == SEQDB_OK && journal->fd >= 0) rc = sdb_journal_read(journal, &state, op);
+  if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
+    rc = sdb_journal_scan_records(journal, &scan, op);
   if (rc != SEQDB_OK) goto done;
   base = sdb_tree_share(&out->tree); /* totals of what was read; the entries themselves may change below */
   out->generation = journal->fd >= 0 && state == SDB_JOURNAL_GOOD ? journal->header.base_generation : 0;
@@ -392,7 +394,7 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
 
   /* 4. Check the result. */
   if (rc == SEQDB_OK) rc = check_all(out, regions, &load, journal, state, &scan, &base, data_bytes, names, options);
-  if (rc == SEQDB_NOMEM) rc = sdb_error_nomem(e, "open");
+  if (rc == SEQDB_NOMEM) rc = sdb_error_nomem(op);
 done:
   sdb_tree_drop(&base, names);
   sdb_journal_scan_free(&scan);

@@ -8,6 +8,7 @@
 #ifndef SDB_RECOVER_H
 #define SDB_RECOVER_H
 
+#include "base/error.h"
 #include "space/tree.h"
 #include "files/journal.h"
 #include "pure/patch.h"
@@ -46,7 +47,7 @@ typedef struct sdb_recovered {
 /* `journal->fd` is -1 if the directory has no journal.  data_bytes is the size of `data`.  Damage is no error: it is described
 ** in out->damage.  Errors: IO, NOMEM, VERSION. */
 int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_bytes, sdb_names *names,
-                const sdb_recover_options *options, sdb_recovered *out, seqdb_error *e);
+                const sdb_recover_options *options, sdb_recovered *out, const sdb_op *op);
 /* Frees what the caller did not take over. */
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names);
 

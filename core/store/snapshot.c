@@ -34,13 +34,12 @@ static void pin(sdb_store *store, seqdb_snapshot *snapshot) {
 
 /* Apply overlays that only waited for the snapshot just closed, if no writer is at work (the writer would do it itself). */
 static void upkeep(sdb_store *store) {
-  seqdb_error ignored;
   pthread_mutex_lock(&store->mutex);
   bool mine = !store->writer && !store->upkeep; /* GCOVR_EXCL_BR_LINE: two threads that close snapshots at once */
   if (mine) store->upkeep = true;
   pthread_mutex_unlock(&store->mutex);
   if (!mine) return;
-  (void)sdb_overlay_drain(store, &ignored);
+  (void)sdb_overlay_drain(store, &sdb_unheard);
   pthread_mutex_lock(&store->mutex);
   store->upkeep = false;
   pthread_cond_broadcast(&store->writer_free);
@@ -65,11 +64,12 @@ static void unpin(sdb_store *store, seqdb_snapshot *snapshot, bool may_apply) {
 }
 
 int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot) {
-  seqdb_error e;
-  int rc = sdb_usable(db, "snapshot", &e);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &e);
+  seqdb_error error;
+  sdb_op op = {"snapshot", &error};
+  int rc = sdb_usable(db, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   seqdb_snapshot *made = sdb_calloc(1, sizeof *made);
-  if (!made) return sdb_fail(db, sdb_error_nomem(&e, "snapshot"), &e);
+  if (!made) return sdb_fail(db, sdb_error_nomem(&op), &op);
   made->db = db;
   made->opened_ms = sdb_os_now_ms();
   atomic_fetch_add(&db->refs, 1);
@@ -79,10 +79,11 @@ int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot) {
 }
 
 void seqdb_snapshot_close(seqdb_snapshot *snapshot) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"snapshot", &error};
   if (!snapshot) return;
   seqdb *db = snapshot->db;
-  if (sdb_usable(db, "snapshot", &e) != SEQDB_OK) return; /* a child of fork: the parent's pin is not ours to undo */
+  if (sdb_usable(db, &op) != SEQDB_OK) return; /* a child of fork: the parent's pin is not ours to undo */
   unpin(db->store, snapshot, true);
   sdb_free(snapshot);
   sdb_handle_unref(db);
@@ -94,12 +95,11 @@ uint64_t seqdb_snapshot_generation(const seqdb_snapshot *snapshot) {
 
 void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, uint64_t *content_bytes) {
   seqdb *db = snapshot->db;
-  seqdb_error ignored;
   uint64_t entries = 0, bytes = 0;
   if (snapshot->catalog) {
     entries = snapshot->catalog->tree.entries;
     bytes = snapshot->catalog->tree.content_bytes;
-  } else if (sdb_usable(db, "totals", &ignored) == SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
+  } else if (sdb_usable(db, &sdb_unheard) == SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
     pthread_mutex_lock(&db->txn_mutex);
     pthread_mutex_lock(&db->store->mutex);
     const sdb_tree *tree = db->txn.active ? &db->txn.tree : &db->store->committed->tree;
@@ -120,10 +120,10 @@ seqdb_snapshot *seqdb_own_view(seqdb *db) {
 /* ---- which tree a view reads */
 
 /* Lock the view and return its tree, with slots settled so that lengths are true. */
-static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const char *operation, seqdb_error *e) {
+static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const sdb_op *op) {
   seqdb *db = view->db;
   sdb_store *store = db->store;
-  int rc = sdb_usable(db, operation, e);
+  int rc = sdb_usable(db, op);
   if (rc != SEQDB_OK) return rc;
   if (view->catalog) {
     *tree = &view->catalog->tree;
@@ -131,7 +131,7 @@ static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const char *o
   }
   pthread_mutex_lock(&db->txn_mutex);
   if (db->txn.active) {
-    rc = sdb_tails_settle(db, e);
+    rc = sdb_tails_settle(db, op);
     *tree = &db->txn.tree;
   } else {
     pthread_mutex_lock(&store->mutex);
@@ -162,50 +162,52 @@ static void fill_info(uint32_t index, const sdb_entry *entry, seqdb_region_info 
 }
 
 static int find_named(seqdb *db, const sdb_tree *tree, const char *name, size_t name_bytes, seqdb_region *region,
-                      const char *operation, seqdb_error *e) {
+                      const sdb_op *op) {
   char quoted[SDB_QUOTED_MAX];
   uint32_t index;
   if (name_bytes > SEQDB_NAME_BYTES_MAX || !sdb_tree_find(tree, db->store->names, name, name_bytes, &index))
-    return sdb_error_set(e, SEQDB_NOTFOUND, operation, NULL, 0, "no such region: %s",
-                         sdb_quote_name(name, name_bytes, quoted));
+    return sdb_error_set(op, SEQDB_NOTFOUND, NULL, 0, "no such region: %s", sdb_quote_name(name, name_bytes, quoted));
   *region = sdb_region_of(index, sdb_tree_get(tree, index)->incarnation);
   return SEQDB_OK;
 }
 
 int seqdb_find(seqdb_snapshot *snapshot, const char *name, size_t name_bytes, seqdb_region *region) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"find", &error};
   const sdb_tree *tree;
-  int rc = view_enter(snapshot, &tree, "find", &e);
+  int rc = view_enter(snapshot, &tree, &op);
   if (rc == SEQDB_OK) {
-    rc = find_named(snapshot->db, tree, name, name_bytes, region, "find", &e);
+    rc = find_named(snapshot->db, tree, name, name_bytes, region, &op);
     view_leave(snapshot);
   }
-  return sdb_fail(snapshot->db, rc, &e);
+  return sdb_fail(snapshot->db, rc, &op);
 }
 
 int seqdb_get_info(seqdb_snapshot *snapshot, seqdb_region region, seqdb_region_info *info) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"read", &error};
   const sdb_tree *tree;
-  int rc = view_enter(snapshot, &tree, "read", &e);
+  int rc = view_enter(snapshot, &tree, &op);
   if (rc == SEQDB_OK) {
     const sdb_entry *entry = sdb_tree_get(tree, sdb_region_index(region));
     if (sdb_region_is(region, entry))
       fill_info(sdb_region_index(region), entry, info);
     else
-      rc = sdb_gone(snapshot->db, "read", &e);
+      rc = sdb_gone(snapshot->db, &op);
     view_leave(snapshot);
   }
-  return sdb_fail(snapshot->db, rc, &e);
+  return sdb_fail(snapshot->db, rc, &op);
 }
 
 int seqdb_iterate_many(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *infos, size_t capacity,
                        size_t *count) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"iterate", &error};
   const sdb_tree *tree;
   uint32_t base;
   uint64_t used;
   size_t n = 0;
-  int rc = view_enter(snapshot, &tree, "iterate", &e);
+  int rc = view_enter(snapshot, &tree, &op);
   if (rc == SEQDB_OK) {
     for (const sdb_entry *leaf; n < capacity && (leaf = sdb_tree_leaf(tree, index, &base, &used)) != NULL;
          index = (uint64_t)base + 64)
@@ -215,7 +217,7 @@ int seqdb_iterate_many(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_in
     view_leave(snapshot);
   }
   *count = n;
-  return sdb_fail(snapshot->db, rc, &e);
+  return sdb_fail(snapshot->db, rc, &op);
 }
 
 int seqdb_iterate(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *info) {
@@ -225,24 +227,24 @@ int seqdb_iterate(seqdb_snapshot *snapshot, uint64_t index, seqdb_region_info *i
 
 /* ---- bytes */
 
-static int past_end(const sdb_entry *entry, const char *operation, uint64_t offset, uint64_t bytes, seqdb_error *e) {
+static int past_end(const sdb_entry *entry, uint64_t offset, uint64_t bytes, const sdb_op *op) {
   char quoted[SDB_QUOTED_MAX];
-  return sdb_error_set(e, SEQDB_RANGE, operation, "data", offset,
-                       "region %s: %s of %llu bytes at %llu is past its length %llu",
-                       sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), operation,
+  return sdb_error_set(op, SEQDB_RANGE, "data", offset, "region %s: %s of %llu bytes at %llu is past its length %llu",
+                       sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), op->operation,
                        (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)entry->length);
 }
 
 int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, uint64_t bytes, const void **data) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"read", &error};
   sdb_store *store = snapshot->db->store;
-  int rc = sdb_usable(snapshot->db, "read", &e);
-  if (rc != SEQDB_OK) return sdb_fail(snapshot->db, rc, &e);
+  int rc = sdb_usable(snapshot->db, &op);
+  if (rc != SEQDB_OK) return sdb_fail(snapshot->db, rc, &op);
   if (!snapshot->catalog) return SEQDB_COPY;
   const sdb_entry *entry = sdb_tree_get(&snapshot->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_fail(snapshot->db, sdb_gone(snapshot->db, "read", &e), &e);
+  if (!sdb_region_is(region, entry)) return sdb_fail(snapshot->db, sdb_gone(snapshot->db, &op), &op);
   if (offset > entry->length || bytes > entry->length - offset)
-    return sdb_fail(snapshot->db, past_end(entry, "read", offset, bytes, &e), &e);
+    return sdb_fail(snapshot->db, past_end(entry, offset, bytes, &op), &op);
   const uint8_t *address = sdb_data_at(&store->data, entry->start + offset, bytes);
   if (!address || entry->start + offset + bytes > atomic_load(&store->data.size_bytes) ||
       sdb_overlay_next(store, snapshot->generation, entry->start + offset, entry->start + offset + bytes) <
@@ -253,76 +255,78 @@ int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, u
 }
 
 static int read_pinned(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, void *buffer, size_t bytes,
-                       size_t *got, seqdb_error *e) {
+                       size_t *got, const sdb_op *op) {
   sdb_store *store = snapshot->db->store;
   const sdb_entry *entry = sdb_tree_get(&snapshot->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_gone(snapshot->db, "read", e);
+  if (!sdb_region_is(region, entry)) return sdb_gone(snapshot->db, op);
   size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
   if (store->damage.count && entry->start + offset + part > atomic_load(&store->data.size_bytes))
-    return sdb_error_set(e, SEQDB_CORRUPT, "read", "data", entry->start + offset, "%s", store->damage.first.message);
-  int rc = part ? sdb_overlay_read(store, snapshot->generation, entry->start + offset, buffer, part, e) : SEQDB_OK;
+    return sdb_error_set(op, SEQDB_CORRUPT, "data", entry->start + offset, "%s", store->damage.first.message);
+  int rc = part ? sdb_overlay_read(store, snapshot->generation, entry->start + offset, buffer, part, op) : SEQDB_OK;
   if (rc == SEQDB_OK) *got = part;
   return rc;
 }
 
 /* txn_mutex held, transaction active. */
 static int read_own(seqdb *db, seqdb_region region, uint64_t offset, void *buffer, size_t bytes, size_t *got,
-                    seqdb_error *e) {
+                    const sdb_op *op) {
   uint32_t index;
-  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, "read", e);
-  int rc = sdb_tail_settle(db, index, e);
+  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, op);
+  int rc = sdb_tail_settle(db, index, op);
   if (rc != SEQDB_OK) return rc;
   const sdb_entry *entry = sdb_txn_entry(db, region, &index);
   size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
-  rc = part ? sdb_txn_read(db, entry->start + offset, buffer, part, e) : SEQDB_OK;
+  rc = part ? sdb_txn_read(db, entry->start + offset, buffer, part, op) : SEQDB_OK;
   if (rc == SEQDB_OK) *got = part;
   return rc;
 }
 
 int seqdb_read_copy(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, void *buffer, size_t bytes,
                     size_t *got) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"read", &error};
   seqdb *db = snapshot->db;
-  int rc = sdb_usable(db, "read", &e);
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK && snapshot->catalog) {
-    rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &e);
+    rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &op);
   } else if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
     if (db->txn.active) {
-      rc = read_own(db, region, offset, buffer, bytes, got, &e);
+      rc = read_own(db, region, offset, buffer, bytes, got, &op);
     } else {
       seqdb_snapshot moment = {.db = db};
       pin(db->store, &moment);
-      rc = read_pinned(&moment, region, offset, buffer, bytes, got, &e);
+      rc = read_pinned(&moment, region, offset, buffer, bytes, got, &op);
       unpin(db->store, &moment, false);
     }
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }
 
 int seqdb_read_named(seqdb_snapshot *snapshot, const char *name, size_t name_bytes, uint64_t offset, void *buffer,
                      size_t bytes, size_t *got) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"read", &error};
   seqdb *db = snapshot->db;
   seqdb_region region;
-  int rc = sdb_usable(db, "read", &e);
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK && snapshot->catalog) {
-    rc = find_named(db, &snapshot->catalog->tree, name, name_bytes, &region, "read", &e);
-    if (rc == SEQDB_OK) rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &e);
+    rc = find_named(db, &snapshot->catalog->tree, name, name_bytes, &region, &op);
+    if (rc == SEQDB_OK) rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &op);
   } else if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
     if (db->txn.active) {
-      rc = find_named(db, &db->txn.tree, name, name_bytes, &region, "read", &e);
-      if (rc == SEQDB_OK) rc = read_own(db, region, offset, buffer, bytes, got, &e);
+      rc = find_named(db, &db->txn.tree, name, name_bytes, &region, &op);
+      if (rc == SEQDB_OK) rc = read_own(db, region, offset, buffer, bytes, got, &op);
     } else {
       seqdb_snapshot moment = {.db = db};
       pin(db->store, &moment);
-      rc = find_named(db, &moment.catalog->tree, name, name_bytes, &region, "read", &e);
-      if (rc == SEQDB_OK) rc = read_pinned(&moment, region, offset, buffer, bytes, got, &e);
+      rc = find_named(db, &moment.catalog->tree, name, name_bytes, &region, &op);
+      if (rc == SEQDB_OK) rc = read_pinned(&moment, region, offset, buffer, bytes, got, &op);
       unpin(db->store, &moment, false);
     }
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }

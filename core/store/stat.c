@@ -16,13 +16,14 @@ static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
 }
 
 int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"stat", &error};
   sdb_os_info file;
   sdb_store *store = db->store;
-  int rc = sdb_usable(db, "stat", &e), os;
+  int rc = sdb_usable(db, &op), os;
   if (rc == SEQDB_OK && (os = sdb_os_info_of(store->data.fd, &file)) != 0)
-    rc = sdb_error_os(&e, os, "stat", "data", 0, "data: cannot read its size");
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &e);
+    rc = sdb_error_os(&op, os, "data", 0, "data: cannot read its size");
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   memset(info, 0, sizeof *info);
   info->overlay_bytes = sdb_overlay_bytes(store);
   pthread_mutex_lock(&store->files_mutex);
@@ -119,11 +120,12 @@ done:
 }
 
 int seqdb_layout(seqdb *db, seqdb_layout_row **rows, size_t *count) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"layout", &error};
   struct rows built = {0};
-  int rc = sdb_usable(db, "layout", &e);
-  if (rc == SEQDB_OK && build(db->store, &built) != SEQDB_OK) rc = sdb_error_nomem(&e, "layout");
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &e);
+  int rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK && build(db->store, &built) != SEQDB_OK) rc = sdb_error_nomem(&op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   *rows = built.row;
   *count = built.count;
   return SEQDB_OK;

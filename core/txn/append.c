@@ -56,10 +56,10 @@ static inline void tail_unlock(sdb_tail *tail) {
 
 /* ---- the buffer; tail locked */
 
-static int write_out(sdb_store *store, sdb_tail *tail, const char *operation, seqdb_error *e) {
+static int write_out(sdb_store *store, sdb_tail *tail, const sdb_op *op) {
   if (tail->buffered == 0) return SEQDB_OK;
   uint64_t at = tail->start + tail->length - tail->buffered;
-  int rc = sdb_data_write(&store->data, at, tail->buffer, tail->buffered, operation, e);
+  int rc = sdb_data_write(&store->data, at, tail->buffer, tail->buffered, op);
   if (rc == SEQDB_OK) tail->buffered = 0; /* else they stay: nothing acknowledged is lost, and a retry may work */
   return rc;
 }
@@ -72,14 +72,13 @@ static void drop_buffer(sdb_store *store, sdb_tail *tail) {
   tail->buffered = tail->capacity = 0;
 }
 
-static int append_open(sdb_store *store, sdb_tail *tail, const uint8_t *data, size_t bytes, seqdb_error *e) {
+static int append_open(sdb_store *store, sdb_tail *tail, const uint8_t *data, size_t bytes, const sdb_op *op) {
   int rc = SEQDB_OK;
   bool large = bytes >= SDB_MIN(SDB_BUFFER_BYTES, tail->capacity) /
                             2; /* past the buffer, if there is one, which is written out first */
-  if ((large || tail->buffered + bytes > tail->capacity) && (rc = write_out(store, tail, "append", e)) != SEQDB_OK)
-    return rc;
+  if ((large || tail->buffered + bytes > tail->capacity) && (rc = write_out(store, tail, op)) != SEQDB_OK) return rc;
   if (large) {
-    rc = sdb_data_write(&store->data, tail->start + tail->length, data, bytes, "append", e);
+    rc = sdb_data_write(&store->data, tail->start + tail->length, data, bytes, op);
     if (rc != SEQDB_OK) { /* a full disk: part of it was written */
       pthread_mutex_lock(&store->mutex);
       sdb_space_note_cut(&store->space, tail->index, tail->start, tail->length, tail->length + bytes);
@@ -159,19 +158,19 @@ static void unlink_open(seqdb *db, sdb_tail *tail) {
 }
 
 /* Write out, fold into the tree, close.  On error the tail stays open and nothing is lost. */
-static int settle(seqdb *db, sdb_tail *tail, seqdb_error *e) {
+static int settle(seqdb *db, sdb_tail *tail, const sdb_op *op) {
   int rc = SEQDB_OK;
   tail_lock(tail);
   if (tail->open) {
-    rc = write_out(db->store, tail, "append", e);
+    rc = write_out(db->store, tail, op);
     if (rc == SEQDB_OK && tail->length > tail->settled) {
       sdb_entry entry = *sdb_tree_get(&db->txn.tree, tail->index);
       assert(entry.start == tail->start && entry.length == tail->settled);
       entry.length = tail->length;
       if (sdb_range_add(&db->txn.direct, tail->start + tail->settled, tail->length - tail->settled) != SEQDB_OK)
-        rc = sdb_error_nomem(e, "append");
+        rc = sdb_error_nomem(op);
       bool mark_failed = db->txn.mark_failed; /* these bytes are older: see sdb_tails_stop() */
-      if (rc == SEQDB_OK) rc = sdb_write_put(db, tail->index, &entry, "append", e);
+      if (rc == SEQDB_OK) rc = sdb_write_put(db, tail->index, &entry, op);
       db->txn.mark_failed = mark_failed;
     }
     if (rc == SEQDB_OK) {
@@ -184,17 +183,17 @@ static int settle(seqdb *db, sdb_tail *tail, seqdb_error *e) {
   return rc;
 }
 
-int sdb_tails_settle(seqdb *db, seqdb_error *e) {
+int sdb_tails_settle(seqdb *db, const sdb_op *op) {
   int rc = SEQDB_OK;
   while (db->txn.open_tails && rc == SEQDB_OK)
-    rc = settle(db, db->txn.open_tails, e);
+    rc = settle(db, db->txn.open_tails, op);
   return rc;
 }
 
-int sdb_tail_settle(seqdb *db, uint32_t index, seqdb_error *e) {
+int sdb_tail_settle(seqdb *db, uint32_t index, const sdb_op *op) {
   if (!db->txn.open_tails) return SEQDB_OK;
   sdb_tail *tail = tail_find(db, index);
-  return tail ? settle(db, tail, e) : SEQDB_OK;
+  return tail ? settle(db, tail, op) : SEQDB_OK;
 }
 
 uint64_t sdb_tails_bytes(seqdb *db) {
@@ -249,12 +248,11 @@ static uint32_t buffer_size(uint64_t used_bytes) {
 /* When the budget is spent, the oldest open tail of this handle gives its own up. */
 static uint8_t *buffer_get(seqdb *db, uint32_t *capacity) {
   sdb_store *store = db->store;
-  seqdb_error ignored;
   uint32_t want = buffer_size(atomic_load(&store->buffer_bytes));
   *capacity = 0;
   /* GCOVR_EXCL_BR_LINE: open tails have spent the budget: there is one */
   if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES &&
-      (!db->txn.oldest_tail || settle(db, db->txn.oldest_tail, &ignored) != SEQDB_OK)) {
+      (!db->txn.oldest_tail || settle(db, db->txn.oldest_tail, &sdb_unheard) != SEQDB_OK)) {
     atomic_fetch_sub(&store->buffer_bytes, want);
     return NULL;
   }
@@ -267,12 +265,12 @@ static uint8_t *buffer_get(seqdb *db, uint32_t *capacity) {
 }
 
 /* Open the tail with room for at least `bytes` more, if those may be written directly.  *opened tells. */
-static int tail_open(seqdb *db, sdb_tail *tail, seqdb_region region, size_t bytes, bool *opened, seqdb_error *e) {
+static int tail_open(seqdb *db, sdb_tail *tail, seqdb_region region, size_t bytes, bool *opened, const sdb_op *op) {
   sdb_store *store = db->store;
   sdb_range pin;
   *opened = false;
   uint64_t length = sdb_tree_get(&db->txn.tree, tail->index)->length;
-  int rc = sdb_write_reserve(db, tail->index, length + bytes, false, "append", e);
+  int rc = sdb_write_reserve(db, tail->index, length + bytes, false, op);
   if (rc != SEQDB_OK) return rc;
   sdb_entry entry = *sdb_tree_get(&db->txn.tree, tail->index);
   pthread_mutex_lock(&store->mutex);
@@ -283,10 +281,9 @@ static int tail_open(seqdb *db, sdb_tail *tail, seqdb_region region, size_t byte
     limit = pin.start - entry.start;
   if (visible || limit < length + bytes) return SEQDB_OK;
   /* GCOVR_EXCL_BR_LINE: up to the end: splits none */
-  if (sdb_patch_remove(&db->txn.patch, entry.start + length, limit - length) != SEQDB_OK)
-    return sdb_error_nomem(e, "append");
+  if (sdb_patch_remove(&db->txn.patch, entry.start + length, limit - length) != SEQDB_OK) return sdb_error_nomem(op);
   /* The entry counts as changed from now on, also while its new length is only here. */
-  if ((rc = sdb_write_put(db, tail->index, &entry, "append", e)) != SEQDB_OK) return rc;
+  if ((rc = sdb_write_put(db, tail->index, &entry, op)) != SEQDB_OK) return rc;
   uint32_t capacity = 0;
   uint8_t *buffer = bytes < SDB_BUFFER_BYTES / 2 ? buffer_get(db, &capacity) : NULL;
   tail_lock(tail);
@@ -328,7 +325,7 @@ static ALWAYS_INLINE void copy_record(uint8_t *to, const uint8_t *from, size_t b
 
 /* true: done (or failed) here.  Small appends need the buffer; a tail without one takes large ones only. */
 static ALWAYS_INLINE bool append_to(seqdb *db, sdb_tail *tail, seqdb_region region, const void *data, size_t bytes,
-                                    uint64_t *offset, int *rc, seqdb_error *e) {
+                                    uint64_t *offset, int *rc, const sdb_op *op) {
   bool done = false;
   tail_lock(tail);
   if (tail->open && tail->incarnation == (uint32_t)(region >> 32) && bytes <= tail->limit - tail->length &&
@@ -339,7 +336,7 @@ static ALWAYS_INLINE bool append_to(seqdb *db, sdb_tail *tail, seqdb_region regi
       tail->buffered += (uint32_t)bytes;
       tail->length += bytes;
     } else {
-      *rc = append_open(db->store, tail, data, bytes, e);
+      *rc = append_open(db->store, tail, data, bytes, op);
     }
     if (*rc == SEQDB_OK && offset) *offset = at;
     done = true;
@@ -349,58 +346,59 @@ static ALWAYS_INLINE bool append_to(seqdb *db, sdb_tail *tail, seqdb_region regi
 }
 
 static bool append_fast(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset, int *rc,
-                        seqdb_error *e) {
+                        const sdb_op *op) {
   uint32_t index = sdb_region_index(region);
   sdb_tail *tail = atomic_load_explicit(&db->tail_cache[index % SDB_TAIL_CACHE], memory_order_acquire);
-  return tail && tail->index == index && append_to(db, tail, region, data, bytes, offset, rc, e);
+  return tail && tail->index == index && append_to(db, tail, region, data, bytes, offset, rc, op);
 }
 
 static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset,
-                       seqdb_error *e) {
+                       const sdb_op *op) {
   uint32_t index;
   bool opened = false;
-  int rc = sdb_txn_begin(db, "append", e);
+  int rc = sdb_txn_begin(db, op);
   if (rc != SEQDB_OK) return rc;
-  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, "append", e);
+  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, op);
   sdb_tail *tail = tail_find(db, index);
   if (tail && tail->open) { /* another region's tail stood in its place of the cache */
     atomic_store_explicit(&db->tail_cache[index % SDB_TAIL_CACHE], tail, memory_order_release);
-    if (append_to(db, tail, region, data, bytes, offset, &rc, e)) return rc;
+    if (append_to(db, tail, region, data, bytes, offset, &rc, op)) return rc;
   }
-  if ((rc = sdb_tail_settle(db, index, e)) != SEQDB_OK) return rc;
+  if ((rc = sdb_tail_settle(db, index, op)) != SEQDB_OK) return rc;
   const sdb_entry *entry = sdb_txn_entry(db, region, &index);
   uint64_t at = entry->length;
   tail = bytes <= UINT64_MAX - at ? tail_make(db, index) : NULL;
-  if (tail && tail->seen_epoch == db->txn.epoch) rc = tail_open(db, tail, region, bytes, &opened, e);
+  if (tail && tail->seen_epoch == db->txn.epoch) rc = tail_open(db, tail, region, bytes, &opened, op);
   if (rc != SEQDB_OK) return rc;
   if (tail && bytes) tail->seen_epoch = db->txn.epoch; /* so a tail is opened after a change only */
   if (opened) {
     tail_lock(tail); /* another thread may append first */
     at = tail->length;
     if (bytes <= tail->limit - tail->length) /* GCOVR_EXCL_BR_LINE: another thread */
-      rc = append_open(db->store, tail, data, bytes, e);
+      rc = append_open(db->store, tail, data, bytes, op);
     else
       opened = false;
     tail_unlock(tail);
     /* GCOVR_EXCL_BR_LINE: another thread came in between */
-    if (!opened) return append_slow(db, region, data, bytes, offset, e);
+    if (!opened) return append_slow(db, region, data, bytes, offset, op);
   } else {
-    rc = sdb_write(db, index, at, data, bytes, "append", e);
+    rc = sdb_write(db, index, at, data, bytes, op);
   }
   if (rc == SEQDB_OK && offset) *offset = at;
   return rc;
 }
 
 int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset) {
-  seqdb_error e;
+  seqdb_error error;
+  sdb_op op = {"append", &error};
   int rc = SEQDB_OK;
-  if (sdb_os_fork_count() == db->store->fork_count && append_fast(db, region, data, bytes, offset, &rc, &e))
-    return rc == SEQDB_OK ? rc : sdb_fail(db, rc, &e);
-  if ((rc = sdb_usable(db, "append", &e)) == SEQDB_OK) {
+  if (sdb_os_fork_count() == db->store->fork_count && append_fast(db, region, data, bytes, offset, &rc, &op))
+    return rc == SEQDB_OK ? rc : sdb_fail(db, rc, &op);
+  if ((rc = sdb_usable(db, &op)) == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = append_slow(db, region, data, bytes, offset, &e);
+    rc = append_slow(db, region, data, bytes, offset, &op);
     if (rc != SEQDB_OK) sdb_txn_let_go(db);
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }

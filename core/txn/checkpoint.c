@@ -19,11 +19,11 @@
 #include "txn/db.h"
 #include "base/error.h"
 
-static int sync_file(sdb_store *store, sdb_fd fd, const char *file, seqdb_error *e) {
+static int sync_file(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
   int os = store->sync_off ? 0 : sdb_os_fdatasync(fd);
   if (!os) return SEQDB_OK;
   sdb_poison(store);
-  return sdb_error_os(e, os, "checkpoint", file, 0, "%s: fdatasync failed", file);
+  return sdb_error_os(op, os, file, 0, "%s: fdatasync failed", file);
 }
 
 static int by_index(const void *a, const void *b) {
@@ -31,10 +31,10 @@ static int by_index(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-int sdb_checkpoint_guard(sdb_store *store, seqdb_error *e) {
+int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op) {
   bool poison = false;
   if (store->regions.guarded) return SEQDB_OK;
-  int rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, e);
+  int rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, op);
   if (poison) sdb_poison(store);
   return rc;
 }
@@ -50,35 +50,35 @@ static void sort_named(sdb_store *store) {
 
 /* Room for all that are named.  After an unclean end the size, guard and all, may be in the page cache only (a failed fdatasync): another
 ** one makes the next fdatasync write it. */
-static int size_regions(sdb_store *store, bool unclean, seqdb_error *e) {
+static int size_regions(sdb_store *store, bool unclean, const sdb_op *op) {
   sdb_regions_file *regions = &store->regions;
   uint64_t pages = regions->pages, need = store->named_count ? (uint64_t)store->named[store->named_count - 1] + 1 : 0;
-  if (need > pages) return sdb_regions_resize(regions, need, e);
+  if (need > pages) return sdb_regions_resize(regions, need, op);
   if (!unclean) return SEQDB_OK;
-  return sdb_regions_resize(regions, SDB_MIN(pages + 1, SDB_INDEX_MAX), e);
+  return sdb_regions_resize(regions, SDB_MIN(pages + 1, SDB_INDEX_MAX), op);
 }
 
 /* 3: runs of neighbouring entries in one write each. */
-static int write_entries(sdb_store *store, bool unclean, seqdb_error *e) {
+static int write_entries(sdb_store *store, bool unclean, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   int rc = SEQDB_OK;
-  if (unclean && store->regions.odd_guard && (rc = sdb_regions_zero_guard(&store->regions, e)) == SEQDB_OK)
-    rc = sync_file(store, store->regions.fd, "regions", e);
+  if (unclean && store->regions.odd_guard && (rc = sdb_regions_zero_guard(&store->regions, op)) == SEQDB_OK)
+    rc = sync_file(store, store->regions.fd, "regions", op);
   sort_named(store);
   size_t unique = store->named_count;
-  if (rc == SEQDB_OK) rc = size_regions(store, unclean, e);
+  if (rc == SEQDB_OK) rc = size_regions(store, unclean, op);
   for (size_t i = 0; i < unique && rc == SEQDB_OK;) {
     size_t end = i + 1;
     while (end < unique && store->named[end] == store->named[end - 1] + 1)
       end++;
-    rc = sdb_regions_write(&store->regions, tree, store->named[i], store->named[end - 1] + 1, e);
+    rc = sdb_regions_write(&store->regions, tree, store->named[i], store->named[end - 1] + 1, op);
     i = end;
   }
   return rc;
 }
 
 /* 5 */
-static int reset_journal(sdb_store *store, seqdb_error *e) {
+static int reset_journal(sdb_store *store, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = store->journal.header;
   bool poison = false;
@@ -88,7 +88,7 @@ static int reset_journal(sdb_store *store, seqdb_error *e) {
   header.regions_bytes = store->regions.pages * SDB_ENTRY_BYTES;
   header.entries = tree->entries;
   header.entries_hash = tree->hash;
-  int rc = sdb_journal_reset(&store->journal, &header, &poison, e);
+  int rc = sdb_journal_reset(&store->journal, &header, &poison, op);
   if (poison) sdb_poison(store);
   return rc;
 }
@@ -155,15 +155,15 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
 }
 
 /* 2 to 5 */
-static int fold(sdb_store *store, bool unclean, seqdb_error *e) {
-  int rc = sdb_checkpoint_guard(store, e);
+static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
+  int rc = sdb_checkpoint_guard(store, op);
   /* After an unclean end the size in the page cache may never have reached the disk (a failed fdatasync). */
-  if (rc == SEQDB_OK && unclean) rc = sdb_data_lengthen(&store->data, "checkpoint", e);
-  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), "checkpoint", e);
-  if (rc == SEQDB_OK) rc = sync_file(store, store->data.fd, "data", e);       /* 2 */
-  if (rc == SEQDB_OK) rc = write_entries(store, unclean, e);                  /* 3 */
-  if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", e); /* 4 */
-  if (rc == SEQDB_OK) rc = reset_journal(store, e);                           /* 5 */
+  if (rc == SEQDB_OK && unclean) rc = sdb_data_lengthen(&store->data, op);
+  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
+  if (rc == SEQDB_OK) rc = sync_file(store, store->data.fd, "data", op);       /* 2 */
+  if (rc == SEQDB_OK) rc = write_entries(store, unclean, op);                  /* 3 */
+  if (rc == SEQDB_OK) rc = sync_file(store, store->regions.fd, "regions", op); /* 4 */
+  if (rc == SEQDB_OK) rc = reset_journal(store, op);                           /* 5 */
   if (rc != SEQDB_OK) return rc;
   store->named_count = 0;
   store->keep_next = false; /* no coordinator decides about it, or it was kept in step 0 */
@@ -172,31 +172,31 @@ static int fold(sdb_store *store, bool unclean, seqdb_error *e) {
 }
 
 /* 0 to 5.  *folded: the journal is empty now. */
-static int attempt(sdb_store *store, bool unclean, bool *folded, seqdb_error *e) {
+static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *op) {
   int rc = SEQDB_OK;
   *folded = false;
   bool decide = store->before_prepare;
   if (decide && sdb_overlay_held(store)) decide = false; /* it is put off, and the next record decides too */
-  if (decide) rc = sdb_commit_decide(store, e);          /* 0 */
-  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, e);  /* 1 */
+  if (decide) rc = sdb_commit_decide(store, op);         /* 0 */
+  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, op); /* 1 */
   if (rc != SEQDB_OK || store->layers) return rc;
   /* GCOVR_EXCL_BR_LINE: entries are named by records only */
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {
     pthread_mutex_lock(&store->files_mutex);
-    rc = fold(store, unclean, e);
+    rc = fold(store, unclean, op);
     pthread_mutex_unlock(&store->files_mutex);
   }
   *folded = rc == SEQDB_OK;
   return rc;
 }
 
-int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
+int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
   bool unclean = store->unclean, folded;
-  int rc = attempt(store, unclean, &folded, e);
+  int rc = attempt(store, unclean, &folded, op);
   if (rc == SEQDB_FULL && !atomic_load(&store->poisoned)) {
     punch(store); /* what may be punched already makes room: a full disk must not keep itself full */
     store->unclean = unclean;
-    rc = attempt(store, unclean, &folded, e);
+    rc = attempt(store, unclean, &folded, op);
   }
   if (rc != SEQDB_OK || !folded) return rc;
   pthread_mutex_lock(&store->mutex);
@@ -208,17 +208,17 @@ int sdb_checkpoint(sdb_store *store, seqdb_error *e) {
 
 /* After an unclean end nothing in the page cache may be believed (R6): the header page in use, the last record, sizes and
 ** entries are all written once more before anything relies on them; the latter two by the checkpoint. */
-int sdb_checkpoint_recovered(sdb_store *store, seqdb_error *e) {
+int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
   bool poison = false;
   int rc = SEQDB_OK;
   if (store->unclean) {
-    rc = sdb_journal_restate(&store->journal, &poison, e);
+    rc = sdb_journal_restate(&store->journal, &poison, op);
     if (poison) sdb_poison(store);
     /* Whoever decided about an undecided prepare may decide otherwise next time: nothing is applied before it is on
     ** record. */
-    if (rc == SEQDB_OK && store->undecided && (rc = sdb_commit_decide(store, e)) == SEQDB_OK) store->undecided = false;
+    if (rc == SEQDB_OK && store->undecided && (rc = sdb_commit_decide(store, op)) == SEQDB_OK) store->undecided = false;
   }
-  if (rc == SEQDB_OK && (store->unclean || !store->recovered)) rc = sdb_checkpoint(store, e);
+  if (rc == SEQDB_OK && (store->unclean || !store->recovered)) rc = sdb_checkpoint(store, op);
   return rc;
 }
 
@@ -235,25 +235,25 @@ static bool is_due(sdb_store *store) {
 }
 
 void sdb_checkpoint_if_due(sdb_store *store) {
-  seqdb_error ignored;
   if (is_due(store))
-    (void)sdb_checkpoint(store, &ignored); /* failing leaves all as it is: the next commit tries again */
+    (void)sdb_checkpoint(store, &sdb_unheard); /* failing leaves all as it is: the next commit tries again */
 }
 
 int seqdb_checkpoint(seqdb *db) {
-  seqdb_error e;
-  int rc = sdb_writable(db, "checkpoint", &e);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &e);
+  seqdb_error error;
+  sdb_op op = {"checkpoint", &error};
+  int rc = sdb_writable(db, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   pthread_mutex_lock(&db->txn_mutex);
   if (sdb_txn_changed(db)) {
-    rc = sdb_error_set(&e, SEQDB_LOCKED, "checkpoint", NULL, 0, "checkpoint: the transaction has uncommitted changes");
+    rc = sdb_error_set(&op, SEQDB_LOCKED, NULL, 0, "checkpoint: the transaction has uncommitted changes");
   } else if (db->txn.active) {
-    rc = sdb_checkpoint(db->store, &e);
-  } else if ((rc = sdb_writer_lock(db, "checkpoint", &e)) == SEQDB_OK) {
-    rc = sdb_checkpoint_recovered(db->store, &e);
-    if (rc == SEQDB_OK) rc = sdb_checkpoint(db->store, &e);
+    rc = sdb_checkpoint(db->store, &op);
+  } else if ((rc = sdb_writer_lock(db, &op)) == SEQDB_OK) {
+    rc = sdb_checkpoint_recovered(db->store, &op);
+    if (rc == SEQDB_OK) rc = sdb_checkpoint(db->store, &op);
     sdb_writer_unlock(db);
   }
   pthread_mutex_unlock(&db->txn_mutex);
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }

@@ -171,13 +171,13 @@ static int reserve(seqdb *db, const struct collect *c) {
 
 /* ---- steps 4 to 6 */
 
-static int sync_data(seqdb *db, seqdb_error *e) {
+static int sync_data(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
   sdb_checkpoint_punch_early(store);
   int os = store->sync_off ? 0 : sdb_os_fdatasync(store->data.fd);
   if (os) {
     sdb_poison(store);
-    return sdb_error_os(e, os, "commit", "data", 0, "data: fdatasync failed");
+    return sdb_error_os(op, os, "data", 0, "data: fdatasync failed");
   }
   sdb_range_set_clear(&db->txn.direct);
   return SEQDB_OK;
@@ -188,7 +188,7 @@ struct fill {
   sdb_record_writer writer;
   bool by_page; /* very many ranges: pin whole pages, which costs less memory and pins more than needed */
   uint64_t pinned_from, pinned_to; /* the last pin */
-  seqdb_error *e;
+  const sdb_op *op;
 };
 
 static int fill_piece(void *context, const sdb_patch_range *piece) {
@@ -201,7 +201,7 @@ static int fill_piece(void *context, const sdb_patch_range *piece) {
   if (piece->data)
     memcpy(to, piece->data, (size_t)piece->bytes);
   else {
-    int rc = sdb_data_read(&store->data, piece->offset, to, (size_t)piece->bytes, fill->e);
+    int rc = sdb_data_read(&store->data, piece->offset, to, (size_t)piece->bytes, fill->op);
     if (rc != SEQDB_OK) return rc;
   }
   if (from >= fill->pinned_from && end <= fill->pinned_to) return SEQDB_OK;
@@ -210,7 +210,7 @@ static int fill_piece(void *context, const sdb_patch_range *piece) {
   pthread_mutex_unlock(&store->mutex);
   fill->pinned_from = from;
   fill->pinned_to = end;
-  return rc == SEQDB_OK ? rc : sdb_error_nomem(fill->e, "commit");
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(fill->op);
 }
 
 static void fill_entries(seqdb *db, const sdb_delta *delta, sdb_record_writer *w) {
@@ -225,9 +225,9 @@ static void fill_entries(seqdb *db, const sdb_delta *delta, sdb_record_writer *w
     sdb_record_add_delete(w, delta->indexes[delta->puts + i]);
 }
 
-static int ensure_guard(sdb_store *store, seqdb_error *e) {
+static int ensure_guard(sdb_store *store, const sdb_op *op) {
   pthread_mutex_lock(&store->files_mutex);
-  int rc = sdb_checkpoint_guard(store, e);
+  int rc = sdb_checkpoint_guard(store, op);
   pthread_mutex_unlock(&store->files_mutex);
   return rc;
 }
@@ -241,7 +241,7 @@ void sdb_commit_decided(sdb_store *store) {
 }
 
 static int append_record(sdb_store *store, uint8_t *record, sdb_record_writer *w, sdb_record_header *header,
-                         seqdb_error *e) {
+                         const sdb_op *op) {
   bool poison = false;
   pthread_mutex_lock(&store->files_mutex);
   header->flags = store->keep_next ? SDB_RECORD_KEEP : 0;
@@ -249,7 +249,7 @@ static int append_record(sdb_store *store, uint8_t *record, sdb_record_writer *w
   header->position = store->journal.tail;
   header->previous = store->journal.previous;
   sdb_record_seal(w, header);
-  int rc = sdb_journal_append(&store->journal, record, header, &poison, e);
+  int rc = sdb_journal_append(&store->journal, record, header, &poison, op);
   if (poison) sdb_poison(store);
   pthread_mutex_unlock(&store->files_mutex);
   if (rc == SEQDB_OK) sdb_commit_decided(store);
@@ -257,7 +257,7 @@ static int append_record(sdb_store *store, uint8_t *record, sdb_record_writer *w
 }
 
 /* Steps 4 to 6 for a collected transaction. */
-static int write_record(seqdb *db, struct collect *c, uint16_t kind, seqdb_error *e) {
+static int write_record(seqdb *db, struct collect *c, uint16_t kind, const sdb_op *op) {
   sdb_store *store = db->store;
   sdb_txn *txn = &db->txn;
   sdb_record_sizes direct = {0};
@@ -270,27 +270,27 @@ static int write_record(seqdb *db, struct collect *c, uint16_t kind, seqdb_error
   int rc, os;
   (void)each_direct_piece(db, &c->delta, count_piece, &direct);
   bool in_record = direct.range_bytes <= SDB_INLINE_MAX_BYTES && direct.ranges <= SDB_INLINE_MAX_RANGES;
-  if ((rc = ensure_guard(store, e)) != SEQDB_OK) return rc; /* 4 */
+  if ((rc = ensure_guard(store, op)) != SEQDB_OK) return rc; /* 4 */
   if (in_record) {
     c->sizes.ranges += direct.ranges;
     c->sizes.range_bytes += direct.range_bytes;
-  } else if ((rc = sync_data(db, e)) != SEQDB_OK) { /* 5 */
+  } else if ((rc = sync_data(db, op)) != SEQDB_OK) { /* 5 */
     return rc;
   }
   uint64_t size = sdb_record_size(&c->sizes);
-  if (size > SIZE_MAX || !(record = sdb_malloc((size_t)size))) return sdb_error_nomem(e, "commit");
+  if (size > SIZE_MAX || !(record = sdb_malloc((size_t)size))) return sdb_error_nomem(op);
   if (kind == SDB_RECORD_PREPARE && (os = sdb_os_random(header.token, sizeof header.token)) != 0) {
-    rc = sdb_error_os(e, os, "commit", NULL, 0, "no random bytes for a token");
+    rc = sdb_error_os(op, os, NULL, 0, "no random bytes for a token");
     goto done;
   }
-  struct fill fill = {.db = db, .e = e, .by_page = c->sizes.ranges > 4096};
+  struct fill fill = {.db = db, .op = op, .by_page = c->sizes.ranges > 4096};
   sdb_record_begin(&fill.writer, record, &c->sizes, db->coordinator);
   fill_entries(db, &c->delta, &fill.writer);
   /* Direct bytes first: where a patch lies over them (written after an earlier prepare had made them visible), it is younger,
   ** and in a record later ranges win. */
   rc = in_record ? each_direct_piece(db, &c->delta, fill_piece, &fill) : SEQDB_OK;
   if (rc == SEQDB_OK) rc = each_patch_piece(db, &c->delta, fill_piece, &fill);
-  if (rc == SEQDB_OK) rc = append_record(store, record, &fill.writer, &header, e); /* 6 */
+  if (rc == SEQDB_OK) rc = append_record(store, record, &fill.writer, &header, op); /* 6 */
   if (rc == SEQDB_OK) memcpy(txn->token, header.token, sizeof txn->token);
 done:
   sdb_free(record);
@@ -298,7 +298,7 @@ done:
 }
 
 /* An empty record decides the prepare before it: with the KEEP bit (a published one) it is kept, without it dropped. */
-int sdb_commit_decide(sdb_store *store, seqdb_error *e) {
+int sdb_commit_decide(sdb_store *store, const sdb_op *op) {
   sdb_record_sizes sizes = {0};
   uint8_t record[SDB_RECORD_HEADER_BYTES];
   sdb_record_writer writer;
@@ -309,7 +309,7 @@ int sdb_commit_decide(sdb_store *store, seqdb_error *e) {
                               .entries_hash = store->committed->tree.hash};
   assert(sdb_record_size(&sizes) == sizeof record);
   sdb_record_begin(&writer, record, &sizes, NULL);
-  return append_record(store, record, &writer, &header, e);
+  return append_record(store, record, &writer, &header, op);
 }
 
 static void forget_prepared(seqdb *db) {
@@ -331,14 +331,14 @@ static void check_adds_up(seqdb *db) {
 #define check_adds_up(db) ((void)0)
 #endif
 
-int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES], seqdb_error *e) {
+int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES], const sdb_op *op) {
   sdb_txn *txn = &db->txn;
   sdb_store *store = db->store;
   sdb_catalog *catalog = NULL;
   struct collect c;
   if (!txn->active) return SEQDB_OK;
-  int rc = sdb_writable(db, "commit", e);
-  if (rc == SEQDB_OK) rc = sdb_tails_settle(db, e); /* 1 */
+  int rc = sdb_writable(db, op);
+  if (rc == SEQDB_OK) rc = sdb_tails_settle(db, op); /* 1 */
   if (rc != SEQDB_OK) return rc;
   check_adds_up(db);
   if (!sdb_txn_changed(db)) return SEQDB_OK;
@@ -346,15 +346,15 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
     if (token) memcpy(token, txn->token, SEQDB_TOKEN_BYTES);
     return SEQDB_OK;
   }
-  if (collect(db, &c) != SEQDB_OK) return sdb_error_nomem(e, "commit"); /* 2 */
+  if (collect(db, &c) != SEQDB_OK) return sdb_error_nomem(op); /* 2 */
   (void)each_patch_piece(db, &c.delta, count_piece, &c.sizes);
   if (c.delta.puts == 0 && c.delta.deletes == 0) { /* what was done was undone */
     delta_free(&c.delta);
-    if (txn->prepared && (rc = sdb_commit_decide(db->store, e)) == SEQDB_OK) forget_prepared(db);
+    if (txn->prepared && (rc = sdb_commit_decide(db->store, op)) == SEQDB_OK) forget_prepared(db);
     return rc;
   }
   if (reserve(db, &c) != SEQDB_OK) { /* 3 */
-    rc = sdb_error_nomem(e, "commit");
+    rc = sdb_error_nomem(op);
     goto failed;
   }
   sdb_tree shared = sdb_tree_share(&txn->tree);
@@ -363,12 +363,12 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
   pthread_mutex_unlock(&store->mutex);
   if (!catalog) {
     sdb_tree_drop(&shared, store->names);
-    rc = sdb_error_nomem(e, "commit");
+    rc = sdb_error_nomem(op);
     goto failed;
   }
   txn->epoch = ++store->epoch;
-  if ((rc = write_record(db, &c, kind, e)) != SEQDB_OK) goto failed; /* 4, 5, 6 */
-  if (txn->prepared) forget_prepared(db);                            /* the new record drops the old one */
+  if ((rc = write_record(db, &c, kind, op)) != SEQDB_OK) goto failed; /* 4, 5, 6 */
+  if (txn->prepared) forget_prepared(db);                             /* the new record drops the old one */
   txn->prepared = catalog;
   txn->prepared_is_current = true;
   txn->record_kind = kind;
@@ -416,8 +416,7 @@ void sdb_commit_publish(seqdb *db) {
   sdb_patch all;
   if (!txn->active || !txn->prepared) {
     if (txn->active && sdb_txn_changed(db)) {
-      seqdb_error ignored;
-      (void)sdb_commit_rollback(db, &ignored);
+      (void)sdb_commit_rollback(db, &sdb_unheard);
       return;
     }
     sdb_txn_end(db);
@@ -425,9 +424,8 @@ void sdb_commit_publish(seqdb *db) {
   }
   /* GCOVR_EXCL_BR_LINE: opening a slot makes the prepare old */
   if (!txn->prepared_is_current || txn->open_tails) { /* a broken promise: memory and record differ */
-    seqdb_error ignored;
-    sdb_poison(store); /* the next open finds what was prepared */
-    (void)sdb_commit_rollback(db, &ignored);
+    sdb_poison(store);                                /* the next open finds what was prepared */
+    (void)sdb_commit_rollback(db, &sdb_unheard);
     return;
   }
   gather_patch(db, &all);
@@ -458,20 +456,19 @@ void sdb_commit_publish(seqdb *db) {
   /* 8, 9 */
   /* GCOVR_EXCL_BR_LINE: the writer alone poisons, and it has just written its record */
   if (!atomic_load(&store->poisoned)) {
-    seqdb_error ignored;
-    (void)sdb_overlay_drain(store, &ignored);
+    (void)sdb_overlay_drain(store, &sdb_unheard);
     sdb_checkpoint_if_due(store);
   }
   sdb_txn_end(db);
 }
 
-int sdb_commit_rollback(seqdb *db, seqdb_error *e) {
+int sdb_commit_rollback(seqdb *db, const sdb_op *op) {
   sdb_txn *txn = &db->txn;
   int rc = SEQDB_OK;
   sdb_tails_discard(db);
   if (txn->active) {
     if (txn->prepared) {
-      rc = atomic_load(&db->store->poisoned) ? SEQDB_OK : sdb_commit_decide(db->store, e);
+      rc = atomic_load(&db->store->poisoned) ? SEQDB_OK : sdb_commit_decide(db->store, op);
       if (rc != SEQDB_OK) sdb_poison(db->store); /* the next open would count the prepare as committed */
       forget_prepared(db);
     }
@@ -485,11 +482,12 @@ int sdb_commit_rollback(seqdb *db, seqdb_error *e) {
 /* ---- public */
 
 int seqdb_flush(seqdb *db, uint64_t *generation) {
-  seqdb_error e;
-  int rc = sdb_usable(db, "flush", &e);
+  seqdb_error error;
+  sdb_op op = {"commit", &error};
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, &e);
+    rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, &op);
     if (rc == SEQDB_OK) sdb_commit_publish(db);
     pthread_mutex_unlock(&db->txn_mutex);
   }
@@ -498,38 +496,41 @@ int seqdb_flush(seqdb *db, uint64_t *generation) {
     *generation = db->store->committed->generation;
     pthread_mutex_unlock(&db->store->mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }
 
 int seqdb_prepare(seqdb *db, uint8_t token[SEQDB_TOKEN_BYTES], uint64_t *generation) {
-  seqdb_error e;
-  int rc = sdb_usable(db, "prepare", &e);
+  seqdb_error error;
+  sdb_op op = {"commit", &error};
+  int rc = sdb_usable(db, &op);
   if (token) memset(token, 0, SEQDB_TOKEN_BYTES);
   if (generation) *generation = 0;
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = sdb_commit_prepare(db, SDB_RECORD_PREPARE, token, &e);
+    rc = sdb_commit_prepare(db, SDB_RECORD_PREPARE, token, &op);
     if (rc == SEQDB_OK && generation && db->txn.prepared) *generation = db->txn.prepared->generation;
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }
 
 void seqdb_publish(seqdb *db) {
-  seqdb_error e;
-  if (sdb_usable(db, "publish", &e) != SEQDB_OK) return;
+  seqdb_error error;
+  sdb_op op = {"commit", &error};
+  if (sdb_usable(db, &op) != SEQDB_OK) return;
   pthread_mutex_lock(&db->txn_mutex);
   sdb_commit_publish(db);
   pthread_mutex_unlock(&db->txn_mutex);
 }
 
 int seqdb_rollback(seqdb *db) {
-  seqdb_error e;
-  int rc = sdb_usable(db, "rollback", &e);
+  seqdb_error error;
+  sdb_op op = {"rollback", &error};
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = sdb_commit_rollback(db, &e);
+    rc = sdb_commit_rollback(db, &op);
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }

@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "base/error.h"
 #include "space/tree.h"
 #include "files/data_file.h"
 #include "files/journal.h"
@@ -176,28 +177,28 @@ static inline bool sdb_region_is(seqdb_region region, const sdb_entry *entry) {
 
 /* ---- handle.c: errors and health */
 /* Publish *e as the handle's error and return its code (SEQDB_OK and positive codes pass). */
-int sdb_fail(seqdb *db, int rc, const seqdb_error *e);
+int sdb_fail(seqdb *db, int rc, const sdb_op *op);
 /* MISUSE after fork. */
-int sdb_usable(seqdb *db, const char *operation, seqdb_error *e);
+int sdb_usable(seqdb *db, const sdb_op *op);
 /* As above, and READONLY, CORRUPT, POISONED if nothing may be written. */
-int sdb_writable(seqdb *db, const char *operation, seqdb_error *e);
+int sdb_writable(seqdb *db, const sdb_op *op);
 /* INTERRUPTED if the callback says so. */
-int sdb_interrupted(seqdb *db, const char *operation, seqdb_error *e);
+int sdb_interrupted(seqdb *db, const sdb_op *op);
 void sdb_poison(sdb_store *store);
 /* No extent of `data` reaches beyond; closing snapshots lower it at any time. */
 uint64_t sdb_store_end(sdb_store *store);
 /* NOTFOUND with a message. */
-int sdb_gone(seqdb *db, const char *operation, seqdb_error *e);
+int sdb_gone(seqdb *db, const sdb_op *op);
 
 /* ---- txn.c: the writer lock, begin and end, reading one's own state.  All but the first two with txn_mutex held. */
-int sdb_writer_lock(seqdb *db, const char *operation, seqdb_error *e);
+int sdb_writer_lock(seqdb *db, const sdb_op *op);
 void sdb_writer_unlock(seqdb *db);
-int sdb_txn_begin(seqdb *db, const char *operation, seqdb_error *e); /* harmless if active */
+int sdb_txn_begin(seqdb *db, const sdb_op *op); /* harmless if active */
 bool sdb_txn_changed(const seqdb *db);
 /* The tree that the handle sees: the transaction's or the last commit's, shared; drop it with sdb_tree_drop(). */
 const sdb_entry *sdb_txn_entry(seqdb *db, seqdb_region region, uint32_t *index);
 /* Read bytes of the transaction's state, composed of data, overlay and patches (buffers were flushed before). */
-int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e);
+int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op);
 /* The first byte of the range that differs from what `data` holds; the range's end if none does. */
 uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes);
 /* Forget everything of the transaction but its marks' levels (go back to `to`, a live catalog). */
@@ -209,11 +210,10 @@ void sdb_txn_end(seqdb *db);
 
 /* ---- place.c: where bytes of the transaction go (R1, R2).  txn_mutex held, transaction begun, the region's slot closed. */
 /* Write `bytes` bytes (data == NULL: zeros) at region offset `at` <= length of entry `index`; grows it. */
-int sdb_write(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t bytes, const char *operation,
-              seqdb_error *e);
+int sdb_write(seqdb *db, uint32_t index, uint64_t at, const void *data, uint64_t bytes, const sdb_op *op);
 /* Make the reserve at least `bytes`; `exact`: no room for growth beyond. */
-int sdb_write_reserve(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const char *operation, seqdb_error *e);
-int sdb_write_cut(seqdb *db, uint32_t index, uint64_t length, const char *operation, seqdb_error *e);
+int sdb_write_reserve(seqdb *db, uint32_t index, uint64_t bytes, bool exact, const sdb_op *op);
+int sdb_write_cut(seqdb *db, uint32_t index, uint64_t length, const sdb_op *op);
 /* Bytes to be written while a region moves; data == NULL: zeros. */
 typedef struct sdb_splice {
   uint64_t at, bytes;
@@ -222,15 +222,15 @@ typedef struct sdb_splice {
 /* Copy entry `index` to the new extent [start, start + reserved), which the caller has allocated, with `splice` (may be NULL)
 ** written into it; on error nothing has changed and the caller frees the extent. */
 int sdb_write_move(seqdb *db, uint32_t index, uint64_t start, uint64_t reserved, const sdb_splice *splice,
-                   const char *operation, seqdb_error *e);
+                   const sdb_op *op);
 /* Change the entry in the transaction's tree; sets its generation. */
-int sdb_write_put(seqdb *db, uint32_t index, sdb_entry *entry, const char *operation, seqdb_error *e);
+int sdb_write_put(seqdb *db, uint32_t index, sdb_entry *entry, const sdb_op *op);
 
 /* ---- slot.c: buffered appends */
 void sdb_tails_free(seqdb *db);
 /* Write out buffers, fold lengths into the tree and close all slots (or the one of `index`).  txn_mutex held. */
-int sdb_tails_settle(seqdb *db, seqdb_error *e);
-int sdb_tail_settle(seqdb *db, uint32_t index, seqdb_error *e);
+int sdb_tails_settle(seqdb *db, const sdb_op *op);
+int sdb_tail_settle(seqdb *db, uint32_t index, const sdb_op *op);
 /* How much longer the regions of open slots are than the tree says. */
 uint64_t sdb_tails_bytes(seqdb *db);
 /* What is open stays so, but the next append to it takes the slow way. */
@@ -240,14 +240,14 @@ void sdb_tails_discard(seqdb *db);
 
 /* ---- overlay.c */
 /* Apply every layer that no older snapshot (and no published but undecided prepare) needs held back.  Writer lock held.  Failing leaves the overlay. */
-int sdb_overlay_drain(sdb_store *store, seqdb_error *e);
+int sdb_overlay_drain(sdb_store *store, const sdb_op *op);
 /* Does an open snapshot hold a layer back?  Writer lock held. */
 bool sdb_overlay_held(sdb_store *store);
 /* The first byte of [offset, end) that a layer of up to `generation` has; `end` if none has any. */
 uint64_t sdb_overlay_next(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t end);
 /* Copy raw bytes of `data` and lay over them what commits up to `generation` say. */
 int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
-                     seqdb_error *e);
+                     const sdb_op *op);
 /* Memory so that add() of `ranges` ranges cannot fail; *spare receives a layer if none is there yet. */
 int sdb_overlay_reserve(sdb_store *store, size_t ranges, sdb_layer **spare);
 /* Take over `patch` as the overwrites of commit `generation`; store.mutex and overlay_lock (writing) held. */
@@ -256,21 +256,21 @@ void sdb_overlay_free(sdb_store *store);
 uint64_t sdb_overlay_bytes(sdb_store *store);
 
 /* ---- commit.c.  txn_mutex held. */
-int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES], seqdb_error *e);
+int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES], const sdb_op *op);
 void sdb_commit_publish(seqdb *db);
-int sdb_commit_rollback(seqdb *db, seqdb_error *e);
+int sdb_commit_rollback(seqdb *db, const sdb_op *op);
 /* The journal's last record is durable and no undecided prepare: let go of the state before it. */
 void sdb_commit_decided(sdb_store *store);
 /* Write an empty record that decides the prepare before it: kept if keep_next is set, else dropped.  Writer lock held. */
-int sdb_commit_decide(sdb_store *store, seqdb_error *e);
+int sdb_commit_decide(sdb_store *store, const sdb_op *op);
 
 /* ---- checkpoint.c.  Writer lock held. */
-int sdb_checkpoint(sdb_store *store, seqdb_error *e);
+int sdb_checkpoint(sdb_store *store, const sdb_op *op);
 /* What a recovery owes before anything may change; harmless when nothing is owed. */
-int sdb_checkpoint_recovered(sdb_store *store, seqdb_error *e);
+int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op);
 /* Set the guard, durably, if it is not set: before the first fdatasync of a session, whose failure the next one must notice, and before
 ** a header is written.  files_mutex held. */
-int sdb_checkpoint_guard(sdb_store *store, seqdb_error *e);
+int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op);
 /* Punch larger holes before `data` is synced: what a growing region left behind then is neither written nor kept on disk. */
 void sdb_checkpoint_punch_early(sdb_store *store);
 /* A checkpoint if the journal has grown long enough, or much space was given up; failing is left for later. */
@@ -288,11 +288,12 @@ uint64_t sdb_snapshot_oldest_generation(const sdb_store *store); /* UINT64_MAX i
 
 /* ---- create.c */
 /* Make the missing ones of the three files, durably (R: creation).  `journal` only: a rawdb directory gets one. */
-int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header, seqdb_error *e);
+int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header,
+                     const sdb_op *op);
 /* Make the names of the files and of the directory durable. */
-int sdb_sync_names(sdb_fd dir, const char *path, seqdb_error *e);
+int sdb_sync_names(sdb_fd dir, const char *path, const sdb_op *op);
 /* Are all files that exist in the state in which creation leaves them?  Then the directory is half-made, not damaged. */
-int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, seqdb_error *e);
+int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, const sdb_op *op);
 
 /* ---- store.c */
 void sdb_handle_unref(seqdb *db);

@@ -30,16 +30,16 @@ static bool has_mark(const sdb_txn *txn, int level) {
   return false;
 }
 
-static int set_mark(seqdb *db, int level, seqdb_error *e) {
+static int set_mark(seqdb *db, int level, const sdb_op *op) {
   sdb_txn *txn = &db->txn;
   sdb_store *store = db->store;
   int rc = SEQDB_OK;
   if (has_mark(txn, level)) return SEQDB_OK;
-  if (txn->active && (rc = sdb_tails_settle(db, e)) != SEQDB_OK) {
+  if (txn->active && (rc = sdb_tails_settle(db, op)) != SEQDB_OK) {
     sdb_tails_stop(db); /* what is appended from now on must be seen to come after the mark that is not there */
     return rc;
   }
-  if (add_mark(txn, level) != SEQDB_OK) return sdb_error_nomem(e, "savepoint");
+  if (add_mark(txn, level) != SEQDB_OK) return sdb_error_nomem(op);
   if (!txn->active || !sdb_txn_changed(db)) return SEQDB_OK;
   sdb_mark *mark = &txn->marks[txn->mark_count - 1];
   sdb_tree shared = sdb_tree_share(&txn->tree);
@@ -49,7 +49,7 @@ static int set_mark(seqdb *db, int level, seqdb_error *e) {
   if (!mark->catalog) {
     sdb_tree_drop(&shared, store->names);
     txn->mark_count--;
-    return sdb_error_nomem(e, "savepoint");
+    return sdb_error_nomem(op);
   }
   mark->patch = txn->patch;
   sdb_patch_init(&txn->patch);
@@ -114,13 +114,13 @@ void sdb_marks_merge(sdb_txn *txn, size_t first, sdb_patch *base) {
 }
 
 /* All of them or none: what fails comes first. */
-static int release_marks(seqdb *db, int level, seqdb_error *e) {
+static int release_marks(seqdb *db, int level, const sdb_op *op) {
   sdb_txn *txn = &db->txn;
   size_t first = txn->mark_count, ranges;
   while (first > 0 && txn->marks[first - 1].level >= level)
     first--;
   sdb_patch *base = sdb_marks_base(txn, first, &ranges);
-  if (ranges && sdb_patch_reserve(base, ranges) != SEQDB_OK) return sdb_error_nomem(e, "release");
+  if (ranges && sdb_patch_reserve(base, ranges) != SEQDB_OK) return sdb_error_nomem(op);
   for (size_t i = first; i < txn->mark_count; i++) {
     sdb_mark *mark = &txn->marks[i];
     if (mark->catalog && mark->patch.count)
@@ -158,38 +158,41 @@ static void go_back(seqdb *db, int level) {
 /* ---- public */
 
 int seqdb_savepoint(seqdb *db, int level) {
-  seqdb_error e = {0};
-  int rc = sdb_usable(db, "savepoint", &e);
+  seqdb_error error;
+  sdb_op op = {"savepoint", &error};
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK && level < 0)
-    rc = sdb_error_set(&e, SEQDB_INVALID, "savepoint", NULL, 0, "savepoint level %d is negative", level);
+    rc = sdb_error_set(&op, SEQDB_INVALID, NULL, 0, "savepoint level %d is negative", level);
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = set_mark(db, level, &e);
+    rc = set_mark(db, level, &op);
     db->txn.mark_failed = rc != SEQDB_OK;
     db->txn.failed_level = level;
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }
 
 int seqdb_release(seqdb *db, int level) {
-  seqdb_error e = {0};
-  int rc = sdb_usable(db, "release", &e);
+  seqdb_error error;
+  sdb_op op = {"release", &error};
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = release_marks(db, level, &e);
+    rc = release_marks(db, level, &op);
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }
 
 int seqdb_rollback_to(seqdb *db, int level) {
-  seqdb_error e = {0};
-  int rc = sdb_usable(db, "rollback to", &e);
+  seqdb_error error;
+  sdb_op op = {"rollback to", &error};
+  int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
     go_back(db, level);
     pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &e);
+  return sdb_fail(db, rc, &op);
 }

@@ -23,7 +23,7 @@ static void deadline_in(struct timespec *at, uint32_t timeout_ms) {
   }
 }
 
-int sdb_writer_lock(seqdb *db, const char *operation, seqdb_error *e) {
+int sdb_writer_lock(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
   struct timespec deadline;
   uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
@@ -44,8 +44,8 @@ int sdb_writer_lock(seqdb *db, const char *operation, seqdb_error *e) {
   if (rc == SEQDB_OK) store->writer = db;
   pthread_mutex_unlock(&store->mutex);
   if (rc == SEQDB_BUSY)
-    sdb_error_set(e, SEQDB_BUSY, operation, NULL, 0,
-                  "database is locked: %s in %s waits for another connection's transaction", operation, store->path);
+    sdb_error_set(op, SEQDB_BUSY, NULL, 0, "database is locked: %s in %s waits for another connection's transaction",
+                  op->operation, store->path);
   return rc;
 }
 
@@ -60,14 +60,14 @@ void sdb_writer_unlock(seqdb *db) {
 
 /* ---- begin and end */
 
-int sdb_txn_begin(seqdb *db, const char *operation, seqdb_error *e) {
+int sdb_txn_begin(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
   sdb_txn *txn = &db->txn;
   txn->call_is_first = !sdb_txn_changed(db);
-  int rc = sdb_writable(db, operation, e);
+  int rc = sdb_writable(db, op);
   if (rc != SEQDB_OK || txn->active) return rc;
-  if ((rc = sdb_writer_lock(db, operation, e)) != SEQDB_OK) return rc;
-  if (!store->recovered && (rc = sdb_checkpoint_recovered(store, e)) != SEQDB_OK) {
+  if ((rc = sdb_writer_lock(db, op)) != SEQDB_OK) return rc;
+  if (!store->recovered && (rc = sdb_checkpoint_recovered(store, op)) != SEQDB_OK) {
     sdb_writer_unlock(db);
     return rc;
   }
@@ -184,9 +184,9 @@ uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
   return next;
 }
 
-int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, seqdb_error *e) {
+int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op) {
   const sdb_txn *txn = &db->txn;
-  int rc = sdb_overlay_read(db->store, UINT64_MAX, offset, buffer, bytes, e);
+  int rc = sdb_overlay_read(db->store, UINT64_MAX, offset, buffer, bytes, op);
   if (rc != SEQDB_OK) return rc;
   for (size_t i = 0; i < txn->mark_count; i++)
     sdb_patch_read(&txn->marks[i].patch, offset, bytes, buffer);

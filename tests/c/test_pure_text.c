@@ -138,14 +138,15 @@ static int error_text_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj
   if (objc == 6 && Tcl_GetIntFromObj(interp, objv[5], &os_errno) != TCL_OK) return TCL_ERROR;
   const char *operation = Tcl_GetString(objv[2]), *file = Tcl_GetString(objv[3]);
   char *text = (char *)Tcl_GetByteArrayFromObj(objv[4], &bytes);
+  sdb_op op = {operation, &e}, unheard = {operation, NULL};
   memset(&e, 0xAA, sizeof e);
   if (objc == 6) {
-    code = sdb_error_os(&e, os_errno, operation, file, 7, "%.*s", bytes, text);
-    if (sdb_error_os(NULL, os_errno, operation, file, 7, "%.*s", bytes, text) != code)
+    code = sdb_error_os(&op, os_errno, file, 7, "%.*s", bytes, text);
+    if (sdb_error_os(&unheard, os_errno, file, 7, "%.*s", bytes, text) != code)
       return sdb_test_fail(interp, "NULL record");
   } else {
-    code = sdb_error_set(&e, code, operation, file, 7, "%.*s", bytes, text);
-    if (sdb_error_set(NULL, code, operation, file, 7, "%.*s", bytes, text) != code)
+    code = sdb_error_set(&op, code, file, 7, "%.*s", bytes, text);
+    if (sdb_error_set(&unheard, code, file, 7, "%.*s", bytes, text) != code)
       return sdb_test_fail(interp, "NULL record");
   }
   if (code != e.code || e.offset != 7) return sdb_test_fail(interp, "the record has another code or offset");
@@ -177,7 +178,9 @@ static int quoted_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *co
 static int nomem_text_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
   seqdb_error e;
   (void)data;
-  if (objc > 2 || sdb_error_nomem(&e, objc == 2 ? Tcl_GetString(objv[1]) : NULL) != SEQDB_NOMEM) return TCL_ERROR;
+  if (objc != 2) return TCL_ERROR;
+  sdb_op op = {Tcl_GetString(objv[1]), &e};
+  if (sdb_error_nomem(&op) != SEQDB_NOMEM) return TCL_ERROR;
   Tcl_SetObjResult(interp, Tcl_NewStringObj(e.message, -1));
   return TCL_OK;
 }
