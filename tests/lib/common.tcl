@@ -117,11 +117,12 @@ proc read_file {path} {
 
 # Run a script in a tclsh of its own, with this file and the fixture loaded; what it writes to stdout comes back with how
 # it ended: {exit 0 text}, {exit 3 text}, {signal SIGKILL text}.
-proc run_child {script} {
+proc run_child {script {build {}}} {
+  if {$build eq {}} {set build $::build_dir}
   set folder [temp_dir]
   set file [file join $folder child.tcl]
   write_file $file "[list source [file join $::tests_dir lib common.tcl]]\nload_fixture\n$script\nexit 0\n"
-  set command [list env SEQDB_TMP=$folder SEQDB_BUILD=$::build_dir [info nameofexecutable] $file]
+  set command [list env SEQDB_TMP=$folder SEQDB_BUILD=$build [info nameofexecutable] $file]
   set code [catch {exec -ignorestderr -- {*}$command} output options]
   if {!$code} {return [list exit 0 $output]}
   set error [dict get $options -errorcode]
