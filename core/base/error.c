@@ -49,8 +49,6 @@ static void fill(seqdb_error *e, int code, int os_errno, const char *operation, 
   copy_text(e->file, sizeof e->file, file);
 }
 
-const sdb_op sdb_unheard = {"upkeep", NULL};
-
 int sdb_error_set(const sdb_op *op, int code, const char *file, uint64_t offset, const char *format, ...) {
   seqdb_error *e = op->error;
   if (e != NULL) {

@@ -17,7 +17,7 @@ typedef struct sdb_op {
 } sdb_op;
 
 /* For work that is done later if it fails now: nobody reads why. */
-extern const sdb_op sdb_unheard;
+static const sdb_op sdb_unheard = {"upkeep", NULL};
 
 /* Fill the record and return `code`, so that `return sdb_error_set(...)` reads well.  `file` may be NULL (empty).  The message is cut
 ** at the record's size, never in the middle of a UTF-8 character. */

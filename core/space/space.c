@@ -203,6 +203,12 @@ sdb_catalog *sdb_catalog_new(sdb_space *space, sdb_tree *tree, enum sdb_catalog_
   return made;
 }
 
+uint64_t sdb_space_oldest_generation(const sdb_space *space, const sdb_catalog *held) {
+  for (const sdb_catalog *at = space->oldest; at; at = at->newer)
+    if (at->kind == SDB_CATALOG_COMMITTED && (at != held || at->refs > 1)) return at->generation;
+  return UINT64_MAX;
+}
+
 void sdb_catalog_ref(sdb_catalog *catalog) {
   catalog->refs++;
 }

@@ -62,6 +62,9 @@ int sdb_space_load(sdb_space *space, const sdb_range *extents, size_t count);
 ** caller's). */
 sdb_catalog *sdb_catalog_new(sdb_space *space, sdb_tree *tree, enum sdb_catalog_kind kind, uint64_t generation);
 void sdb_catalog_ref(sdb_catalog *catalog);
+/* The oldest committed generation that somebody may still read.  There is always the last commit's.  `held` (may be NULL) does not
+** count if nobody else refers to it. */
+uint64_t sdb_space_oldest_generation(const sdb_space *space, const sdb_catalog *held);
 /* The last reference lets the catalog die and its pending extents move on.  NULL is allowed. */
 void sdb_catalog_unref(sdb_space *space, sdb_catalog *catalog);
 

@@ -58,7 +58,7 @@ static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *wh
 
 static void store_free(sdb_store *store) {
   sdb_catalog *committed = store->committed;
-  sdb_overlay_free(store);
+  sdb_overlay_destroy(&store->overlay);
   if (store->names) {
     sdb_catalog_unref(&store->space, store->before_prepare);
     if (committed) sdb_catalog_unref(&store->space, committed);
@@ -74,7 +74,6 @@ static void store_free(sdb_store *store) {
   pthread_mutex_destroy(&store->mutex);
   pthread_mutex_destroy(&store->files_mutex);
   pthread_cond_destroy(&store->writer_free);
-  pthread_rwlock_destroy(&store->overlay_lock);
   sdb_free(store->path);
   sdb_free(store);
 }
@@ -86,7 +85,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   pthread_mutex_init(&store->mutex, NULL);
   pthread_mutex_init(&store->files_mutex, NULL);
   pthread_cond_init(&store->writer_free, NULL);
-  pthread_rwlock_init(&store->overlay_lock, NULL);
+  sdb_overlay_init(&store->overlay, &store->data);
   store->fork_count = sdb_os_fork_count();
   store->files_writable = true;
   store->sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
@@ -128,15 +127,7 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   if (rc != SEQDB_OK) return rc;
   store->committed = sdb_catalog_new(&store->space, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
   if (!store->committed) return sdb_error_nomem(op);
-  if (found->overlay.count) {
-    sdb_layer *layer = sdb_calloc(1, sizeof *layer);
-    if (!layer) return sdb_error_nomem(op);
-    layer->generation = found->generation;
-    layer->patch = found->overlay;
-    sdb_patch_init(&found->overlay);
-    store->layers = layer;
-    atomic_store(&store->layer_count, 1);
-  }
+  if (sdb_overlay_load(&store->overlay, found->generation, &found->overlay) != SEQDB_OK) return sdb_error_nomem(op);
   store->named = found->named;
   store->named_count = store->named_capacity = found->named_count;
   found->named = NULL;
@@ -345,7 +336,7 @@ static void close_clean(sdb_store *store) {
   /* GCOVR_EXCL_BR_LINE: writing implies journal and commit */
   if (store->journal.fd < 0 || !store->recovered || !store->committed) return;
   /* GCOVR_EXCL_BR_LINE: nobody holds overlays back any more */
-  if (sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK || store->layers) return;
+  if (sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay)) return;
   if (!store->regions.guarded) return;
   /* GCOVR_EXCL_BR_LINE: the checkpoint has done it */
   if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;

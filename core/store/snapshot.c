@@ -10,10 +10,6 @@
 #include "txn/db.h"
 #include "base/error.h"
 
-uint64_t sdb_snapshot_oldest_generation(const sdb_store *store) {
-  return store->snapshots ? store->snapshots->generation : UINT64_MAX;
-}
-
 /* ---- open and close */
 
 static void pin(sdb_store *store, seqdb_snapshot *snapshot) {
@@ -39,7 +35,7 @@ static void upkeep(sdb_store *store) {
   if (mine) store->upkeep = true;
   pthread_mutex_unlock(&store->mutex);
   if (!mine) return;
-  (void)sdb_overlay_drain(store, &sdb_unheard);
+  (void)sdb_checkpoint_drain(store, &sdb_unheard);
   pthread_mutex_lock(&store->mutex);
   store->upkeep = false;
   pthread_cond_broadcast(&store->writer_free);
@@ -59,7 +55,7 @@ static void unpin(sdb_store *store, seqdb_snapshot *snapshot, bool may_apply) {
   store->snapshot_count--;
   sdb_catalog_unref(&store->space, snapshot->catalog);
   pthread_mutex_unlock(&store->mutex);
-  if (may_apply && atomic_load(&store->layer_count) && store->recovered && !atomic_load(&store->poisoned))
+  if (may_apply && !sdb_overlay_is_empty(&store->overlay) && store->recovered && !atomic_load(&store->poisoned))
     upkeep(store);
 }
 
@@ -247,7 +243,7 @@ int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, u
     return sdb_fail(snapshot->db, past_end(entry, offset, bytes, &op), &op);
   const uint8_t *address = sdb_data_at(&store->data, entry->start + offset, bytes);
   if (!address || entry->start + offset + bytes > atomic_load(&store->data.size_bytes) ||
-      sdb_overlay_next(store, snapshot->generation, entry->start + offset, entry->start + offset + bytes) <
+      sdb_overlay_next(&store->overlay, snapshot->generation, entry->start + offset, entry->start + offset + bytes) <
           entry->start + offset + bytes)
     return SEQDB_COPY;
   *data = address;
@@ -262,7 +258,8 @@ static int read_pinned(seqdb_snapshot *snapshot, seqdb_region region, uint64_t o
   size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
   if (store->damage.count && entry->start + offset + part > atomic_load(&store->data.size_bytes))
     return sdb_error_set(op, SEQDB_CORRUPT, "data", entry->start + offset, "%s", store->damage.first.message);
-  int rc = part ? sdb_overlay_read(store, snapshot->generation, entry->start + offset, buffer, part, op) : SEQDB_OK;
+  int rc = part ? sdb_overlay_read(&store->overlay, snapshot->generation, entry->start + offset, buffer, part, op)
+                : SEQDB_OK;
   if (rc == SEQDB_OK) *got = part;
   return rc;
 }

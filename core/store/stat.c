@@ -25,7 +25,7 @@ int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
     rc = sdb_error_os(&op, os, "data", 0, "data: cannot read its size");
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   memset(info, 0, sizeof *info);
-  info->overlay_bytes = sdb_overlay_bytes(store);
+  info->overlay_bytes = sdb_overlay_bytes(&store->overlay);
   pthread_mutex_lock(&store->files_mutex);
   info->journal_bytes = store->journal.fd >= 0 ? store->journal.tail - SDB_JOURNAL_START : 0;
   pthread_mutex_unlock(&store->files_mutex);

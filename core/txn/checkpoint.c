@@ -171,15 +171,29 @@ static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
   return SEQDB_OK;
 }
 
+/* Who may still read an older state than the last commit's?  Without `undecided`, only snapshots count. */
+static uint64_t oldest_reader(sdb_store *store, bool undecided) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t oldest = sdb_space_oldest_generation(&store->space, undecided ? NULL : store->before_prepare);
+  pthread_mutex_unlock(&store->mutex);
+  return oldest;
+}
+
+int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op) {
+  if (sdb_overlay_is_empty(&store->overlay)) return SEQDB_OK;
+  return sdb_overlay_drain(&store->overlay, oldest_reader(store, true), op);
+}
+
 /* 0 to 5.  *folded: the journal is empty now. */
 static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *op) {
   int rc = SEQDB_OK;
   *folded = false;
   bool decide = store->before_prepare;
-  if (decide && sdb_overlay_held(store)) decide = false; /* it is put off, and the next record decides too */
-  if (decide) rc = sdb_commit_decide(store, op);         /* 0 */
-  if (rc == SEQDB_OK) rc = sdb_overlay_drain(store, op); /* 1 */
-  if (rc != SEQDB_OK || store->layers) return rc;
+  if (decide && sdb_overlay_held(&store->overlay, oldest_reader(store, false)))
+    decide = false;                                         /* it is put off, and the next record decides too */
+  if (decide) rc = sdb_commit_decide(store, op);            /* 0 */
+  if (rc == SEQDB_OK) rc = sdb_checkpoint_drain(store, op); /* 1 */
+  if (rc != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay)) return rc;
   /* GCOVR_EXCL_BR_LINE: entries are named by records only */
   if (store->journal.tail != SDB_JOURNAL_START || store->named_count || !store->recovered) {
     pthread_mutex_lock(&store->files_mutex);

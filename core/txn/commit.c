@@ -155,7 +155,7 @@ static int reserve(seqdb *db, const struct collect *c) {
     all += txn->marks[i].patch.count;
   sdb_patch *base = sdb_marks_base(txn, 0, &merged);
   if (merged && sdb_patch_reserve(base, merged) != SEQDB_OK) return SEQDB_NOMEM;
-  if (sdb_overlay_reserve(store, all, &txn->spare_layer) != SEQDB_OK) return SEQDB_NOMEM;
+  if (sdb_overlay_reserve(&store->overlay, all, &txn->spare_layer) != SEQDB_OK) return SEQDB_NOMEM;
   if (need > store->named_capacity) {
     pthread_mutex_lock(&store->files_mutex); /* check reads the list */
     uint32_t *grown = sdb_realloc(store->named, 2 * need * sizeof *grown);
@@ -432,11 +432,13 @@ void sdb_commit_publish(seqdb *db) {
   sdb_marks_drop(db, 0);
   /* 7 */
   pthread_mutex_lock(&store->files_mutex);
-  pthread_rwlock_wrlock(&store->overlay_lock);
+  sdb_overlay_lock(&store->overlay);
   pthread_mutex_lock(&store->mutex);
   sdb_catalog *old = store->committed;
   (void)sdb_tree_diff(&old->tree, &txn->prepared->tree, note_cut, &store->space);
-  sdb_overlay_add(store, txn->prepared->generation, &all, &txn->spare_layer);
+  assert(!store->before_prepare); /* the record has decided */
+  uint64_t newest_reader = store->snapshots_last ? store->snapshots_last->generation : 0;
+  sdb_overlay_add(&store->overlay, txn->prepared->generation, newest_reader, &all, &txn->spare_layer);
   store->committed = txn->prepared;
   store->committed->kind = SDB_CATALOG_COMMITTED;
   txn->prepared = NULL;
@@ -446,7 +448,7 @@ void sdb_commit_publish(seqdb *db) {
   else
     sdb_catalog_unref(&store->space, old);
   pthread_mutex_unlock(&store->mutex);
-  pthread_rwlock_unlock(&store->overlay_lock);
+  sdb_overlay_unlock(&store->overlay);
   sdb_patch_clear(&all);
   size_t named = txn->delta.puts + txn->delta.deletes;
   memcpy(store->named + store->named_count, txn->delta.indexes, named * sizeof *store->named);
@@ -456,7 +458,7 @@ void sdb_commit_publish(seqdb *db) {
   /* 8, 9 */
   /* GCOVR_EXCL_BR_LINE: the writer alone poisons, and it has just written its record */
   if (!atomic_load(&store->poisoned)) {
-    (void)sdb_overlay_drain(store, &sdb_unheard);
+    (void)sdb_checkpoint_drain(store, &sdb_unheard);
     sdb_checkpoint_if_due(store);
   }
   sdb_txn_end(db);

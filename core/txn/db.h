@@ -4,7 +4,7 @@
 ** the snapshot.  Layer 4; functions are declared per file below.
 **
 ** LOCKS, in the order in which they may be taken:
-**   registry mutex (store.c) > handle.txn_mutex > a slot's lock > store.files_mutex > store.overlay_lock > store.mutex > names' own.
+**   registry mutex (store.c) > handle.txn_mutex > a slot's lock > store.files_mutex > overlay.lock > store.mutex > names' own.
 ** The WRITER LOCK is no mutex but a state: store.writer is the one handle that may change anything; it is waited for on
 ** store.writer_free.  Everything marked [w] below belongs to whoever holds it.
 */
@@ -21,6 +21,7 @@
 #include "store/recover.h"
 #include "files/regions_file.h"
 #include "seqdb.h"
+#include "space/overlay.h"
 #include "space/space.h"
 
 #define SDB_INLINE_MAX_BYTES     (UINT64_C(64) << 10) /* direct bytes that a record may carry to save an fdatasync */
@@ -32,13 +33,6 @@
 #define SDB_BUFFER_BYTES         65536u                /* append buffer of one region ... */
 #define SDB_BUFFER_LARGE_BYTES   262144u               /* ... while few are in use */
 #define SDB_BUFFERS_MAX_BYTES    ((uint64_t)15 << 20)  /* of all regions of a store */
-
-/* Committed overwrites that are not yet in `data` (R4); layers are ordered, oldest first. */
-typedef struct sdb_layer {
-  struct sdb_layer *newer;
-  uint64_t generation; /* of the newest commit in it */
-  sdb_patch patch;
-} sdb_layer;
 
 typedef struct sdb_store {
   /* registry (registry mutex) */
@@ -80,10 +74,7 @@ typedef struct sdb_store {
   struct seqdb_snapshot *snapshots_last;
   uint64_t snapshot_count;
 
-  /* overlay_lock (written by the writer, read while copying) */
-  pthread_rwlock_t overlay_lock;
-  sdb_layer *layers;
-  _Atomic uint64_t layer_count;
+  sdb_overlay overlay;
 
   /* [w] */
   uint64_t epoch;
@@ -238,23 +229,6 @@ void sdb_tails_stop(seqdb *db);
 /* Close all, forgetting what they buffered. */
 void sdb_tails_discard(seqdb *db);
 
-/* ---- overlay.c */
-/* Apply every layer that no older snapshot (and no published but undecided prepare) needs held back.  Writer lock held.  Failing leaves the overlay. */
-int sdb_overlay_drain(sdb_store *store, const sdb_op *op);
-/* Does an open snapshot hold a layer back?  Writer lock held. */
-bool sdb_overlay_held(sdb_store *store);
-/* The first byte of [offset, end) that a layer of up to `generation` has; `end` if none has any. */
-uint64_t sdb_overlay_next(sdb_store *store, uint64_t generation, uint64_t offset, uint64_t end);
-/* Copy raw bytes of `data` and lay over them what commits up to `generation` say. */
-int sdb_overlay_read(sdb_store *store, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
-                     const sdb_op *op);
-/* Memory so that add() of `ranges` ranges cannot fail; *spare receives a layer if none is there yet. */
-int sdb_overlay_reserve(sdb_store *store, size_t ranges, sdb_layer **spare);
-/* Take over `patch` as the overwrites of commit `generation`; store.mutex and overlay_lock (writing) held. */
-void sdb_overlay_add(sdb_store *store, uint64_t generation, sdb_patch *patch, sdb_layer **spare);
-void sdb_overlay_free(sdb_store *store);
-uint64_t sdb_overlay_bytes(sdb_store *store);
-
 /* ---- commit.c.  txn_mutex held. */
 int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES], const sdb_op *op);
 void sdb_commit_publish(seqdb *db);
@@ -265,6 +239,8 @@ void sdb_commit_decided(sdb_store *store);
 int sdb_commit_decide(sdb_store *store, const sdb_op *op);
 
 /* ---- checkpoint.c.  Writer lock held. */
+/* Apply every layer of the overlay that no older snapshot, and no published but undecided prepare, needs held back. */
+int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op);
 int sdb_checkpoint(sdb_store *store, const sdb_op *op);
 /* What a recovery owes before anything may change; harmless when nothing is owed. */
 int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op);
@@ -282,9 +258,6 @@ void sdb_marks_drop(seqdb *db, size_t keep); /* newest first; their patches are 
 sdb_patch *sdb_marks_base(sdb_txn *txn, size_t first, size_t *ranges);
 /* Merge them into txn->patch.  The base has reserved memory for the others' ranges. */
 void sdb_marks_merge(sdb_txn *txn, size_t first, sdb_patch *base);
-
-/* ---- snapshot.c */
-uint64_t sdb_snapshot_oldest_generation(const sdb_store *store); /* UINT64_MAX if none; store.mutex held */
 
 /* ---- create.c */
 /* Make the missing ones of the three files, durably (R: creation).  `journal` only: a rawdb directory gets one. */

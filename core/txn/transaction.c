@@ -123,14 +123,6 @@ void sdb_txn_return_to(seqdb *db, sdb_catalog *to) {
   db->txn.epoch = ++store->epoch;
 }
 
-/* What a commit that failed had set aside. */
-static void free_spare(sdb_txn *txn) {
-  if (!txn->spare_layer) return;
-  sdb_patch_clear(&txn->spare_layer->patch);
-  sdb_free(txn->spare_layer);
-  txn->spare_layer = NULL;
-}
-
 void sdb_txn_end(seqdb *db) {
   sdb_txn *txn = &db->txn;
   sdb_marks_drop(db, 0);
@@ -140,7 +132,7 @@ void sdb_txn_end(seqdb *db) {
   sdb_range_set_clear(&txn->direct);
   sdb_range_pool_trim(&txn->direct_pool, 16);
   sdb_tree_drop(&txn->tree, db->store->names);
-  free_spare(txn);
+  sdb_overlay_free_spare(&txn->spare_layer); /* of a commit that failed */
   assert(!txn->prepared && !txn->open_tails);
   txn->active = false;
   sdb_writer_unlock(db);
@@ -160,7 +152,7 @@ void sdb_txn_let_go(seqdb *db) {
   }
   sdb_range_set_clear(&txn->direct);
   sdb_tree_drop(&txn->tree, db->store->names);
-  free_spare(txn);
+  sdb_overlay_free_spare(&txn->spare_layer); /* of a commit that failed */
   txn->active = false;
   sdb_writer_unlock(db);
 }
@@ -175,7 +167,7 @@ const sdb_entry *sdb_txn_entry(seqdb *db, seqdb_region region, uint32_t *index) 
 
 uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
   const sdb_txn *txn = &db->txn;
-  uint64_t next = sdb_overlay_next(db->store, UINT64_MAX, offset, offset + bytes);
+  uint64_t next = sdb_overlay_next(&db->store->overlay, UINT64_MAX, offset, offset + bytes);
   for (size_t i = 0; i <= txn->mark_count; i++) {
     sdb_patch_range range;
     if (sdb_patch_next(i < txn->mark_count ? &txn->marks[i].patch : &txn->patch, offset, &range))
@@ -186,7 +178,7 @@ uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
 
 int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op) {
   const sdb_txn *txn = &db->txn;
-  int rc = sdb_overlay_read(db->store, UINT64_MAX, offset, buffer, bytes, op);
+  int rc = sdb_overlay_read(&db->store->overlay, UINT64_MAX, offset, buffer, bytes, op);
   if (rc != SEQDB_OK) return rc;
   for (size_t i = 0; i < txn->mark_count; i++)
     sdb_patch_read(&txn->marks[i].patch, offset, bytes, buffer);

@@ -32,7 +32,7 @@ static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
   assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
   assert(!sdb_range_overlap(&store->space.unpunched, offset, bytes, NULL));
   pthread_mutex_unlock(&store->mutex);
-  assert(sdb_overlay_next(store, UINT64_MAX, offset, offset + bytes) == offset + bytes);
+  assert(sdb_overlay_next(&store->overlay, UINT64_MAX, offset, offset + bytes) == offset + bytes);
 }
 #else
 #define check_direct(db, offset, bytes) ((void)0)

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+**
+** overlay.h: committed overwrites that `data` does not have yet (R4).
+**
+** A commit that overwrites committed bytes must not write them into `data` while a snapshot older than the commit is open:
+** the snapshot reads them there.  They stand in memory, as layers over `data`:
+**
+**     snapshot of 5      snapshot of 8       the newest commit, 9
+**          |                  |                    |
+**          v                  v                    v
+**      [ data ]  <--  [ layer of 6..8 ]  <--  [ layer of 9 ]
+**
+** A reader of generation g takes `data` and lays over it every layer with generation <= g.  A commit joins the newest layer
+** unless a snapshot stands between them.  So there are at most as many layers as generations with snapshots, and one more.
+** OWNS the layers and their lock; borrows the data file.
+** THREADS: reading: any thread.  The rest: the writer, who alone changes layers.
+** INVARIANTS: every byte of a layer lies in a range of a record still in the journal: no direct write meets one, and after a
+** crash it is redone.  A layer is written to `data` only when nobody reads an older generation.
+*/
+#ifndef SDB_OVERLAY_H
+#define SDB_OVERLAY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/error.h"
+#include "files/data_file.h"
+#include "pure/patch.h"
+
+typedef struct sdb_layer {
+  struct sdb_layer *newer;
+  uint64_t generation; /* of the newest commit in it */
+  sdb_patch patch;
+} sdb_layer;
+
+typedef struct sdb_overlay {
+  sdb_data_file *data;
+  pthread_rwlock_t lock; /* guards the list against readers; the writer reads without */
+  sdb_layer *layers;     /* oldest first */
+  _Atomic uint64_t layer_count;
+} sdb_overlay;
+
+/* `data` outlives the overlay; it need not be open yet. */
+void sdb_overlay_init(sdb_overlay *overlay, sdb_data_file *data);
+/* Forgets what was not applied: the journal has it. */
+void sdb_overlay_destroy(sdb_overlay *overlay);
+
+/* ---- reading; any thread */
+
+bool sdb_overlay_is_empty(const sdb_overlay *overlay);
+/* The first byte of [offset, end) that a layer of up to `generation` has; `end` if none has any. */
+uint64_t sdb_overlay_next(sdb_overlay *overlay, uint64_t generation, uint64_t offset, uint64_t end);
+/* Copy bytes of `data` and lay over them what commits up to `generation` say.  Errors: IO. */
+int sdb_overlay_read(sdb_overlay *overlay, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
+                     const sdb_op *op);
+uint64_t sdb_overlay_bytes(sdb_overlay *overlay);
+
+/* ---- adding; the writer */
+
+/* What recovery found, as the only layer; `patch` is empty afterwards.  NOMEM changes nothing. */
+int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch);
+/* Memory so that add() of `ranges` ranges cannot fail; *spare receives a layer if none is there yet. */
+int sdb_overlay_reserve(sdb_overlay *overlay, size_t ranges, sdb_layer **spare);
+void sdb_overlay_free_spare(sdb_layer **spare);
+/* add() and the new catalog become visible together: they happen between these two. */
+void sdb_overlay_lock(sdb_overlay *overlay);
+void sdb_overlay_unlock(sdb_overlay *overlay);
+/* Take over `patch` as the overwrites of commit `generation`.  `newest_reader`: the newest generation that a snapshot reads, 0 if
+** there is no snapshot.  Locked.  Cannot fail after reserve(). */
+void sdb_overlay_add(sdb_overlay *overlay, uint64_t generation, uint64_t newest_reader, sdb_patch *patch,
+                     sdb_layer **spare);
+
+/* ---- applying; the writer */
+
+/* Does somebody who reads generation `oldest_reader` hold a layer back? */
+bool sdb_overlay_held(const sdb_overlay *overlay, uint64_t oldest_reader);
+/* Write the layers to `data` that nobody who reads generation `oldest_reader` or a newer one holds back.  Not synced.
+** Errors: IO, FULL, NOMEM; a layer that failed stays. */
+int sdb_overlay_drain(sdb_overlay *overlay, uint64_t oldest_reader, const sdb_op *op);
+
+#endif /* SDB_OVERLAY_H */
