@@ -18,6 +18,7 @@ extern "C" {
 #define SEQDB_PAGE_BYTES     4096u /* unit of every extent: start and reserved are multiples of it */
 #define SEQDB_NAME_BYTES_MAX 1024u /* longest region name; shortest is 1 */
 #define SEQDB_TOKEN_BYTES    16u   /* token of a prepare record */
+#define SEQDB_UUID_BYTES     16u   /* uuid of a database */
 
 /* Result codes.  The values are stable: they are part of the ABI.  0 is success, positive values are news and not
 ** errors, negative values are errors described by the handle's error record. */
@@ -43,15 +44,25 @@ enum seqdb_result {
   SEQDB_MISUSE = -16       /* the handle was used after fork, or a promise of the header was broken */
 };
 
+/* STRUCTURES THAT CARRY THEIR SIZE: seqdb_error, seqdb_stat_info and seqdb_options (seqdb.h).  The caller sets their first member,
+** size_bytes, to their sizeof before the call; the _INIT macros do so, and make all else zero:
+**     seqdb_error error = SEQDB_ERROR_INIT;
+** A program thus works with a library of another version, older or newer.  The library reads and writes no byte beyond
+** size_bytes; what it does not know of a longer structure it fills with zeros.  A size of 0, or any that the structure never had,
+** is SEQDB_INVALID. */
+
 /* The record of one failure.  `code` is 0 while nothing failed.  Strings are NUL-terminated. */
 typedef struct seqdb_error {
-  int code;           /* enum seqdb_result */
-  int os_errno;       /* errno of the failing system call, 0 if none */
-  char operation[24]; /* "append", "open", "commit", ... */
-  char file[16];      /* "data", "regions", "journal" or "" */
-  uint64_t offset;    /* byte in `file`, or region offset, where it failed; meaningless if the message has none */
-  char message[1400]; /* one line for people, naming the object, the operation and the cause */
+  uint32_t size_bytes; /* sizeof(seqdb_error), set by the caller */
+  int code;            /* enum seqdb_result */
+  int os_errno;        /* errno of the failing system call, 0 if none */
+  char operation[24];  /* "append", "open", "commit", ... */
+  char file[16];       /* "data", "regions", "journal" or "" */
+  uint64_t offset;     /* byte in `file`, or region offset, where it failed; meaningless if the message has none */
+  char message[1400];  /* one line for people, naming the object, the operation and the cause */
 } seqdb_error;
+#define SEQDB_ERROR_INIT \
+  { (uint32_t)sizeof(seqdb_error), 0, 0, "", "", 0, "" }
 
 /* A region as returned by look-ups: an opaque, never-zero number.  It stays valid until the region is removed;
 ** using it afterwards is SEQDB_NOTFOUND, never another region's bytes.  It means nothing after close. */
@@ -69,6 +80,7 @@ typedef struct seqdb_region_info {
 } seqdb_region_info;
 
 typedef struct seqdb_stat_info {
+  uint32_t size_bytes;                 /* sizeof(seqdb_stat_info), set by the caller */
   uint64_t generation;                 /* newest commit */
   uint64_t regions;                    /* regions in it */
   uint64_t content_bytes;              /* sum of their lengths */
@@ -84,6 +96,8 @@ typedef struct seqdb_stat_info {
   uint64_t oldest_snapshot_age_ms;     /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_held_bytes; /* pending and overlay bytes that wait for it */
 } seqdb_stat_info;
+#define SEQDB_STAT_INIT \
+  { (uint32_t)sizeof(seqdb_stat_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* One row of seqdb_layout(): the rows cover `data` from 0 to its end without a gap, in order. */
 enum seqdb_extent_kind {

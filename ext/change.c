@@ -164,8 +164,8 @@ static int run(seqdb *engine, void *context) {
 /* The engine's message tells the region, unless it comes from a file: "data: cannot grow to ...".  A length that the
 ** file system cannot have is the statement's mistake: with SQLITE_FULL it would cost the whole transaction. */
 static int change_full(sdb_conn *conn, const sdb_change *change, const char *name, sdb_failure *f) {
-  seqdb_error error;
-  seqdb_last_error(conn->engine, &error);
+  seqdb_error error = SEQDB_ERROR_INIT;
+  seqdb_get_error(conn->engine, &error);
   /* GCOVR_EXCL_BR_LINE: no message of FULL names one yet */
   if (change->name_bytes > 0 && !strstr(error.message, "region '")) {
     sdb_failure_set(f, SQLITE_FULL, "region '%s': %s", name, error.message);

@@ -197,8 +197,9 @@ static int conn_share(sdb_conn *conn, const char *schema, const char *name, bool
 }
 
 static int conn_open(sdb_client *client, const sdb_config *config, bool create, sdb_conn **out, sdb_failure *f) {
-  seqdb_options options = {.flags = config->flags, .min_size_bytes = config->min_size_bytes};
-  seqdb_error error = {0};
+  seqdb_options options = {
+      .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes};
+  seqdb_error error = SEQDB_ERROR_INIT;
   sdb_conn *conn = sqlite3_malloc64(sizeof *conn);
   if (!conn) return sdb_failure_nomem(f);
   *conn = (sdb_conn){.client = client, .refs = 1, .atomic = config->atomic, .mark_level = -1};

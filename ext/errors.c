@@ -74,8 +74,8 @@ int sdb_failure_record(sdb_failure *f, const seqdb_error *record) {
 }
 
 int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc) {
-  seqdb_error record;
-  seqdb_last_error(engine, &record);
+  seqdb_error record = SEQDB_ERROR_INIT;
+  seqdb_get_error(engine, &record);
   if (record.code != rc) { /* GCOVR_EXCL_BR_LINE: the last error is that of the call before */
     record.code = rc;
     record.message[0] = '\0';

@@ -121,7 +121,7 @@ int sdb_conn_check(sdb_conn *conn, bool only_first, char **text, sdb_failure *f)
 /* How many of `count` bytes the region has from `offset` on, as far as SQLite takes a value. */
 static int readable(sdb_conn *conn, const char *name, size_t name_bytes, uint64_t offset, uint64_t *count,
                     sdb_failure *f) {
-  seqdb_snapshot *view = seqdb_own_view(conn->engine);
+  seqdb_view *view = seqdb_own_view(conn->engine);
   seqdb_region_info info;
   seqdb_region region;
   int rc = seqdb_find(view, name, name_bytes, &region);
@@ -264,7 +264,7 @@ static char *stat_json(const seqdb_stat_info *info) {
 static void stat_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
   sdb_conn *conn = NULL;
   sdb_failure f = {0};
-  seqdb_stat_info info;
+  seqdb_stat_info info = SEQDB_STAT_INIT;
   char *text = NULL;
   (void)argc;
   if (sdb_resolve(sqlite3_user_data(context), argv[0], &conn, &f) == SQLITE_OK) {

@@ -114,6 +114,6 @@ int sdb_plan(sqlite3_index_info *info, int first_arg, uint64_t regions) {
 int sdb_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   const sdb_table *table = (const sdb_table *)vtab;
   uint64_t regions = 0;
-  if (table->conn) seqdb_snapshot_totals(seqdb_own_view(table->conn->engine), &regions, NULL);
+  if (table->conn) seqdb_view_totals(seqdb_own_view(table->conn->engine), &regions, NULL);
   return sdb_plan(info, 0, regions);
 }

@@ -18,8 +18,8 @@
 #include <string.h>
 #include "ext.h"
 
-static seqdb_snapshot *view_of(sdb_rows *rows) {
-  return rows->own_view ? seqdb_own_view(rows->engine) : rows->pin->snapshot;
+static seqdb_view *view_of(sdb_rows *rows) {
+  return rows->own_view ? seqdb_own_view(rows->engine) : seqdb_snapshot_view(rows->pin->snapshot);
 }
 
 int sdb_rows_open(sdb_rows *rows, sdb_client *client, sdb_conn *conn, seqdb *engine, sdb_failure *f) {
@@ -70,7 +70,7 @@ static void list_sort(sdb_rows *rows) {
 }
 
 static int list_range(sdb_rows *rows, sdb_failure *f) {
-  seqdb_snapshot *view = view_of(rows);
+  seqdb_view *view = view_of(rows);
   seqdb_region_info info;
   uint64_t index = rows->next_index;
   while (index < rows->stop_index) {
@@ -152,7 +152,8 @@ static int look_ahead(sdb_rows *rows, sdb_failure *f) {
   size_t count = 0;
   rows->ahead_count = rows->ahead_done = 0;
   if (rows->next_index >= rows->stop_index) return SQLITE_OK;
-  int rc = seqdb_iterate_many(rows->pin->snapshot, rows->next_index, rows->ahead, SDB_ROWS_AHEAD, &count);
+  int rc = seqdb_iterate_many(seqdb_snapshot_view(rows->pin->snapshot), rows->next_index, rows->ahead, SDB_ROWS_AHEAD,
+                              &count);
   /* GCOVR_EXCL_BR_LINE: a snapshot fails after fork only */
   if (rc != SEQDB_OK && rc != SEQDB_DONE) return sdb_failure_engine(f, rows->engine, rc);
   rows->ahead_count = (unsigned)count;
@@ -268,7 +269,7 @@ int sdb_rows_content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
   }
   sdb_pin *pin = pin_to_lend(rows);
   const void *data = NULL;
-  int rc = pin ? seqdb_read(pin->snapshot, rows->row.region, 0, bytes, &data) : SEQDB_COPY;
+  int rc = pin ? seqdb_read(seqdb_snapshot_view(pin->snapshot), rows->row.region, 0, bytes, &data) : SEQDB_COPY;
   if (rc == SEQDB_COPY) return content_copy(rows, context, bytes, f);
   if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
   pin->lent = true;

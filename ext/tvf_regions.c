@@ -91,8 +91,8 @@ static int regions_close(sqlite3_vtab_cursor *base) {
 
 static int use_directory(sdb_regions_cursor *cursor, const char *directory, sdb_failure *f) {
   sdb_client *client = client_of(&cursor->base);
-  seqdb_options options = {.flags = SEQDB_OPEN_READONLY};
-  seqdb_error error = {0};
+  seqdb_options options = {.size_bytes = sizeof options, .flags = SEQDB_OPEN_READONLY};
+  seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *handle = NULL;
   char *path = NULL;
   if (cursor->handle && strcmp(cursor->directory, directory) == 0) return SQLITE_OK;

@@ -100,8 +100,8 @@ static int insert(sdb_conn *conn, sqlite3_value **argv, sqlite3_int64 *rowid, sd
 /* ---- UPDATE, DELETE ---------------------------------------------------------------------------------------- */
 
 /* What rowids of the running statement mean. */
-static seqdb_snapshot *rowid_view(sdb_conn *conn) {
-  return conn->scanned ? conn->scanned->snapshot : seqdb_own_view(conn->engine);
+static seqdb_view *rowid_view(sdb_conn *conn) {
+  return conn->scanned ? seqdb_snapshot_view(conn->scanned->snapshot) : seqdb_own_view(conn->engine);
 }
 
 /* *found is false if there is no such row, which is no error. */

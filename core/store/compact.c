@@ -287,11 +287,17 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
 int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
   seqdb_error error;
   sdb_op op = {"compact", &error};
+  uint64_t next = *cursor;
+  seqdb_compact_step_info done = {0};
   int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = compact_step(db, 1, cursor, step, &op);
+    rc = compact_step(db, 1, &next, &done, &op);
     pthread_mutex_unlock(&db->txn_mutex);
+  }
+  if (rc == SEQDB_OK) {
+    *cursor = next;
+    *step = done;
   }
   return sdb_fail(db, rc, &op);
 }

@@ -5,19 +5,26 @@
 #include <errno.h>
 #include "txn/db.h"
 #include "base/error.h"
+#include "base/sized.h"
 
+static bool in_child(const seqdb *db) {
+  return sdb_os_fork_count() != db->store->fork_count;
+}
+
+/* In a child of fork another thread of the parent may hold the mutex for ever: nothing is recorded, seqdb_get_error() knows. */
 int sdb_fail(seqdb *db, int rc, const sdb_op *op) {
-  if (rc >= 0) return rc;
+  if (rc >= 0 || in_child(db)) return rc;
   pthread_mutex_lock(&db->error_mutex);
   db->error = *op->error;
   pthread_mutex_unlock(&db->error_mutex);
   return rc;
 }
 
+#define CHILD_MESSAGE "the database was opened before fork(); the child must open it anew"
+
 int sdb_usable(seqdb *db, const sdb_op *op) {
-  if (sdb_os_fork_count() == db->store->fork_count) return SEQDB_OK;
-  return sdb_error_set(op, SEQDB_MISUSE, NULL, 0,
-                       "%s: the database was opened before fork(); the child must open it anew", op->operation);
+  if (!in_child(db)) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_MISUSE, NULL, 0, "%s: " CHILD_MESSAGE, op->operation);
 }
 
 int sdb_writable(seqdb *db, const sdb_op *op) {
@@ -68,10 +75,22 @@ void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), void *conte
   db->interrupt_context = context;
 }
 
+/* The record that a caller has passed, if any, has a size. */
+static int check_record(const seqdb_error *record, const sdb_op *op) {
+  if (!record || sdb_sized_is(record->size_bytes, SDB_ERROR_FIRST_BYTES)) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_INVALID, NULL, 0,
+                       "%s: size_bytes of the error record is %u: begin with SEQDB_ERROR_INIT", op->operation,
+                       record->size_bytes);
+}
+
 int seqdb_is_readonly(seqdb *db, seqdb_error *error) {
-  sdb_op op = {"write", error};
-  int rc = sdb_writable(db, &op);
-  return rc != SEQDB_OK;
+  seqdb_error record;
+  sdb_op op = {"write", &record};
+  int rc = check_record(error, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  if (sdb_writable(db, &op) == SEQDB_OK) return 0;
+  if (error) sdb_sized_copy_out(error, &record, sizeof record);
+  return 1;
 }
 
 int seqdb_same_directory(seqdb *db, const char *directory) {
@@ -79,31 +98,40 @@ int seqdb_same_directory(seqdb *db, const char *directory) {
   seqdb_error error;
   sdb_op op = {"open", &error};
   sdb_fd dir = -1;
-  int os = sdb_os_open_dir(directory, &dir);
+  int os, rc = sdb_usable(db, &op);
+  if (rc != SEQDB_OK) return rc;
+  os = sdb_os_open_dir(directory, &dir);
   if (os == ENOENT || os == ENOTDIR) return 0;
   if (!os) {
     os = sdb_os_dir_info(dir, &info);
     sdb_os_close(dir);
   }
   if (os) {
-    int rc = sdb_error_os(&op, os, NULL, 0, "%s: cannot look at the directory", directory);
+    rc = sdb_error_os(&op, os, NULL, 0, "%s: cannot look at the directory", directory);
     return sdb_fail(db, rc, &op);
   }
   return info.device == db->store->device && info.inode == db->store->inode;
 }
 
-void seqdb_uuid(seqdb *db, uint8_t uuid[16]) {
-  memcpy(uuid, db->store->uuid, 16);
+void seqdb_get_uuid(seqdb *db, uint8_t uuid[SEQDB_UUID_BYTES]) {
+  memcpy(uuid, db->store->uuid, SEQDB_UUID_BYTES);
 }
 
-void seqdb_last_error(seqdb *db, seqdb_error *error) {
-  pthread_mutex_lock(&db->error_mutex);
-  *error = db->error;
-  pthread_mutex_unlock(&db->error_mutex);
+int seqdb_get_error(seqdb *db, seqdb_error *error) {
+  seqdb_error record;
+  sdb_op op = {"call", &record};
+  if (!sdb_sized_is(error->size_bytes, SDB_ERROR_FIRST_BYTES)) return SEQDB_INVALID;
+  if (sdb_usable(db, &op) == SEQDB_OK) {
+    pthread_mutex_lock(&db->error_mutex);
+    record = db->error;
+    pthread_mutex_unlock(&db->error_mutex);
+  }
+  sdb_sized_copy_out(error, &record, sizeof record);
+  return SEQDB_OK;
 }
 
 const char *seqdb_errmsg(seqdb *db) {
-  return db->error.message;
+  return in_child(db) ? "call: " CHILD_MESSAGE : db->error.message;
 }
 const char *seqdb_strerror(int code) {
   return sdb_strerror(code);

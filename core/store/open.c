@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include "txn/db.h"
 #include "base/error.h"
+#include "base/sized.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sdb_store *registry;
@@ -358,7 +359,6 @@ void sdb_handle_unref(seqdb *db) {
   pthread_mutex_unlock(&registry_mutex);
   sdb_range_pool_destroy(&db->txn.direct_pool);
   sdb_free(db->txn.marks);
-  sdb_free(db->own_view);
   sdb_free(db->coordinator);
   pthread_mutex_destroy(&db->txn_mutex);
   pthread_mutex_destroy(&db->error_mutex);
@@ -381,15 +381,11 @@ static seqdb *handle_new(const seqdb_options *options) {
   db->flags = options->flags;
   atomic_init(&db->refs, 1);
   atomic_init(&db->busy_timeout_ms, options->busy_timeout_ms);
-  db->own_view = sdb_calloc(1, sizeof *db->own_view);
-  if (options->coordinator) db->coordinator = sdb_malloc(strlen(options->coordinator) + 1);
-  if (!db->own_view || (options->coordinator && !db->coordinator)) {
-    sdb_free(db->own_view);
-    sdb_free(db->coordinator);
+  if (options->coordinator && !(db->coordinator = sdb_malloc(strlen(options->coordinator) + 1))) {
     sdb_free(db);
     return NULL;
   }
-  db->own_view->db = db;
+  db->own_view.db = db;
   if (options->coordinator) memcpy(db->coordinator, options->coordinator, strlen(options->coordinator) + 1);
   pthread_mutex_init(&db->error_mutex, NULL);
   pthread_mutex_init(&db->txn_mutex, NULL);
@@ -413,32 +409,44 @@ static int check_options(const seqdb_options *options, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-int seqdb_open(const char *directory, const seqdb_options *options, seqdb_error *error, seqdb **db) {
-  static const seqdb_options none;
+/* What the caller wants, complete.  `given` may be NULL. */
+static int take_options(const seqdb_options *given, seqdb_options *options, const sdb_op *op) {
+  memset(options, 0, sizeof *options);
+  if (!given) return SEQDB_OK;
+  if (!sdb_sized_is(given->size_bytes, SDB_OPTIONS_FIRST_BYTES))
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0,
+                         "open: size_bytes of seqdb_options is %u: begin with SEQDB_OPTIONS_INIT", given->size_bytes);
+  if (!sdb_sized_copy_in(options, sizeof *options, given))
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "open: options that seqdb %s does not know", SEQDB_VERSION_TEXT);
+  return check_options(options, op);
+}
+
+int seqdb_open(const char *directory, const seqdb_options *given, seqdb_error *error, seqdb **db) {
+  seqdb_options options;
   seqdb_error record = {0};
   sdb_op op = {"open", &record};
   sdb_os_info info;
   sdb_store *store = NULL;
   sdb_fd dir = -1;
   int rc, os;
-  if (!options) options = &none;
   seqdb *made = NULL;
+  if (error && !sdb_sized_is(error->size_bytes, SDB_ERROR_FIRST_BYTES)) return SEQDB_INVALID;
   pthread_mutex_lock(&registry_mutex);
-  if ((rc = check_options(options, &op)) != SEQDB_OK) goto done;
-  if (!(made = handle_new(options))) {
+  if ((rc = take_options(given, &options, &op)) != SEQDB_OK) goto done;
+  if (!(made = handle_new(&options))) {
     rc = sdb_error_nomem(&op);
     goto done;
   }
-  if ((rc = open_dir(directory, options, &dir, &op)) != SEQDB_OK) goto done;
+  if ((rc = open_dir(directory, &options, &dir, &op)) != SEQDB_OK) goto done;
   if ((os = sdb_os_dir_info(dir, &info)) != 0) {
     rc = sdb_error_os(&op, os, NULL, 0, "%s: cannot look at the directory", directory);
     goto done;
   }
   store = registry_find(&info);
   if (store)
-    rc = join(store, options, &op);
+    rc = join(store, &options, &op);
   else
-    rc = store_open(&dir, &info, directory, options, &store, &op);
+    rc = store_open(&dir, &info, directory, &options, &store, &op);
   if (rc != SEQDB_OK) goto done;
   store->users++;
   made->store = store;
@@ -448,13 +456,12 @@ done:
   pthread_mutex_unlock(&registry_mutex);
   if (rc != SEQDB_OK) {
     if (made) {
-      sdb_free(made->own_view);
       sdb_free(made->coordinator);
       pthread_mutex_destroy(&made->error_mutex);
       pthread_mutex_destroy(&made->txn_mutex);
       sdb_free(made);
     }
-    if (error) *error = record;
+    if (error) sdb_sized_copy_out(error, &record, sizeof record);
   }
   return rc;
 }

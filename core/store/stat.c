@@ -5,26 +5,21 @@
 ** that an uncommitted transaction has taken.
 */
 #include "txn/db.h"
+#include "base/check.h"
 #include "base/error.h"
+#include "base/sized.h"
 
 static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
   uint64_t bytes = 0;
-  /* GCOVR_EXCL_BR_LINE: the committed one comes */
-  for (const sdb_catalog *at = from; at && at != store->committed; at = at->newer)
+  for (const sdb_catalog *at = from; SDB_ALWAYS(at) && at != store->committed; at = at->newer)
     bytes += at->pending_bytes;
   return bytes;
 }
 
-int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
-  seqdb_error error;
-  sdb_op op = {"stat", &error};
-  sdb_os_info file;
-  sdb_store *store = db->store;
-  int rc = sdb_usable(db, &op), os;
-  if (rc == SEQDB_OK && (os = sdb_os_info_of(store->data.fd, &file)) != 0)
-    rc = sdb_error_os(&op, os, "data", 0, "data: cannot read its size");
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+static void gather(sdb_store *store, const sdb_os_info *file, seqdb_stat_info *info) {
   memset(info, 0, sizeof *info);
+  info->file_bytes = file->size_bytes;
+  info->disk_bytes = file->disk_bytes;
   info->overlay_bytes = sdb_overlay_bytes(&store->overlay);
   pthread_mutex_lock(&store->files_mutex);
   info->journal_bytes = store->journal.fd >= 0 ? store->journal.tail - SDB_JOURNAL_START : 0;
@@ -38,15 +33,30 @@ int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
   info->hole_bytes = store->space.holes.total_bytes;
   uint64_t used = info->reserved_bytes + info->hole_bytes;
   info->pending_bytes = store->space.end > used ? store->space.end - used : 0;
-  info->file_bytes = file.size_bytes;
-  info->disk_bytes = file.disk_bytes;
   info->snapshots = store->snapshot_count;
-  if (store->snapshots) {
-    info->oldest_snapshot_generation = store->snapshots->generation;
-    info->oldest_snapshot_age_ms = sdb_os_now_ms() - store->snapshots->opened_ms;
-    info->oldest_snapshot_held_bytes = held_since(store, store->snapshots->catalog) + info->overlay_bytes;
+  const seqdb_snapshot *oldest = store->snapshots;
+  if (oldest) {
+    info->oldest_snapshot_generation = oldest->view.generation;
+    info->oldest_snapshot_age_ms = sdb_os_now_ms() - oldest->opened_ms;
+    info->oldest_snapshot_held_bytes = held_since(store, oldest->view.catalog) + info->overlay_bytes;
   }
   pthread_mutex_unlock(&store->mutex);
+}
+
+int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
+  seqdb_error error;
+  sdb_op op = {"stat", &error};
+  sdb_os_info file;
+  seqdb_stat_info found;
+  int os, rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK && !sdb_sized_is(info->size_bytes, SDB_STAT_FIRST_BYTES))
+    rc = sdb_error_set(&op, SEQDB_INVALID, NULL, 0,
+                       "stat: size_bytes of seqdb_stat_info is %u: begin with SEQDB_STAT_INIT", info->size_bytes);
+  if (rc == SEQDB_OK && (os = sdb_os_info_of(db->store->data.fd, &file)) != 0)
+    rc = sdb_error_os(&op, os, "data", 0, "data: cannot read its size");
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  gather(db->store, &file, &found);
+  sdb_sized_copy_out(info, &found, sizeof found);
   return SEQDB_OK;
 }
 

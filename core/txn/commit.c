@@ -437,7 +437,7 @@ void sdb_commit_publish(seqdb *db) {
   sdb_catalog *old = store->committed;
   (void)sdb_tree_diff(&old->tree, &txn->prepared->tree, note_cut, &store->space);
   assert(!store->before_prepare); /* the record has decided */
-  uint64_t newest_reader = store->snapshots_last ? store->snapshots_last->generation : 0;
+  uint64_t newest_reader = store->snapshots_last ? store->snapshots_last->view.generation : 0;
   sdb_overlay_add(&store->overlay, txn->prepared->generation, newest_reader, &all, &txn->spare_layer);
   store->committed = txn->prepared;
   store->committed->kind = SDB_CATALOG_COMMITTED;
@@ -504,15 +504,15 @@ int seqdb_flush(seqdb *db, uint64_t *generation) {
 int seqdb_prepare(seqdb *db, uint8_t token[SEQDB_TOKEN_BYTES], uint64_t *generation) {
   seqdb_error error;
   sdb_op op = {"commit", &error};
+  uint8_t its_token[SEQDB_TOKEN_BYTES] = {0};
   int rc = sdb_usable(db, &op);
-  if (token) memset(token, 0, SEQDB_TOKEN_BYTES);
-  if (generation) *generation = 0;
   if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    rc = sdb_commit_prepare(db, SDB_RECORD_PREPARE, token, &op);
-    if (rc == SEQDB_OK && generation && db->txn.prepared) *generation = db->txn.prepared->generation;
+    rc = sdb_commit_prepare(db, SDB_RECORD_PREPARE, its_token, &op);
+    if (rc == SEQDB_OK && generation) *generation = db->txn.prepared ? db->txn.prepared->generation : 0;
     pthread_mutex_unlock(&db->txn_mutex);
   }
+  if (rc == SEQDB_OK && token) memcpy(token, its_token, SEQDB_TOKEN_BYTES);
   return sdb_fail(db, rc, &op);
 }
 

@@ -129,6 +129,13 @@ typedef struct sdb_txn {
 
 #define SDB_TAIL_CACHE 256u
 
+/* What can be read. */
+struct seqdb_view {
+  seqdb *db;
+  sdb_catalog *catalog; /* NULL: the handle's own view */
+  uint64_t generation;  /* of the catalog; 0: the handle's own view */
+};
+
 struct seqdb {
   sdb_store *store;
   unsigned flags;
@@ -144,14 +151,14 @@ struct seqdb {
   sdb_tail ***tail_pages; /* all slots of this handle by index, see slot.c */
   size_t tail_pages_count, tail_count;
   _Atomic(sdb_tail *) tail_cache[SDB_TAIL_CACHE];
-  struct seqdb_snapshot *own_view;
+  struct seqdb_view own_view;
   sdb_tree own_tree; /* committed tree that the own view last showed outside a transaction */
 };
 
+/* A pinned catalog, in the store's list.  Those of seqdb_snapshot_open() are allocated; a read of the own view has one on the stack. */
 struct seqdb_snapshot {
-  seqdb *db;
-  sdb_catalog *catalog; /* NULL: the handle's own view */
-  uint64_t generation, opened_ms;
+  struct seqdb_view view;
+  uint64_t opened_ms;
   struct seqdb_snapshot *older, *newer;
 };
 
@@ -180,6 +187,12 @@ void sdb_poison(sdb_store *store);
 uint64_t sdb_store_end(sdb_store *store);
 /* NOTFOUND with a message. */
 int sdb_gone(seqdb *db, const sdb_op *op);
+
+/* ---- snapshot.c: a snapshot in the list of the store */
+/* Pin the newest commit; snapshot->view.db is set. */
+void sdb_snapshot_pin(sdb_store *store, seqdb_snapshot *snapshot);
+/* May let go of space and overlays, but applies none. */
+void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot);
 
 /* ---- txn.c: the writer lock, begin and end, reading one's own state.  All but the first two with txn_mutex held. */
 int sdb_writer_lock(seqdb *db, const sdb_op *op);

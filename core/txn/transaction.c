@@ -189,6 +189,10 @@ int sdb_txn_read(seqdb *db, uint64_t offset, void *buffer, size_t bytes, const s
 /* ---- public */
 
 int seqdb_has_changes(seqdb *db) {
+  seqdb_error error;
+  sdb_op op = {"has changes", &error};
+  int rc = sdb_usable(db, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   pthread_mutex_lock(&db->txn_mutex);
   bool changed = sdb_txn_changed(db);
   pthread_mutex_unlock(&db->txn_mutex);
@@ -196,7 +200,10 @@ int seqdb_has_changes(seqdb *db) {
 }
 
 int seqdb_region_changed(seqdb *db, seqdb_region region) {
-  int changed = 0;
+  seqdb_error error;
+  sdb_op op = {"region changed", &error};
+  int changed = 0, rc = sdb_usable(db, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   uint32_t index = sdb_region_index(region);
   pthread_mutex_lock(&db->txn_mutex);
   if (db->txn.active) {

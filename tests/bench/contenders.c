@@ -20,8 +20,8 @@ void bench_seqdb_must(bench_run *run, seqdb *db, int code, const char *what) {
 }
 
 seqdb *bench_seqdb_open(bench_run *run) {
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE};
-  seqdb_error error;
+  seqdb_options options = {.size_bytes = sizeof options, .flags = SEQDB_OPEN_CREATE};
+  seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *db = NULL;
   if (seqdb_open(bench_path(run, "r.seqdb"), &options, &error, &db) != SEQDB_OK)
     bench_fail(run, "seqdb: %s", error.message);
@@ -36,7 +36,7 @@ seqdb_region bench_seqdb_region(bench_run *run, seqdb *db, const char *name) {
 
 seqdb_region bench_seqdb_find(bench_run *run, seqdb_snapshot *snapshot, const char *name) {
   seqdb_region region = 0;
-  bench_seqdb_must(run, NULL, seqdb_find(snapshot, name, strlen(name), &region), "find");
+  bench_seqdb_must(run, NULL, seqdb_find(seqdb_snapshot_view(snapshot), name, strlen(name), &region), "find");
   return region;
 }
 

@@ -85,12 +85,12 @@ static void find_all(bench_run *run, subject *s) {
   for (uint64_t i = 0; i < finds; i++) {
     seqdb_region region = 0;
     name_of(bench_random(&seed) % s->count, name);
-    found += seqdb_find(snapshot, name, NAME_BYTES, &region) == SEQDB_OK;
+    found += seqdb_find(seqdb_snapshot_view(snapshot), name, NAME_BYTES, &region) == SEQDB_OK;
   }
   bench_metric(run, 3, bench_end(run) / (double)finds);
   bench_check(run, found == finds, "regions found");
   bench_begin(run);
-  for (uint64_t index = found = 0; seqdb_iterate(snapshot, index, &info) == SEQDB_OK;
+  for (uint64_t index = found = 0; seqdb_iterate(seqdb_snapshot_view(snapshot), index, &info) == SEQDB_OK;
        index = (uint64_t)info.index + 1) {
     s->regions[found++] = info.region;
   }
@@ -139,7 +139,7 @@ static void read_places(bench_run *run, subject *s) {
   for (uint64_t i = 0; i < reads + PLACES; i++) {
     const void *data = NULL;
     if (i == PLACES) bench_begin(run);
-    if (seqdb_read(snapshot, s->region, places[i % PLACES], piece, &data) != SEQDB_OK)
+    if (seqdb_read(seqdb_snapshot_view(snapshot), s->region, places[i % PLACES], piece, &data) != SEQDB_OK)
       bench_fail(run, "region is not mapped");
     sum += bench_sum(data, piece);
   }
@@ -214,7 +214,8 @@ static void team_read(bench_run *run, unsigned index, void *context) {
   for (uint64_t i = 0; i < t->work; i++) {
     const void *data = NULL;
     uint64_t offset = bench_random(&seed) % (t->bytes - PIECE_BYTES);
-    if (seqdb_read(snapshot, t->shared, offset, PIECE_BYTES, &data) != SEQDB_OK) bench_fail(run, "not mapped");
+    if (seqdb_read(seqdb_snapshot_view(snapshot), t->shared, offset, PIECE_BYTES, &data) != SEQDB_OK)
+      bench_fail(run, "not mapped");
     sum += bench_sum(data, PIECE_BYTES);
   }
   bench_check(run, sum == 0, "zeros");

@@ -47,9 +47,10 @@ static void check_region(bench_run *run, seqdb *db, const char *name, uint64_t c
   seqdb_region region = bench_seqdb_find(run, snapshot, name);
   seqdb_region_info info;
   const void *data = NULL;
-  bench_seqdb_must(run, db, seqdb_get_info(snapshot, region, &info), "info");
+  bench_seqdb_must(run, db, seqdb_get_info(seqdb_snapshot_view(snapshot), region, &info), "info");
   bench_check(run, info.length_bytes == count * RECORD_BYTES, "length of the region");
-  bench_check(run, seqdb_read(snapshot, region, 0, count * RECORD_BYTES, &data) == SEQDB_OK, "region is not mapped");
+  bench_check(run, seqdb_read(seqdb_snapshot_view(snapshot), region, 0, count * RECORD_BYTES, &data) == SEQDB_OK,
+              "region is not mapped");
   check_bytes(run, data, count);
   seqdb_snapshot_close(snapshot);
 }

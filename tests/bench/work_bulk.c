@@ -42,9 +42,10 @@ static void check_region(bench_run *run, seqdb_snapshot *snapshot, const char *n
   seqdb_region region = bench_seqdb_find(run, snapshot, name);
   seqdb_region_info info;
   const void *data = NULL;
-  bench_seqdb_must(run, NULL, seqdb_get_info(snapshot, region, &info), "info");
+  bench_seqdb_must(run, NULL, seqdb_get_info(seqdb_snapshot_view(snapshot), region, &info), "info");
   bench_check(run, info.length_bytes == block_bytes * count, "length of the region");
-  bench_check(run, seqdb_read(snapshot, region, 0, block_bytes * count, &data) == SEQDB_OK, "region is not mapped");
+  bench_check(run, seqdb_read(seqdb_snapshot_view(snapshot), region, 0, block_bytes * count, &data) == SEQDB_OK,
+              "region is not mapped");
   check_stream(run, data, block_bytes, count);
 }
 

@@ -95,7 +95,8 @@ static void run_seqdb(bench_run *run, unsigned pieces) {
     const void *data = NULL;
     uint64_t bytes = commits_of(run) * PIECE_BYTES;
     seqdb_region region = bench_seqdb_find(run, snapshot, log_name(p));
-    bench_check(run, seqdb_read(snapshot, region, 0, bytes, &data) == SEQDB_OK, "region is not mapped");
+    bench_check(run, seqdb_read(seqdb_snapshot_view(snapshot), region, 0, bytes, &data) == SEQDB_OK,
+                "region is not mapped");
     check_log(run, data, bytes);
   }
 }

@@ -63,7 +63,7 @@ static void create_seqdb(bench_run *run) {
   uint64_t regions = 0;
   seqdb *db = bench_seqdb_open(run);
   measure_creates(run, db, create_one_seqdb, commit_seqdb);
-  seqdb_snapshot_totals(bench_seqdb_snapshot(run, db), &regions, NULL);
+  seqdb_view_totals(seqdb_snapshot_view(bench_seqdb_snapshot(run, db)), &regions, NULL);
   bench_check(run, regions == creates_of(run), "number of regions");
 }
 
@@ -248,7 +248,7 @@ static void open_seqdb(bench_run *run) {
     seqdb *db = bench_seqdb_open(run);
     seqdb_snapshot *snapshot = bench_seqdb_snapshot(run, db);
     seqdb_region region = bench_seqdb_find(run, snapshot, name);
-    bench_seqdb_must(run, db, seqdb_get_info(snapshot, region, &info), "info");
+    bench_seqdb_must(run, db, seqdb_get_info(seqdb_snapshot_view(snapshot), region, &info), "info");
     bench_metric(run, 0, bench_end(run) / 1e6);
     bench_check(run, info.length_bytes == length_of(opened_of(run) - 1), "length of the last region");
     seqdb_snapshot_close(snapshot);
@@ -405,7 +405,7 @@ static totals scan_by_iterate(bench_run *run, void *context) {
   totals sums = {0, 0, 0};
   seqdb_region_info info;
   int code;
-  for (uint64_t index = 0; (code = seqdb_iterate(snapshot, index, &info)) == SEQDB_OK;
+  for (uint64_t index = 0; (code = seqdb_iterate(seqdb_snapshot_view(snapshot), index, &info)) == SEQDB_OK;
        index = (uint64_t)info.index + 1) {
     sums.count++;
     sums.length += info.length_bytes;
@@ -417,8 +417,9 @@ static totals scan_by_iterate(bench_run *run, void *context) {
 static uint64_t find_by_call(bench_run *run, void *context, const char *name) {
   seqdb_region region = 0;
   seqdb_region_info info;
-  if (seqdb_find(context, name, NAME_BYTES, &region) != SEQDB_OK) bench_fail(run, "seqdb_find failed");
-  if (seqdb_get_info(context, region, &info) != SEQDB_OK) bench_fail(run, "seqdb_get_info failed");
+  if (seqdb_find(seqdb_snapshot_view(context), name, NAME_BYTES, &region) != SEQDB_OK)
+    bench_fail(run, "seqdb_find failed");
+  if (seqdb_get_info(seqdb_snapshot_view(context), region, &info) != SEQDB_OK) bench_fail(run, "seqdb_get_info failed");
   return info.length_bytes;
 }
 static void scan_seqdb(bench_run *run) {

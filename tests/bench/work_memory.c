@@ -39,7 +39,8 @@ static uint64_t scan_allocations(bench_run *run, seqdb *db) {
   uint64_t seen = 0, before = bench_allocations();
   seqdb_snapshot *snapshot = bench_seqdb_snapshot(run, db);
   seqdb_region_info info;
-  for (uint64_t index = 0; seqdb_iterate(snapshot, index, &info) == SEQDB_OK; index = (uint64_t)info.index + 1)
+  for (uint64_t index = 0; seqdb_iterate(seqdb_snapshot_view(snapshot), index, &info) == SEQDB_OK;
+       index = (uint64_t)info.index + 1)
     seen++;
   seqdb_snapshot_close(snapshot);
   bench_check(run, seen == regions_of(run), "number of regions");
@@ -57,7 +58,8 @@ static void memory_seqdb(bench_run *run) {
   seqdb_snapshot *snapshot = bench_seqdb_snapshot(run, db);
   seqdb_region *regions = bench_alloc(run, regions_of(run) * sizeof *regions);
   uint64_t count = 0;
-  for (uint64_t index = 0; seqdb_iterate(snapshot, index, &info) == SEQDB_OK; index = (uint64_t)info.index + 1) {
+  for (uint64_t index = 0; seqdb_iterate(seqdb_snapshot_view(snapshot), index, &info) == SEQDB_OK;
+       index = (uint64_t)info.index + 1) {
     regions[count++] = info.region;
   }
   seqdb_snapshot_close(snapshot);

@@ -65,7 +65,8 @@ static void overwrite_seqdb(bench_run *run) {
   db = bench_seqdb_open(run);
   seqdb_snapshot *snapshot = bench_seqdb_snapshot(run, db);
   region = bench_seqdb_find(run, snapshot, "value");
-  bench_check(run, seqdb_read(snapshot, region, 0, span, &data) == SEQDB_OK, "region is not mapped");
+  bench_check(run, seqdb_read(seqdb_snapshot_view(snapshot), region, 0, span, &data) == SEQDB_OK,
+              "region is not mapped");
   check_value(run, model, data);
 }
 

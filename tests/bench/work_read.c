@@ -180,7 +180,8 @@ static uint64_t pass_seqdb(bench_run *run, reader *r) {
   const void *data = NULL;
   seqdb_snapshot *snapshot = bench_seqdb_snapshot(run, r->db);
   seqdb_region region = bench_seqdb_find(run, snapshot, "value");
-  bench_check(run, seqdb_read(snapshot, region, 0, whole_bytes(run), &data) == SEQDB_OK, "region is not mapped");
+  bench_check(run, seqdb_read(seqdb_snapshot_view(snapshot), region, 0, whole_bytes(run), &data) == SEQDB_OK,
+              "region is not mapped");
   uint64_t sum = bench_sum(data, whole_bytes(run));
   seqdb_snapshot_close(snapshot);
   return sum;
@@ -270,13 +271,13 @@ static void check_random(bench_run *run, uint64_t sum) {
 
 static uint64_t piece_seqdb(bench_run *run, reader *r, uint64_t offset) {
   const void *data = NULL;
-  int code = seqdb_read(r->snapshot, r->region, offset, PIECE_BYTES, &data);
+  int code = seqdb_read(seqdb_snapshot_view(r->snapshot), r->region, offset, PIECE_BYTES, &data);
   if (code != SEQDB_OK) bench_fail(run, "seqdb_read: %d %s", code, seqdb_errmsg(r->db));
   return bench_sum(data, PIECE_BYTES);
 }
 static uint64_t piece_seqdb_copy(bench_run *run, reader *r, uint64_t offset) {
   size_t got = 0;
-  int code = seqdb_read_copy(r->snapshot, r->region, offset, r->buffer, PIECE_BYTES, &got);
+  int code = seqdb_read_copy(seqdb_snapshot_view(r->snapshot), r->region, offset, r->buffer, PIECE_BYTES, &got);
   if (code != SEQDB_OK || got != PIECE_BYTES) bench_fail(run, "seqdb_read_copy: %d %s", code, seqdb_errmsg(r->db));
   return bench_sum(r->buffer, PIECE_BYTES);
 }

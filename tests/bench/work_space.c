@@ -61,7 +61,8 @@ static void remove_seqdb(bench_run *run) {
   seqdb_snapshot *snapshot = bench_seqdb_snapshot(run, db);
   for (uint64_t i = 0; i < count; i += 2) {
     const void *data = NULL;
-    bench_check(run, seqdb_read(snapshot, regions[i], 0, REGION_BYTES, &data) == SEQDB_OK, "region is not mapped");
+    bench_check(run, seqdb_read(seqdb_snapshot_view(snapshot), regions[i], 0, REGION_BYTES, &data) == SEQDB_OK,
+                "region is not mapped");
     check_content(run, content, i, data, REGION_BYTES);
   }
 }

@@ -96,8 +96,9 @@ static void free_clones(rig *r) {
 /* ---- one outcome */
 
 static bool open_recovered(rig *r, bool drop, seqdb **db) {
-  seqdb_error e;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | rig_flags(r) | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0),
+  seqdb_error e = SEQDB_ERROR_INIT;
+  seqdb_options options = {.size_bytes = sizeof options,
+                           .flags = SEQDB_OPEN_CREATE | rig_flags(r) | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0),
                            .coordinator = r->coordinated ? "host.db" : NULL};
   if (seqdb_open(RIG_PATH, &options, &e, db) == SEQDB_OK) return true;
   *db = NULL;
@@ -111,7 +112,7 @@ static int note_problem(void *context, const char *problem) {
 
 /* The one of the right states that the database is in, NULL after a failure. */
 static rig_state *state_of(rig *r, const rig_right *right, bool dropped, seqdb *db) {
-  seqdb_snapshot *view = seqdb_own_view(db);
+  seqdb_view *view = seqdb_own_view(db);
   char from_acked[300];
   const char *difference = rig_differs(view, right->acked);
   if (!difference) return right->acked;
@@ -142,9 +143,10 @@ static bool commit_again(rig *r, seqdb *db) {
 /* Cut the power a second time, at a random changing call of recovery and close. */
 static bool cut_recovery(rig *r) {
   seqdb *db = NULL;
-  seqdb_error e;
+  seqdb_error e = SEQDB_ERROR_INIT;
   bool drop = r->coordinated && rig_below(r, 2);
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | rig_flags(r) | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0)};
+  seqdb_options options = {.size_bytes = sizeof options,
+                           .flags = SEQDB_OPEN_CREATE | rig_flags(r) | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0)};
   sdb_fault_stop_start(rig_below(r, 12));
   bool opened = seqdb_open(RIG_PATH, &options, &e, &db) == SEQDB_OK;
   bool stopped = sdb_fault_stopped();
@@ -158,7 +160,7 @@ static bool cut_recovery(rig *r) {
 
 /* Take the workload over from `state`, which the open database has. */
 static void begin_life(rig *r, rig_state *state) {
-  seqdb_stat_info info;
+  seqdb_stat_info info = SEQDB_STAT_INIT;
   rig_right none = {NULL, NULL, NULL, NULL};
   rig_state_ref(state);
   right_unref(&r->right);

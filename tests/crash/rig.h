@@ -48,7 +48,7 @@ void rig_state_splice(rig_state *state, int slot, size_t keep, const uint8_t *by
 /* The bytes of a region; NULL if there are none. */
 const uint8_t *rig_content(const rig_state *state, int slot, size_t *count);
 /* Read everything through `view` and compare; NULL if equal, else what differs. */
-const char *rig_differs(seqdb_snapshot *view, const rig_state *state);
+const char *rig_differs(seqdb_view *view, const rig_state *state);
 
 /* ---- the workload and what would be right after a power cut now */
 

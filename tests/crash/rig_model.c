@@ -76,7 +76,7 @@ const uint8_t *rig_content(const rig_state *state, int slot, size_t *count) {
   return content ? content->byte : NULL;
 }
 
-const char *rig_differs(seqdb_snapshot *view, const rig_state *state) {
+const char *rig_differs(seqdb_view *view, const rig_state *state) {
   static char text[300];
   static uint8_t buffer[RIG_BYTES_MAX];
   seqdb_region_info info;

@@ -36,8 +36,10 @@ static void drop_pins(rig *r) {
 }
 
 bool rig_open_db(rig *r) {
-  seqdb_error e;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE | rig_flags(r), .coordinator = r->coordinated ? "host.db" : NULL};
+  seqdb_error e = SEQDB_ERROR_INIT;
+  seqdb_options options = {.size_bytes = sizeof options,
+                           .flags = SEQDB_OPEN_CREATE | rig_flags(r),
+                           .coordinator = r->coordinated ? "host.db" : NULL};
   if (seqdb_open(RIG_PATH, &options, &e, &r->db) == SEQDB_OK) return true;
   r->db = NULL;
   return rig_fail(r, "open: %s", e.message);
@@ -67,7 +69,8 @@ static bool check_live(rig *r) {
   const char *difference = rig_differs(seqdb_own_view(r->db), r->now);
   if (difference) return rig_fail(r, "own view: %s", difference);
   for (int i = 0; i < RIG_SNAPSHOTS_MAX; i++)
-    if (r->pin[i].snapshot && (difference = rig_differs(r->pin[i].snapshot, r->pin[i].state)) != NULL)
+    if (r->pin[i].snapshot &&
+        (difference = rig_differs(seqdb_snapshot_view(r->pin[i].snapshot), r->pin[i].state)) != NULL)
       return rig_fail(r, "snapshot %d: %s", i, difference);
   return true;
 }
@@ -513,8 +516,8 @@ static bool one_step(rig *r) {
   trace(r, rc);
   if (r->failure[0]) return false;
   if (rc != SEQDB_OK) {
-    seqdb_error e;
-    seqdb_last_error(r->db, &e);
+    seqdb_error e = SEQDB_ERROR_INIT;
+    seqdb_get_error(r->db, &e);
     if (!faulty) return rig_fail(r, "error %d: %s", rc, e.message);
     if (!after_failure(r)) return false;
   } else if (faulty) {

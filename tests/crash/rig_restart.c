@@ -32,9 +32,10 @@ unsigned rig_flags(const rig *r) {
 }
 
 static int open_quietly(rig *r, unsigned flags) {
-  seqdb_error e;
-  seqdb_options options = {.flags = flags | rig_flags(r), .coordinator = r->coordinated ? "host.db" : NULL};
-  seqdb_stat_info info;
+  seqdb_error e = SEQDB_ERROR_INIT;
+  seqdb_options options = {
+      .size_bytes = sizeof options, .flags = flags | rig_flags(r), .coordinator = r->coordinated ? "host.db" : NULL};
+  seqdb_stat_info info = SEQDB_STAT_INIT;
   int rc = seqdb_open(RIG_PATH, &options, &e, &r->db);
   if (rc != SEQDB_OK) r->db = NULL;
   /* Where rawdb has been, generations begin anew. */
@@ -44,14 +45,14 @@ static int open_quietly(rig *r, unsigned flags) {
 
 /* The next session, and the right state that it finds: that one alone is right from now on. */
 static bool next_session(rig *r) {
-  seqdb_error why;
-  seqdb_stat_info info;
+  seqdb_error why = SEQDB_ERROR_INIT;
+  seqdb_stat_info info = SEQDB_STAT_INIT;
   char first[300];
   rig_no_faults(r);
   sdb_sim_restart();
   if ((rig_below(r, 4) == 0 || open_quietly(r, 0) != SEQDB_OK) && !r->db && !rig_open_db(r)) return false;
   if (seqdb_is_readonly(r->db, &why)) return rig_fail(r, "the next session: %s", why.message);
-  seqdb_snapshot *view = seqdb_own_view(r->db);
+  seqdb_view *view = seqdb_own_view(r->db);
   const char *difference = rig_differs(view, r->right.acked);
   if (difference) {
     memcpy(first, difference, sizeof first);

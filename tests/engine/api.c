@@ -58,9 +58,9 @@ int sdb_api_result(Tcl_Interp *interp, int rc, const seqdb_error *error) {
 }
 
 int sdb_api_done(Tcl_Interp *interp, seqdb *db, int rc) {
-  seqdb_error error;
+  seqdb_error error = SEQDB_ERROR_INIT;
   if (rc >= 0) return TCL_OK;
-  seqdb_last_error(db, &error);
+  seqdb_get_error(db, &error);
   return sdb_api_result(interp, rc, &error);
 }
 
@@ -92,7 +92,7 @@ const char *sdb_api_name(Tcl_Obj *word, size_t *bytes, Tcl_DString *space) {
   return Tcl_DStringValue(space);
 }
 
-int sdb_api_region(Tcl_Interp *interp, seqdb *db, seqdb_snapshot *view, Tcl_Obj *word, seqdb_region *region) {
+int sdb_api_region(Tcl_Interp *interp, seqdb *db, seqdb_view *view, Tcl_Obj *word, seqdb_region *region) {
   Tcl_DString space;
   size_t bytes;
   if (sdb_test_u64(NULL, word, region) == TCL_OK) return TCL_OK;
@@ -457,8 +457,8 @@ static int open_option(Tcl_Interp *interp, Tcl_Obj *word, Tcl_Obj *value, seqdb_
 }
 
 static int open_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  seqdb_options options = {0};
-  seqdb_error error = {0};
+  seqdb_options options = SEQDB_OPTIONS_INIT;
+  seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *db = NULL;
   (void)data;
   if (argc < 3 || argc % 2 == 0) {

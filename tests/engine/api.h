@@ -45,7 +45,7 @@ sdb_api_db *sdb_api_handle(Tcl_Interp *interp, Tcl_Obj *word);
 const char *sdb_api_name(Tcl_Obj *word, size_t *bytes, Tcl_DString *space);
 Tcl_Obj *sdb_api_text(const char *utf8, size_t bytes);
 /* A region is given by its number, or by its name (not all digits), which is looked up in `view`. */
-int sdb_api_region(Tcl_Interp *interp, seqdb *db, seqdb_snapshot *view, Tcl_Obj *word, seqdb_region *region);
+int sdb_api_region(Tcl_Interp *interp, seqdb *db, seqdb_view *view, Tcl_Obj *word, seqdb_region *region);
 
 void sdb_api_put(Tcl_Obj *dict, const char *key, Tcl_Obj *value);
 void sdb_api_put_u64(Tcl_Obj *dict, const char *key, uint64_t value);
@@ -53,7 +53,7 @@ void sdb_api_put_u64(Tcl_Obj *dict, const char *key, uint64_t value);
 /* engine/api_read.c: reading, the same for a handle's own view and for a snapshot. */
 typedef struct sdb_api_view {
   seqdb *db;
-  seqdb_snapshot *view;
+  seqdb_view *view;
 } sdb_api_view;
 extern const sdb_api_sub sdb_api_view_subs[]; /* the object is sdb_api_view */
 int sdb_api_snapshot_command(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]);

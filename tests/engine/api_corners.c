@@ -33,7 +33,7 @@ static void child_calls(seqdb *db, seqdb_snapshot *pinned, seqdb_region region, 
   seqdb_region other;
   seqdb_region_info info;
   seqdb_snapshot *snapshot = NULL;
-  seqdb_stat_info stat;
+  seqdb_stat_info stat = SEQDB_STAT_INIT;
   size_t got;
   seqdb_layout_row *rows = NULL;
   seqdb_compact_step_info step;
@@ -58,12 +58,12 @@ static void child_calls(seqdb *db, seqdb_snapshot *pinned, seqdb_region region, 
   tell(out, "prepare", seqdb_prepare(db, NULL, NULL));
   seqdb_publish(db);
   tell(out, "snapshot", seqdb_snapshot_open(db, &snapshot));
-  tell(out, "find", seqdb_find(pinned, "a", 1, &other));
+  tell(out, "find", seqdb_find(seqdb_snapshot_view(pinned), "a", 1, &other));
   tell(out, "info", seqdb_get_info(seqdb_own_view(db), region, &info));
   tell(out, "iterate", seqdb_iterate(seqdb_own_view(db), 0, &info));
   tell(out, "read", seqdb_read_copy(seqdb_own_view(db), region, 0, &byte, 1, &got));
-  tell(out, "read pinned", seqdb_read_copy(pinned, region, 0, &byte, 1, &got));
-  tell(out, "point", seqdb_read(pinned, region, 0, 1, &address));
+  tell(out, "read pinned", seqdb_read_copy(seqdb_snapshot_view(pinned), region, 0, &byte, 1, &got));
+  tell(out, "point", seqdb_read(seqdb_snapshot_view(pinned), region, 0, 1, &address));
   tell(out, "compact", seqdb_compact(db, &number));
   number = 0;
   tell(out, "compact_step", seqdb_compact_step(db, &number, &step));
@@ -131,8 +131,8 @@ static void note(Tcl_Obj *dict, const char *call, int rc) {
 
 static void odd_opens(Tcl_Obj *told, const char *directory) {
   seqdb *db = NULL;
-  seqdb_error error;
-  seqdb_options options = {.flags = 0x8000};
+  seqdb_error error = SEQDB_ERROR_INIT;
+  seqdb_options options = {.size_bytes = sizeof options, .flags = 0x8000};
   note(told, "open without options", seqdb_open(directory, NULL, NULL, &db));
   note(told, "open unknown flags", seqdb_open(directory, &options, &error, &db));
   options.flags = SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP;
@@ -175,25 +175,25 @@ static void odd_reads(Tcl_Obj *told, seqdb *db, seqdb_region region) {
   size_t got = 0;
   uint64_t regions = 99, content = 99;
   note(told, "snapshot", seqdb_snapshot_open(db, &snapshot));
-  seqdb_snapshot_totals(snapshot, NULL, NULL);
-  seqdb_snapshot_totals(snapshot, &regions, &content);
+  seqdb_view_totals(seqdb_snapshot_view(snapshot), NULL, NULL);
+  seqdb_view_totals(seqdb_snapshot_view(snapshot), &regions, &content);
   sdb_api_put_u64(told, "content", content);
-  seqdb_snapshot_totals(seqdb_own_view(db), &regions, &content);
+  seqdb_view_totals(seqdb_own_view(db), &regions, &content);
   sdb_api_put_u64(told, "content of the own view", content);
-  note(told, "find a long name", seqdb_find(snapshot, name, sizeof name, &found));
-  note(told, "point at what is gone", seqdb_read(snapshot, gone, 0, 1, &address));
-  note(told, "point past the end", seqdb_read(snapshot, region, 4, 0, &address));
-  note(told, "point at too much", seqdb_read(snapshot, region, 2, 2, &address));
+  note(told, "find a long name", seqdb_find(seqdb_snapshot_view(snapshot), name, sizeof name, &found));
+  note(told, "point at what is gone", seqdb_read(seqdb_snapshot_view(snapshot), gone, 0, 1, &address));
+  note(told, "point past the end", seqdb_read(seqdb_snapshot_view(snapshot), region, 4, 0, &address));
+  note(told, "point at too much", seqdb_read(seqdb_snapshot_view(snapshot), region, 2, 2, &address));
   note(told, "point at the own view", seqdb_read(seqdb_own_view(db), region, 0, 1, &address));
-  note(told, "copy what is gone", seqdb_read_copy(snapshot, gone, 0, bytes, 1, &got));
-  note(told, "point at what never was", seqdb_read(snapshot, region + 1000, 0, 1, &address));
-  note(told, "copy what never was", seqdb_read_copy(snapshot, region + 1000, 0, bytes, 1, &got));
-  note(told, "info of what is gone", seqdb_get_info(snapshot, gone, &info));
+  note(told, "copy what is gone", seqdb_read_copy(seqdb_snapshot_view(snapshot), gone, 0, bytes, 1, &got));
+  note(told, "point at what never was", seqdb_read(seqdb_snapshot_view(snapshot), region + 1000, 0, 1, &address));
+  note(told, "copy what never was", seqdb_read_copy(seqdb_snapshot_view(snapshot), region + 1000, 0, bytes, 1, &got));
+  note(told, "info of what is gone", seqdb_get_info(seqdb_snapshot_view(snapshot), gone, &info));
   seqdb_snapshot_close(snapshot);
   note(told, "own copy of what is gone", seqdb_read_copy(seqdb_own_view(db), gone, 0, bytes, 1, &got));
   note(told, "change", seqdb_append(db, region, "!", 1, NULL));
   note(told, "buffered change", seqdb_append(db, region, "??", 2, NULL));
-  seqdb_snapshot_totals(seqdb_own_view(db), &regions, &content);
+  seqdb_view_totals(seqdb_own_view(db), &regions, &content);
   sdb_api_put_u64(told, "regions of the own view, changed", regions);
   sdb_api_put_u64(told, "content of the own view, changed", content);
   note(told, "own copy of what is gone, changed", seqdb_read_copy(seqdb_own_view(db), gone, 0, bytes, 1, &got));
@@ -203,8 +203,8 @@ static void odd_reads(Tcl_Obj *told, seqdb *db, seqdb_region region) {
 static int corners_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   seqdb *db = NULL;
   seqdb_region region = 0;
-  seqdb_options options = {.flags = SEQDB_OPEN_CREATE};
-  seqdb_error error = {0};
+  seqdb_options options = {.size_bytes = sizeof options, .flags = SEQDB_OPEN_CREATE};
+  seqdb_error error = SEQDB_ERROR_INIT;
   (void)data;
   if (argc != 2) {
     Tcl_WrongNumArgs(interp, 1, argv, "directory");

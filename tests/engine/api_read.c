@@ -251,7 +251,7 @@ static int run_totals(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const
   sdb_api_snapshot *at = object;
   uint64_t regions = 0, content_bytes = 0;
   (void)argc, (void)argv;
-  seqdb_snapshot_totals(at->snapshot, &regions, &content_bytes);
+  seqdb_view_totals(seqdb_snapshot_view(at->snapshot), &regions, &content_bytes);
   Tcl_Obj *words[] = {sdb_test_wide(regions), sdb_test_wide(content_bytes)};
   Tcl_SetObjResult(interp, Tcl_NewListObj(2, words));
   return TCL_OK;
@@ -277,7 +277,7 @@ static int snapshot_dispatch(ClientData data, Tcl_Interp *interp, int argc, Tcl_
   }
   int code = sdb_api_dispatch(snapshot_subs, at, interp, argc, argv);
   if (code != TCL_CONTINUE) return code;
-  sdb_api_view view = {at->db, at->snapshot};
+  sdb_api_view view = {at->db, seqdb_snapshot_view(at->snapshot)};
   code = sdb_api_dispatch(sdb_api_view_subs, &view, interp, argc, argv);
   if (code != TCL_CONTINUE) return code;
   Tcl_SetObjResult(interp, Tcl_ObjPrintf("no such subcommand: %s", Tcl_GetString(argv[1])));

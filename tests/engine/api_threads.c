@@ -75,9 +75,9 @@ static void complain(crew *c, const char *what, const char *message) {
 }
 
 static bool failed(crew *c, seqdb *db, const char *what, int rc) {
-  seqdb_error error;
+  seqdb_error error = SEQDB_ERROR_INIT;
   if (rc >= 0) return false;
-  seqdb_last_error(db, &error);
+  seqdb_get_error(db, &error);
   complain(c, what, error.message);
   return true;
 }
@@ -148,7 +148,7 @@ static void record_make(uint8_t record[RECORD_BYTES], uint64_t thread, uint64_t 
 /* Every record of every thread is there once, whole, and each thread's in its order. */
 static uint64_t records_verify(crew *c, seqdb_region region, unsigned threads, uint64_t wanted_each) {
   uint64_t next[THREADS_MAX] = {0}, found = 0, at = 0;
-  seqdb_snapshot *view = seqdb_own_view(c->db);
+  seqdb_view *view = seqdb_own_view(c->db);
   uint8_t record[RECORD_BYTES], good[RECORD_BYTES];
   size_t got = 0;
   while (!failed(c, c->db, "read", seqdb_read_copy(view, region, at, record, sizeof record, &got)) && got > 0) {
@@ -240,8 +240,8 @@ static uint64_t pattern(uint64_t seed, uint64_t at) {
 }
 
 static seqdb *mix_open(crew *c) {
-  seqdb_options options = {.busy_timeout_ms = 5000};
-  seqdb_error error;
+  seqdb_options options = {.size_bytes = sizeof options, .busy_timeout_ms = 5000};
+  seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *db = NULL;
   if (seqdb_open(c->directory, &options, &error, &db) != SEQDB_OK) complain(c, "open", error.message);
   return db;
@@ -300,10 +300,10 @@ static bool region_verify(crew *c, seqdb *db, seqdb_snapshot *snapshot, const se
   size_t got = 0, bytes = (size_t)info->length_bytes;
   bool good = true;
   if (info->name[0] != 'r' || bytes == 0) return info->name[0] == 'r' || bytes == 0;
-  int rc = seqdb_read(snapshot, info->region, 0, bytes, &data);
+  int rc = seqdb_read(seqdb_snapshot_view(snapshot), info->region, 0, bytes, &data);
   if (rc == SEQDB_COPY) {
     copy = malloc(bytes);
-    rc = seqdb_read_copy(snapshot, info->region, 0, copy, bytes, &got);
+    rc = seqdb_read_copy(seqdb_snapshot_view(snapshot), info->region, 0, copy, bytes, &got);
     data = copy;
     good = got == bytes;
   }
@@ -326,7 +326,8 @@ static void work_mix_read(member *m) {
     seqdb_snapshot *snapshot = NULL;
     int rc = seqdb_snapshot_open(db, &snapshot);
     if (failed(c, db, "snapshot", rc)) break;
-    for (uint64_t at = 0; (rc = seqdb_iterate(snapshot, at, &info)) == SEQDB_OK; at = (uint64_t)info.index + 1) {
+    for (uint64_t at = 0; (rc = seqdb_iterate(seqdb_snapshot_view(snapshot), at, &info)) == SEQDB_OK;
+         at = (uint64_t)info.index + 1) {
       if (!region_verify(c, db, snapshot, &info))
         complain(c, "read", "a snapshot shows bytes that were never appended");
     }

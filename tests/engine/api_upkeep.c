@@ -79,7 +79,7 @@ static int run_check(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const 
 
 static int run_stat(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   sdb_api_db *at = object;
-  seqdb_stat_info info;
+  seqdb_stat_info info = SEQDB_STAT_INIT;
   (void)argc, (void)argv;
   int rc = seqdb_stat(at->db, &info);
   if (rc != SEQDB_OK) return sdb_api_done(interp, at->db, rc);
@@ -144,7 +144,7 @@ static int run_changed(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *cons
 
 static int run_readonly(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   sdb_api_db *at = object;
-  seqdb_error error = {0};
+  seqdb_error error = SEQDB_ERROR_INIT;
   (void)argc, (void)argv;
   int yes = seqdb_is_readonly(at->db, &error);
   Tcl_Obj *words[] = {Tcl_NewIntObj(yes), yes ? sdb_api_text(error.message, strlen(error.message)) : Tcl_NewObj()};
@@ -156,16 +156,16 @@ static int run_uuid(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const a
   sdb_api_db *at = object;
   uint8_t uuid[16] = {0};
   (void)argc, (void)argv;
-  seqdb_uuid(at->db, uuid);
+  seqdb_get_uuid(at->db, uuid);
   Tcl_SetObjResult(interp, Tcl_NewByteArrayObj(uuid, sizeof uuid));
   return TCL_OK;
 }
 
 static int run_error(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   sdb_api_db *at = object;
-  seqdb_error error = {0};
+  seqdb_error error = SEQDB_ERROR_INIT;
   (void)argc, (void)argv;
-  seqdb_last_error(at->db, &error);
+  seqdb_get_error(at->db, &error);
   if (strcmp(seqdb_errmsg(at->db), error.message) != 0) {
     Tcl_SetObjResult(interp, Tcl_ObjPrintf("errmsg says: %s", seqdb_errmsg(at->db)));
     return TCL_ERROR;

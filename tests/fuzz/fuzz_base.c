@@ -18,7 +18,7 @@ static void must(int rc, const char *what) {
 }
 
 static seqdb *open_base(unsigned flags, const char *coordinator) {
-  seqdb_options options = {.flags = flags, .coordinator = coordinator};
+  seqdb_options options = {.size_bytes = sizeof options, .flags = flags, .coordinator = coordinator};
   seqdb *db = NULL;
   must(seqdb_open(FUZZ_DIR, &options, NULL, &db), "open");
   return db;

@@ -237,9 +237,9 @@ static bool same_answer(const fuzz_state *a, const fuzz_state *b) {
 
 /* The handle that writes: refused, or the same state, and then work. */
 static bool judge_writing(const fuzz_case *c, const fuzz_state *seen) {
-  seqdb_options options = {.flags = c->flags};
+  seqdb_options options = {.size_bytes = sizeof options, .flags = c->flags};
   fuzz_state state = {0};
-  seqdb_error error = {0};
+  seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *db = NULL;
   bool ok, healthy = seen->rc == SEQDB_OK && seen->problems == 0;
   int rc = seqdb_open(FUZZ_DIR, &options, &error, &db);

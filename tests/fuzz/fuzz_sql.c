@@ -341,7 +341,7 @@ static void check_directories(void) {
   for (size_t i = 0; sdb_sim_list(root, i, &entry) == 0; i++) {
     char path[200];
     seqdb *db = NULL;
-    seqdb_error error = {0};
+    seqdb_error error = SEQDB_ERROR_INIT;
     snprintf(path, sizeof path, "%s/%s", root, entry.name);
     if (!entry.is_dir || seqdb_open(path, NULL, &error, &db) != SEQDB_OK) {
       must(error.code != SEQDB_CORRUPT, "open by the engine", error.message);

@@ -63,8 +63,8 @@ static int read_both(seqdb_snapshot *snapshot, const seqdb_region_info *info, ui
                      size_t bytes) {
   const void *mapped = NULL;
   size_t got = 0;
-  int rc = seqdb_read_copy(snapshot, info->region, offset, buffer, bytes, &got);
-  int pointer_rc = seqdb_read(snapshot, info->region, offset, bytes, &mapped);
+  int rc = seqdb_read_copy(seqdb_snapshot_view(snapshot), info->region, offset, buffer, bytes, &got);
+  int pointer_rc = seqdb_read(seqdb_snapshot_view(snapshot), info->region, offset, bytes, &mapped);
   if (rc == SEQDB_OK && got != bytes)
     fuzz_wrong("region of entry %u: %zu bytes of %zu were read at %llu", info->index, got, bytes,
                (unsigned long long)offset);
@@ -119,19 +119,20 @@ static bool list_regions(seqdb *db, fuzz_state *state) {
   int rc = seqdb_snapshot_open(db, &snapshot);
   if (rc != SEQDB_OK) return fuzz_wrong("no snapshot: %s", seqdb_errmsg(db));
   state->generation = seqdb_snapshot_generation(snapshot);
-  for (; ok && (rc = seqdb_iterate(snapshot, at, &info)) == SEQDB_OK; at = (uint64_t)info.index + 1) {
+  for (; ok && (rc = seqdb_iterate(seqdb_snapshot_view(snapshot), at, &info)) == SEQDB_OK;
+       at = (uint64_t)info.index + 1) {
     if (info.index < at) ok = fuzz_wrong("iterate went back from %llu to %u", (unsigned long long)at, info.index);
     add_region(state, &info);
     read_region(snapshot, &info, &state->region[state->count - 1]);
-    rc = seqdb_get_info(snapshot, info.region, &again);
+    rc = seqdb_get_info(seqdb_snapshot_view(snapshot), info.region, &again);
     if (rc != SEQDB_OK || again.index != info.index || again.offset != info.offset)
       ok = fuzz_wrong("entry %u is listed and then not found by number", info.index);
-    rc = seqdb_find(snapshot, info.name, info.name_bytes, &found);
+    rc = seqdb_find(seqdb_snapshot_view(snapshot), info.name, info.name_bytes, &found);
     if (rc != SEQDB_OK || (found != info.region && state->problems == 0))
       ok = fuzz_wrong("entry %u is listed and then not found by name", info.index);
   }
   if (ok && rc != SEQDB_DONE) ok = fuzz_wrong("iterate: %s", seqdb_errmsg(db));
-  seqdb_snapshot_totals(snapshot, &regions, NULL);
+  seqdb_view_totals(seqdb_snapshot_view(snapshot), &regions, NULL);
   if (ok && regions != state->count) ok = fuzz_wrong("totals do not count the regions");
   seqdb_snapshot_close(snapshot);
   return ok && !fuzz_problem()[0];
@@ -158,7 +159,7 @@ static bool check_sound(const fuzz_state *state) {
 
 static bool check_layout(seqdb *db, uint64_t problems) {
   seqdb_layout_row *rows = NULL;
-  seqdb_stat_info stat;
+  seqdb_stat_info stat = SEQDB_STAT_INIT;
   size_t count = 0, regions = 0;
   uint64_t at = 0;
   bool ok = true;
@@ -187,7 +188,7 @@ static int note_problem(void *context, const char *text) {
 }
 
 bool fuzz_look_at(seqdb *db, fuzz_state *state) {
-  seqdb_error why;
+  seqdb_error why = SEQDB_ERROR_INIT;
   memset(state, 0, sizeof *state);
   int rc = seqdb_check(db, note_problem, state, &state->problems);
   if (rc != SEQDB_OK) return fuzz_wrong("check: %s", seqdb_errmsg(db));
@@ -199,8 +200,8 @@ bool fuzz_look_at(seqdb *db, fuzz_state *state) {
 }
 
 bool fuzz_look(unsigned flags, fuzz_state *state) {
-  seqdb_options options = {.flags = flags};
-  seqdb_error error = {0};
+  seqdb_options options = {.size_bytes = sizeof options, .flags = flags};
+  seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *db = NULL;
   memset(state, 0, sizeof *state);
   int rc = seqdb_open(FUZZ_DIR, &options, &error, &db);

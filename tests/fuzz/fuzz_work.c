@@ -205,8 +205,8 @@ static bool always(struct work *w) {
 
 bool fuzz_work(const fuzz_case *c, const fuzz_state *before) {
   struct work w = {.input = c->workload};
-  seqdb_options options = {.flags = c->flags & ~(unsigned)SEQDB_OPEN_ADOPT};
-  seqdb_error error = {0};
+  seqdb_options options = {.size_bytes = sizeof options, .flags = c->flags & ~(unsigned)SEQDB_OPEN_ADOPT};
+  seqdb_error error = SEQDB_ERROR_INIT;
   fuzz_state_copy(&w.model, before);
   fuzz_state_copy(&w.committed, before);
   int rc = seqdb_open(FUZZ_DIR, &options, &error, &w.db);
@@ -214,7 +214,7 @@ bool fuzz_work(const fuzz_case *c, const fuzz_state *before) {
   bool ok = look_and_compare(&w, &w.committed, "opened again") && run_steps(&w);
   if (ok && !c->cut) ok = always(&w);
   /* With sync=off a power cut may take everything; a large file takes long to cut. */
-  seqdb_stat_info stat;
+  seqdb_stat_info stat = SEQDB_STAT_INIT;
   bool cut = c->cut && !(c->flags & SEQDB_OPEN_SYNC_OFF) && seqdb_stat(w.db, &stat) == SEQDB_OK &&
              stat.file_bytes <= (uint64_t)16 << 20;
   if (cut) sdb_sim_cut(c->seed);

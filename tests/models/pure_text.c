@@ -128,7 +128,7 @@ static int name_check_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj
 
 static int error_text_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
   int code, os_errno = 0, bytes = 0;
-  seqdb_error e;
+  seqdb_error e = SEQDB_ERROR_INIT;
   (void)data;
   if (objc < 5 || objc > 6) {
     Tcl_WrongNumArgs(interp, 1, objv, "CODE OPERATION FILE TEXT ?ERRNO?");
@@ -176,7 +176,7 @@ static int quoted_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *co
 }
 
 static int nomem_text_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
-  seqdb_error e;
+  seqdb_error e = SEQDB_ERROR_INIT;
   (void)data;
   if (objc != 2) return TCL_ERROR;
   sdb_op op = {Tcl_GetString(objv[1]), &e};

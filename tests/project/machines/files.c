@@ -60,7 +60,7 @@ static bool pin_pieces(seqdb *db, struct pinned *pin, const uint64_t *at, int co
   machines_ok(seqdb_snapshot_open(db, &pin->snapshot), db, "snapshot");
   for (int i = 0; i < count; i++) {
     const void *direct = NULL;
-    int rc = seqdb_read(pin->snapshot, find(db, "grows"), at[i], PIECE, &direct);
+    int rc = seqdb_read(seqdb_snapshot_view(pin->snapshot), find(db, "grows"), at[i], PIECE, &direct);
     if (rc < 0) machines_fail("read: %s", seqdb_errmsg(db));
     if (rc != SEQDB_OK) mapped = false;
     pin->bytes[i] = direct;
@@ -115,24 +115,27 @@ static void large_verify(seqdb *db, const char *when) {
   seqdb_region_info info;
   size_t got;
   machines_ok(seqdb_snapshot_open(db, &snapshot), db, "snapshot");
-  machines_ok(seqdb_get_info(snapshot, find(db, "large"), &info), db, "info");
+  machines_ok(seqdb_get_info(seqdb_snapshot_view(snapshot), find(db, "large"), &info), db, "info");
   if (info.length_bytes != LARGE) machines_fail("%s: length %llu", when, (unsigned long long)info.length_bytes);
   for (size_t i = 0; i < MARKS; i++) {
     const void *direct;
     fill(want, MARK_BYTES, i + 100);
-    machines_ok(seqdb_read_copy(snapshot, info.region, marks[i], bytes, sizeof bytes, &got), db, "read_copy");
+    machines_ok(seqdb_read_copy(seqdb_snapshot_view(snapshot), info.region, marks[i], bytes, sizeof bytes, &got), db,
+                "read_copy");
     if (got < MARK_BYTES || (i + 1 == MARKS && got != MARK_BYTES) || memcmp(bytes, want, MARK_BYTES) != 0)
       machines_fail("%s: %llu differs", when, (unsigned long long)marks[i]);
-    int rc = seqdb_read(snapshot, info.region, marks[i], MARK_BYTES, &direct);
+    int rc = seqdb_read(seqdb_snapshot_view(snapshot), info.region, marks[i], MARK_BYTES, &direct);
     if (rc < 0 || (rc == SEQDB_OK && memcmp(direct, want, MARK_BYTES) != 0))
       machines_fail("%s: %llu differs in the mapping", when, (unsigned long long)marks[i]);
   }
-  machines_ok(seqdb_read_copy(snapshot, info.region, UINT64_C(4) * GIB - 100, bytes, 60, &got), db, "read_copy");
+  machines_ok(seqdb_read_copy(seqdb_snapshot_view(snapshot), info.region, UINT64_C(4) * GIB - 100, bytes, 60, &got), db,
+              "read_copy");
   for (size_t i = 0; i < got; i++)
     if (bytes[i]) machines_fail("%s: no zeros before 4 GiB", when);
-  machines_ok(seqdb_get_info(snapshot, find(db, "behind"), &info), db, "info");
+  machines_ok(seqdb_get_info(seqdb_snapshot_view(snapshot), find(db, "behind"), &info), db, "info");
   if (info.offset < UINT64_C(4) * GIB) machines_fail("the region behind begins before 4 GiB");
-  machines_ok(seqdb_read_copy(snapshot, info.region, 0, bytes, sizeof bytes, &got), db, "read_copy");
+  machines_ok(seqdb_read_copy(seqdb_snapshot_view(snapshot), info.region, 0, bytes, sizeof bytes, &got), db,
+              "read_copy");
   if (got != 11 || memcmp(bytes, "far +behind", 11) != 0) machines_fail("%s: the region behind differs", when);
   seqdb_snapshot_close(snapshot);
   machines_check(db);
@@ -212,8 +215,8 @@ static void look(seqdb *db, const struct work *work, uint64_t *seen) {
   machines_ok(seqdb_snapshot_open(db, &snapshot), db, "snapshot");
   for (int w = 0; w < WRITERS; w++) {
     seqdb_region region;
-    machines_ok(seqdb_find(snapshot, work[w].name, strlen(work[w].name), &region), db, "find");
-    machines_ok(seqdb_read_copy(snapshot, region, 0, bytes, sizeof bytes, &got), db, "read_copy");
+    machines_ok(seqdb_find(seqdb_snapshot_view(snapshot), work[w].name, strlen(work[w].name), &region), db, "find");
+    machines_ok(seqdb_read_copy(seqdb_snapshot_view(snapshot), region, 0, bytes, sizeof bytes, &got), db, "read_copy");
     if (got % ITEM || got < seen[w]) machines_fail("%s has %zu bytes", work[w].name, got);
     for (size_t i = (size_t)seen[w] / ITEM; i < got / ITEM; i++) {
       fill(want, ITEM, work[w].seed + i);

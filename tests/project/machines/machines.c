@@ -86,8 +86,8 @@ uint64_t machines_sum(uint64_t sum, const void *bytes, size_t count) {
 }
 
 seqdb *machines_open(const char *directory, unsigned flags, const char *coordinator) {
-  seqdb_options options = {.flags = flags, .coordinator = coordinator};
-  seqdb_error e;
+  seqdb_options options = {.size_bytes = sizeof options, .flags = flags, .coordinator = coordinator};
+  seqdb_error e = SEQDB_ERROR_INIT;
   seqdb *db = NULL;
   if (seqdb_open(directory, &options, &e, &db) != SEQDB_OK) machines_fail("open: %s", e.message);
   if (!(flags & SEQDB_OPEN_READONLY) && seqdb_is_readonly(db, &e)) machines_fail("open: %s", e.message);

@@ -198,7 +198,7 @@ static void changes(relay *r) {
 
 /* ---- steps */
 
-static void compare_region(seqdb_snapshot *view, const seqdb_region_info *info, const model *m, const char *when) {
+static void compare_region(seqdb_view *view, const seqdb_region_info *info, const model *m, const char *when) {
   static uint8_t bytes[BYTES_MAX + 1];
   const model_region *want = NULL;
   size_t got = 0;
@@ -220,7 +220,7 @@ static void compare_region(seqdb_snapshot *view, const seqdb_region_info *info, 
     machines_fail("%s: region %s reads otherwise through the mapping", when, want->name);
 }
 
-static void compare(seqdb_snapshot *view, const model *m, const char *when) {
+static void compare(seqdb_view *view, const model *m, const char *when) {
   seqdb_region_info info;
   int count = 0, want = 0, rc;
   for (uint64_t at = 0; (rc = seqdb_iterate(view, at, &info)) == SEQDB_OK; at = (uint64_t)info.index + 1, count++)

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+**
+** view.c: reading, of a snapshot or of the handle's own state.
+**
+** A snapshot's view reads its catalog, which never changes: it takes no lock.
+** The own view reads the transaction, with txn_mutex held.  Without a transaction it shares the committed tree (memory only,
+** so that names stay valid) and takes a snapshot for the moment of each read of bytes: it pins no space.
+*/
+#include "txn/db.h"
+#include "base/error.h"
+
+seqdb_view *seqdb_own_view(seqdb *db) {
+  return &db->own_view;
+}
+
+/* ---- which tree a view reads */
+
+/* Lock the view and return its tree, with slots settled so that lengths are true. */
+static int view_enter(seqdb_view *view, const sdb_tree **tree, const sdb_op *op) {
+  seqdb *db = view->db;
+  sdb_store *store = db->store;
+  int rc = sdb_usable(db, op);
+  if (rc != SEQDB_OK) return rc;
+  if (view->catalog) {
+    *tree = &view->catalog->tree;
+    return SEQDB_OK;
+  }
+  pthread_mutex_lock(&db->txn_mutex);
+  if (db->txn.active) {
+    rc = sdb_tails_settle(db, op);
+    *tree = &db->txn.tree;
+  } else {
+    pthread_mutex_lock(&store->mutex);
+    bool renew = db->own_tree.root != store->committed->tree.root;
+    sdb_tree old = db->own_tree;
+    if (renew) db->own_tree = sdb_tree_share(&store->committed->tree);
+    pthread_mutex_unlock(&store->mutex);
+    if (renew) sdb_tree_drop(&old, store->names);
+    *tree = &db->own_tree;
+  }
+  if (rc != SEQDB_OK) pthread_mutex_unlock(&db->txn_mutex);
+  return rc;
+}
+
+static void view_leave(seqdb_view *view) {
+  if (!view->catalog) pthread_mutex_unlock(&view->db->txn_mutex);
+}
+
+static void fill_info(uint32_t index, const sdb_entry *entry, seqdb_region_info *info) {
+  info->region = sdb_region_of(index, entry->incarnation);
+  info->index = index;
+  info->name = sdb_name_text(entry->name);
+  info->name_bytes = entry->name_bytes;
+  info->offset = entry->start;
+  info->length_bytes = entry->length;
+  info->reserved_bytes = entry->reserved;
+  info->generation = entry->generation;
+}
+
+static int find_named(seqdb *db, const sdb_tree *tree, const char *name, size_t name_bytes, seqdb_region *region,
+                      const sdb_op *op) {
+  char quoted[SDB_QUOTED_MAX];
+  uint32_t index;
+  if (name_bytes > SEQDB_NAME_BYTES_MAX || !sdb_tree_find(tree, db->store->names, name, name_bytes, &index))
+    return sdb_error_set(op, SEQDB_NOTFOUND, NULL, 0, "no such region: %s", sdb_quote_name(name, name_bytes, quoted));
+  *region = sdb_region_of(index, sdb_tree_get(tree, index)->incarnation);
+  return SEQDB_OK;
+}
+
+int seqdb_find(seqdb_view *view, const char *name, size_t name_bytes, seqdb_region *region) {
+  seqdb_error error;
+  sdb_op op = {"find", &error};
+  const sdb_tree *tree;
+  int rc = view_enter(view, &tree, &op);
+  if (rc == SEQDB_OK) {
+    rc = find_named(view->db, tree, name, name_bytes, region, &op);
+    view_leave(view);
+  }
+  return sdb_fail(view->db, rc, &op);
+}
+
+int seqdb_get_info(seqdb_view *view, seqdb_region region, seqdb_region_info *info) {
+  seqdb_error error;
+  sdb_op op = {"read", &error};
+  const sdb_tree *tree;
+  int rc = view_enter(view, &tree, &op);
+  if (rc == SEQDB_OK) {
+    const sdb_entry *entry = sdb_tree_get(tree, sdb_region_index(region));
+    if (sdb_region_is(region, entry))
+      fill_info(sdb_region_index(region), entry, info);
+    else
+      rc = sdb_gone(view->db, &op);
+    view_leave(view);
+  }
+  return sdb_fail(view->db, rc, &op);
+}
+
+int seqdb_iterate_many(seqdb_view *view, uint64_t index, seqdb_region_info *infos, size_t capacity, size_t *count) {
+  seqdb_error error;
+  sdb_op op = {"iterate", &error};
+  const sdb_tree *tree;
+  uint32_t base;
+  uint64_t used;
+  size_t n = 0;
+  int rc = view_enter(view, &tree, &op);
+  if (rc == SEQDB_OK) {
+    for (const sdb_entry *leaf; n < capacity && (leaf = sdb_tree_leaf(tree, index, &base, &used)) != NULL;
+         index = (uint64_t)base + 64)
+      for (; used && n < capacity; used &= used - 1)
+        fill_info(base + sdb_lowest_bit(used), &leaf[sdb_lowest_bit(used)], &infos[n++]);
+    view_leave(view);
+    if (n > 0)
+      *count = n;
+    else
+      rc = SEQDB_DONE;
+  }
+  return sdb_fail(view->db, rc, &op);
+}
+
+int seqdb_iterate(seqdb_view *view, uint64_t index, seqdb_region_info *info) {
+  size_t count;
+  return seqdb_iterate_many(view, index, info, 1, &count);
+}
+
+int seqdb_view_totals(seqdb_view *view, uint64_t *regions, uint64_t *content_bytes) {
+  seqdb_error error;
+  sdb_op op = {"totals", &error};
+  seqdb *db = view->db;
+  uint64_t entries, bytes;
+  int rc = sdb_usable(db, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  if (view->catalog) {
+    entries = view->catalog->tree.entries;
+    bytes = view->catalog->tree.content_bytes;
+  } else {
+    pthread_mutex_lock(&db->txn_mutex);
+    pthread_mutex_lock(&db->store->mutex);
+    const sdb_tree *tree = db->txn.active ? &db->txn.tree : &db->store->committed->tree;
+    entries = tree->entries;
+    bytes = tree->content_bytes;
+    pthread_mutex_unlock(&db->store->mutex);
+    if (content_bytes) bytes += sdb_tails_bytes(db);
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  if (regions) *regions = entries;
+  if (content_bytes) *content_bytes = bytes;
+  return SEQDB_OK;
+}
+
+/* ---- bytes */
+
+static int past_end(const sdb_entry *entry, uint64_t offset, uint64_t bytes, const sdb_op *op) {
+  char quoted[SDB_QUOTED_MAX];
+  return sdb_error_set(op, SEQDB_RANGE, "data", offset, "region %s: %s of %llu bytes at %llu is past its length %llu",
+                       sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), op->operation,
+                       (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)entry->length);
+}
+
+int seqdb_read(seqdb_view *view, seqdb_region region, uint64_t offset, uint64_t bytes, const void **data) {
+  seqdb_error error;
+  sdb_op op = {"read", &error};
+  sdb_store *store = view->db->store;
+  int rc = sdb_usable(view->db, &op);
+  if (rc != SEQDB_OK) return sdb_fail(view->db, rc, &op);
+  if (!view->catalog) return SEQDB_COPY;
+  const sdb_entry *entry = sdb_tree_get(&view->catalog->tree, sdb_region_index(region));
+  if (!sdb_region_is(region, entry)) return sdb_fail(view->db, sdb_gone(view->db, &op), &op);
+  if (offset > entry->length || bytes > entry->length - offset)
+    return sdb_fail(view->db, past_end(entry, offset, bytes, &op), &op);
+  const uint8_t *address = sdb_data_at(&store->data, entry->start + offset, bytes);
+  if (!address || entry->start + offset + bytes > atomic_load(&store->data.size_bytes) ||
+      sdb_overlay_next(&store->overlay, view->generation, entry->start + offset, entry->start + offset + bytes) <
+          entry->start + offset + bytes)
+    return SEQDB_COPY;
+  *data = address;
+  return SEQDB_OK;
+}
+
+static int read_pinned(seqdb_view *view, seqdb_region region, uint64_t offset, void *buffer, size_t bytes,
+                       size_t *got_bytes, const sdb_op *op) {
+  sdb_store *store = view->db->store;
+  const sdb_entry *entry = sdb_tree_get(&view->catalog->tree, sdb_region_index(region));
+  if (!sdb_region_is(region, entry)) return sdb_gone(view->db, op);
+  size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
+  if (store->damage.count && entry->start + offset + part > atomic_load(&store->data.size_bytes))
+    return sdb_error_set(op, SEQDB_CORRUPT, "data", entry->start + offset, "%s", store->damage.first.message);
+  int rc =
+      part ? sdb_overlay_read(&store->overlay, view->generation, entry->start + offset, buffer, part, op) : SEQDB_OK;
+  if (rc == SEQDB_OK) *got_bytes = part;
+  return rc;
+}
+
+/* txn_mutex held, transaction active. */
+static int read_own(seqdb *db, seqdb_region region, uint64_t offset, void *buffer, size_t bytes, size_t *got_bytes,
+                    const sdb_op *op) {
+  uint32_t index;
+  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, op);
+  int rc = sdb_tail_settle(db, index, op);
+  if (rc != SEQDB_OK) return rc;
+  const sdb_entry *entry = sdb_txn_entry(db, region, &index);
+  size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
+  rc = part ? sdb_txn_read(db, entry->start + offset, buffer, part, op) : SEQDB_OK;
+  if (rc == SEQDB_OK) *got_bytes = part;
+  return rc;
+}
+
+int seqdb_read_copy(seqdb_view *view, seqdb_region region, uint64_t offset, void *buffer, size_t bytes,
+                    size_t *got_bytes) {
+  seqdb_error error;
+  sdb_op op = {"read", &error};
+  seqdb *db = view->db;
+  int rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK && view->catalog) {
+    rc = read_pinned(view, region, offset, buffer, bytes, got_bytes, &op);
+  } else if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    if (db->txn.active) {
+      rc = read_own(db, region, offset, buffer, bytes, got_bytes, &op);
+    } else {
+      seqdb_snapshot moment = {.view.db = db};
+      sdb_snapshot_pin(db->store, &moment);
+      rc = read_pinned(&moment.view, region, offset, buffer, bytes, got_bytes, &op);
+      sdb_snapshot_unpin(db->store, &moment);
+    }
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  return sdb_fail(db, rc, &op);
+}
+
+int seqdb_read_named(seqdb_view *view, const char *name, size_t name_bytes, uint64_t offset, void *buffer, size_t bytes,
+                     size_t *got_bytes) {
+  seqdb_error error;
+  sdb_op op = {"read", &error};
+  seqdb *db = view->db;
+  seqdb_region region;
+  int rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK && view->catalog) {
+    rc = find_named(db, &view->catalog->tree, name, name_bytes, &region, &op);
+    if (rc == SEQDB_OK) rc = read_pinned(view, region, offset, buffer, bytes, got_bytes, &op);
+  } else if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    if (db->txn.active) {
+      rc = find_named(db, &db->txn.tree, name, name_bytes, &region, &op);
+      if (rc == SEQDB_OK) rc = read_own(db, region, offset, buffer, bytes, got_bytes, &op);
+    } else {
+      seqdb_snapshot moment = {.view.db = db};
+      sdb_snapshot_pin(db->store, &moment);
+      rc = find_named(db, &moment.view.catalog->tree, name, name_bytes, &region, &op);
+      if (rc == SEQDB_OK) rc = read_pinned(&moment.view, region, offset, buffer, bytes, got_bytes, &op);
+      sdb_snapshot_unpin(db->store, &moment);
+    }
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  return sdb_fail(db, rc, &op);
+}
