@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
 **
-** arguments.c: the arguments of CREATE VIRTUAL TABLE.
+** config.c: the arguments of CREATE VIRTUAL TABLE.
 **
 **   CREATE VIRTUAL TABLE regions USING seqdb('my_database', sync=off, min_size=1048576);
 **
 ** The first argument is the path unless it reads `word = value`; a path with '=' in it must be quoted.  Every other
-** argument is an option.  Strict: an unknown option, a bad value or an option given twice is an error, because the
-** text stays in the schema, where a typo would be believed for years.
+** argument is an option.  An unknown option, a bad value or an option given twice is an error: the text stays in the
+** schema, where a typing mistake would be believed for years.
 */
 #include <string.h>
-#include "ext.h"
+#include "config.h"
 
 typedef struct sdb_slice {
   const char *text;
@@ -22,14 +22,6 @@ static bool is_space(char c) {
 
 static bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static sdb_slice trim(const char *text, size_t bytes) {
-  while (bytes > 0 && is_space(text[0]))
-    text++, bytes--;
-  while (bytes > 0 && is_space(text[bytes - 1])) /* GCOVR_EXCL_BR_LINE: SQLite has cut the end */
-    bytes--;
-  return (sdb_slice){text, bytes};
 }
 
 /* A copy without the quotes around it; a doubled quote inside stands for one.  NULL: out of memory. */
@@ -56,8 +48,11 @@ static bool split_option(sdb_slice argument, sdb_slice *key, sdb_slice *value) {
   while (equals < argument.bytes && is_space(argument.text[equals]))
     equals++;
   if (word_bytes == 0 || equals == argument.bytes || argument.text[equals] != '=') return false;
+  size_t begin = equals + 1;
+  while (begin < argument.bytes && is_space(argument.text[begin]))
+    begin++;
   *key = (sdb_slice){argument.text, word_bytes};
-  *value = trim(argument.text + equals + 1, argument.bytes - equals - 1);
+  *value = (sdb_slice){argument.text + begin, argument.bytes - begin};
   return true;
 }
 
@@ -159,16 +154,14 @@ int sdb_config_parse(sdb_config *config, int argc, const char *const *argv, sdb_
   unsigned seen = 0;
   *config = (sdb_config){.atomic = true};
   for (int i = 0; i < argc && f->code == SQLITE_OK; i++) {
-    sdb_slice argument = trim(argv[i], strlen(argv[i])), key, value;
-    /* GCOVR_EXCL_BR_LINE: SQLite leaves it out */
-    if (argument.bytes == 0 && argc == 1) break; /* USING seqdb() */
+    sdb_slice argument = {argv[i], strlen(argv[i])}, key, value; /* SQLite has cut the blanks around it */
     if (split_option(argument, &key, &value)) {
       parse_option(config, key, value, &seen, f);
     } else if (i > 0) {
       sdb_failure_set(f, SQLITE_ERROR, "seqdb: argument '%s' is no option (key=value); the path comes first", argv[i]);
-    } else if (!(config->directory = dequote(argument))) {
+    } else if (!(config->path = dequote(argument))) {
       sdb_failure_nomem(f);
-    } else if (!config->directory[0]) {
+    } else if (!config->path[0]) {
       sdb_failure_set(f, SQLITE_ERROR, "seqdb: the path is empty");
     } else {
       config->path_given = true;
@@ -179,6 +172,6 @@ int sdb_config_parse(sdb_config *config, int argc, const char *const *argv, sdb_
 }
 
 void sdb_config_clear(sdb_config *config) {
-  sqlite3_free(config->directory);
-  config->directory = NULL;
+  sqlite3_free(config->path);
+  config->path = NULL;
 }

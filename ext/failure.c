@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT
 **
-** errors.c: from the engine's codes and messages to SQLite's.
+** failure.c: from the engine's codes and messages to SQLite's.
 **
 ** A failure is filled once, where object, operation and cause are known, and travels unchanged to the place where
 ** SQLite takes it: zErrMsg of a virtual table, the result of a function, the text of xCreate.
 **
-** What the code makes SQLite do inside BEGIN (see the README): IOERR and INTERRUPT roll the whole transaction
-** back, FULL and NOMEM too for statements of one row; every other code undoes the statement.
+** Inside BEGIN the code decides what SQLite undoes: the whole transaction for IOERR and INTERRUPT, and for FULL and
+** NOMEM in a statement of one row; the statement alone for every other code.
 */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
-#include "ext.h"
+#include "check.h"
+#include "failure.h"
 
 static int sqlite_code(int engine_code) {
-  switch (engine_code) { /* GCOVR_EXCL_BR_LINE: EXISTS is told as a conflict, MISUSE comes after fork */
+  switch (engine_code) {
     case SEQDB_OK:
       return SQLITE_OK;
     case SEQDB_EXISTS:
@@ -65,7 +67,6 @@ int sdb_failure_nomem(sdb_failure *f) {
 
 int sdb_failure_record(sdb_failure *f, const seqdb_error *record) {
   int code = sqlite_code(record->code);
-  /* GCOVR_EXCL_BR_LINE: every error of the engine has a message */
   const char *text = record->message[0] ? record->message : seqdb_strerror(record->code);
   /* Programs look for SQLite's own words when they decide whether to try again. */
   bool has_words = strncmp(text, "database is locked", 18) == 0;
@@ -75,8 +76,9 @@ int sdb_failure_record(sdb_failure *f, const seqdb_error *record) {
 
 int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc) {
   seqdb_error record;
+  if (rc == SEQDB_OK) return SQLITE_OK;
   seqdb_last_error(engine, &record);
-  if (record.code != rc) { /* GCOVR_EXCL_BR_LINE: the last error is that of the call before */
+  if (record.code != rc) { /* a child of fork, where the engine refuses without a record */
     record.code = rc;
     record.message[0] = '\0';
   }
@@ -85,8 +87,7 @@ int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc) {
 
 int sdb_failure_nested(sdb_failure *f, sqlite3 *db) {
   int code = sqlite3_extended_errcode(db);
-  /* GCOVR_EXCL_BR_LINE: SQLite has noted the error */
-  if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) code = SQLITE_ERROR;
+  if (SDB_NEVER(code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)) code = SQLITE_ERROR;
   return sdb_failure_set(f, code, "%s", sqlite3_errmsg(db));
 }
 
@@ -96,22 +97,21 @@ void sdb_failure_clear(sdb_failure *f) {
   f->code = SQLITE_OK;
 }
 
-int sdb_failure_to_vtab(sdb_failure *f, sqlite3_vtab *vtab) {
+static int hand_over(sdb_failure *f, char **text) {
   int code = f->code;
-  sqlite3_free(vtab->zErrMsg);
-  vtab->zErrMsg = f->message;
-  f->message = NULL;
-  f->code = SQLITE_OK;
+  if (code == SQLITE_OK) return SQLITE_OK;
+  sqlite3_free(*text);
+  *text = f->message;
+  *f = (sdb_failure){0};
   return code;
 }
 
+int sdb_failure_to_vtab(sdb_failure *f, sqlite3_vtab *vtab) {
+  return hand_over(f, &vtab->zErrMsg);
+}
+
 int sdb_failure_to_string(sdb_failure *f, char **text) {
-  int code = f->code;
-  sqlite3_free(*text);
-  *text = f->message;
-  f->message = NULL;
-  f->code = SQLITE_OK;
-  return code;
+  return hand_over(f, text);
 }
 
 void sdb_failure_to_result(sdb_failure *f, sqlite3_context *context) {
