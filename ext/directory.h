@@ -21,14 +21,13 @@ struct sdb_loan;
 
 /* The life of a transaction; transaction.c alone changes it.
 **
-**                  xBegin, xCreate              xSync
-**            NONE ----------------> ENLISTED ----------> SYNCED
-**                                    |    ^  <----------
-**          an overwrite fails halfway|    |     another change, ROLLBACK TO
-**                                    v    | ROLLBACK TO
-**                                    MIXED
-**
-** xCommit, xRollback, DROP, and undoing the CREATE lead back to NONE from everywhere. */
+**   NONE     -> ENLISTED   xBegin, xCreate
+**   ENLISTED -> SYNCED     xSync
+**   SYNCED   -> ENLISTED   another change; ROLLBACK TO
+**   ENLISTED -> MIXED      an overwrite fails halfway
+**   MIXED    -> ENLISTED   ROLLBACK TO a savepoint from before that
+**   any      -> NONE       xCommit, xRollback, DROP, undoing the CREATE
+*/
 enum sdb_transaction_state {
   SDB_TRANSACTION_NONE,
   SDB_TRANSACTION_ENLISTED, /* SQLite will call xSync and xCommit or xRollback */
@@ -80,9 +79,10 @@ int sdb_directory_set_name(sdb_directory *directory, const char *schema, const c
 ** yet. */
 void sdb_directory_lose_name(sdb_directory *directory);
 bool sdb_directory_has_name(const sdb_directory *directory, const char *schema, const char *name);
-/* These return NULL if there is none. */
+/* NULL: there is none. */
 sdb_directory *sdb_directory_by_name(sdb_connection *connection, const char *schema, const char *name);
 sdb_directory *sdb_directory_by_identity(sdb_connection *connection, unsigned identity);
+/* *directory is NULL if there is none. */
 int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_directory **directory, sdb_failure *f);
 
 /* Calls the engine.  If another handle holds the writer lock it calls again, with the patience of PRAGMA busy_timeout.

@@ -22,6 +22,8 @@
 #include "transaction.h"
 #include "value.h"
 
+/* ---- while no transaction is open --------------------------------------------------------------------------- */
+
 /* Lets SQLite do an INSERT that brings the change to xUpdate.  While COMMIT is under way SQLite refuses it.  The
 ** statement does not outlive the call: one on a virtual table keeps sqlite3_close() from succeeding. */
 static int insert_pointer(sdb_directory *directory, sdb_change *change, sdb_failure *f) {
@@ -40,79 +42,97 @@ static int insert_pointer(sdb_directory *directory, sdb_change *change, sdb_fail
   return f->code;
 }
 
-/* *f may have failed already: then only that is told. */
-static void perform(sqlite3_context *context, sqlite3_value *table, sdb_change *change, sdb_failure *f) {
+/* ---- a call ------------------------------------------------------------------------------------------------ */
+
+typedef struct sdb_call {
+  sqlite3_context *context;
+  sqlite3_value **argv;
+  const char *function; /* for messages */
+  sdb_change change;
+  sdb_failure f;
+} sdb_call;
+
+/* Argument 0 is T, argument 1 the name.  These do nothing once one of them has failed. */
+
+static void take_name(sdb_call *call) {
+  sdb_change *change = &call->change;
+  sdb_label label = {call->function, ": ", "name"};
+  sdb_value_name(label, call->argv[1], &change->name, &change->name_bytes, &call->f);
+}
+
+static void take_number(sdb_call *call, const char *what, int argument) {
+  sdb_label label = {call->function, ": ", what};
+  if (call->f.code == SQLITE_OK) sdb_value_number(label, call->argv[argument], &call->change.number, &call->f);
+}
+
+static void take_data(sdb_call *call, int argument) {
+  sdb_change *change = &call->change;
+  sdb_label label = {call->function, ": ", "data"};
+  if (call->f.code != SQLITE_OK) return;
+  sdb_value_data(label, call->argv[argument], &change->data, &change->data_bytes, &call->f);
+}
+
+static void perform(sdb_call *call) {
   sdb_directory *directory = NULL;
-  if (f->code == SQLITE_OK && sdb_find_table(sqlite3_user_data(context), table, &directory, f) == SQLITE_OK) {
+  sdb_failure *f = &call->f;
+  if (f->code == SQLITE_OK &&
+      sdb_find_table(sqlite3_user_data(call->context), call->argv[0], &directory, f) == SQLITE_OK) {
     if (sdb_transaction_takes_changes(directory)) {
-      sdb_change_run(directory, change, f);
+      sdb_change_run(directory, &call->change, f);
     } else {
-      insert_pointer(directory, change, f);
+      insert_pointer(directory, &call->change, f);
     }
     sdb_directory_release(directory);
   }
   if (f->code == SQLITE_OK) {
-    sqlite3_result_int64(context, (sqlite3_int64)change->result);
+    sqlite3_result_int64(call->context, (sqlite3_int64)call->change.result);
   } else {
-    sdb_failure_to_result(f, context);
+    sdb_failure_to_result(f, call->context);
   }
 }
 
-static int take_name(const char *function, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
-  return sdb_value_name((sdb_label){function, ": ", "name"}, value, &change->name, &change->name_bytes, f);
-}
-
-static int take_data(const char *function, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
-  return sdb_value_data((sdb_label){function, ": ", "data"}, value, &change->data, &change->data_bytes, f);
-}
-
-static int take_number(sdb_label label, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
-  return sdb_value_number(label, value, &change->number, f);
-}
+/* ---- the functions ----------------------------------------------------------------------------------------- */
 
 static void append_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
-  sdb_change change = {.kind = SDB_CHANGE_APPEND};
-  sdb_failure f = {0};
+  sdb_call call = {context, argv, "seqdb_append", {.kind = SDB_CHANGE_APPEND}, {0}};
   (void)argc;
-  if (take_name("seqdb_append", argv[1], &change, &f) == SQLITE_OK) take_data("seqdb_append", argv[2], &change, &f);
-  perform(context, argv[0], &change, &f);
-}
-
-static void write_at(sqlite3_context *context, const char *function, enum sdb_change_kind kind, sqlite3_value **argv) {
-  sdb_change change = {.kind = kind};
-  sdb_failure f = {0};
-  if (take_name(function, argv[1], &change, &f) == SQLITE_OK &&
-      take_number((sdb_label){function, ": ", "offset"}, argv[2], &change, &f) == SQLITE_OK) {
-    take_data(function, argv[3], &change, &f);
-  }
-  perform(context, argv[0], &change, &f);
-}
-
-static void set_size(sqlite3_context *context, sdb_label label, enum sdb_change_kind kind, sqlite3_value **argv) {
-  sdb_change change = {.kind = kind};
-  sdb_failure f = {0};
-  if (take_name(label.owner, argv[1], &change, &f) == SQLITE_OK) take_number(label, argv[2], &change, &f);
-  perform(context, argv[0], &change, &f);
+  take_name(&call);
+  take_data(&call, 2);
+  perform(&call);
 }
 
 static void write_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_write", {.kind = SDB_CHANGE_WRITE}, {0}};
   (void)argc;
-  write_at(context, "seqdb_write", SDB_CHANGE_WRITE, argv);
+  take_name(&call);
+  take_number(&call, "offset", 2);
+  take_data(&call, 3);
+  perform(&call);
 }
 
 static void truncate_write_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_truncate_write", {.kind = SDB_CHANGE_TRUNCATE_WRITE}, {0}};
   (void)argc;
-  write_at(context, "seqdb_truncate_write", SDB_CHANGE_TRUNCATE_WRITE, argv);
+  take_name(&call);
+  take_number(&call, "offset", 2);
+  take_data(&call, 3);
+  perform(&call);
 }
 
 static void truncate_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_truncate", {.kind = SDB_CHANGE_TRUNCATE}, {0}};
   (void)argc;
-  set_size(context, (sdb_label){"seqdb_truncate", ": ", "length"}, SDB_CHANGE_TRUNCATE, argv);
+  take_name(&call);
+  take_number(&call, "length", 2);
+  perform(&call);
 }
 
 static void reserve_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_reserve", {.kind = SDB_CHANGE_RESERVE}, {0}};
   (void)argc;
-  set_size(context, (sdb_label){"seqdb_reserve", ": ", "bytes"}, SDB_CHANGE_RESERVE, argv);
+  take_name(&call);
+  take_number(&call, "bytes", 2);
+  perform(&call);
 }
 
 int sdb_register_functions_write(sdb_connection *connection) {

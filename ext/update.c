@@ -29,68 +29,85 @@
 #include "upkeep.h"
 #include "value.h"
 
-static int column_fail(sdb_directory *directory, const char *column, const char *why, sdb_failure *f) {
-  return sdb_failure_set(f, SQLITE_ERROR, "%s.%s %s", directory->name, column, why);
-}
+/* What SQLite asks for one row.  The functions below return f.code. */
+typedef struct sdb_request {
+  sdb_directory *directory;
+  sqlite3_value **column; /* the values given, by enum sdb_column */
+  sdb_change change;
+  sdb_failure f;
+} sdb_request;
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
-static sdb_label label(const sdb_directory *directory, const char *column) {
-  return (sdb_label){directory->name, ".", column};
+static int refuse(sdb_request *r, const char *column, const char *why) {
+  return sdb_failure_set(&r->f, SQLITE_ERROR, "%s.%s %s", r->directory->name, column, why);
 }
 
-static int take_name(sdb_directory *directory, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
+static bool is_given(const sdb_request *r, enum sdb_column column) {
+  return !sdb_value_is_null(r->column[column]);
+}
+
+static sdb_label label(const sdb_request *r, const char *column) {
+  return (sdb_label){r->directory->name, ".", column};
+}
+
+static int take_name(sdb_request *r) {
+  sdb_change *change = &r->change;
   change->has_name = true;
-  return sdb_value_name(label(directory, "name"), value, &change->name, &change->name_bytes, f);
+  return sdb_value_name(label(r, "name"), r->column[SDB_COLUMN_NAME], &change->name, &change->name_bytes, &r->f);
 }
 
-static int take_data(sdb_directory *directory, const char *column, sqlite3_value *value, sdb_change *change,
-                     sdb_failure *f) {
+static int take_content(sdb_request *r) {
+  sdb_change *change = &r->change;
   change->has_data = true;
-  return sdb_value_data(label(directory, column), value, &change->data, &change->data_bytes, f);
+  return sdb_value_data(label(r, "content"), r->column[SDB_COLUMN_CONTENT], &change->data, &change->data_bytes, &r->f);
 }
 
-/* change->name tells whose length it is. */
-static int take_length(sdb_directory *directory, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
+static int take_append(sdb_request *r) {
+  sdb_change *change = &r->change;
+  change->has_data = true;
+  return sdb_value_data(label(r, "append"), r->column[SDB_COLUMN_APPEND], &change->data, &change->data_bytes, &r->f);
+}
+
+/* change.name tells whose length it is. */
+static int take_length(sdb_request *r) {
   char text[SDB_SHOWN_NAME_MAX];
   sqlite3_int64 length = 0;
-  if (sdb_value_integer(label(directory, "length"), value, &length, f) != SQLITE_OK) return f->code;
+  if (sdb_value_integer(label(r, "length"), r->column[SDB_COLUMN_LENGTH], &length, &r->f) != SQLITE_OK)
+    return r->f.code;
   if (length < 0) {
-    return sdb_failure_set(f, SQLITE_ERROR, "region '%s': length %lld is negative",
-                           sdb_shown_name(change->name, change->name_bytes, text), length);
+    return sdb_failure_set(&r->f, SQLITE_ERROR, "region '%s': length %lld is negative",
+                           sdb_shown_name(r->change.name, r->change.name_bytes, text), length);
   }
-  change->number = (uint64_t)length;
-  change->has_number = true;
+  r->change.number = (uint64_t)length;
+  r->change.has_number = true;
   return SQLITE_OK;
 }
 
 /* ---- INSERT ------------------------------------------------------------------------------------------------ */
 
-static int take_insert(sdb_directory *directory, sqlite3_value *rowid, sqlite3_value **column, sdb_change *change,
-                       sdb_failure *f) {
-  bool content = !sdb_value_is_null(column[SDB_COLUMN_CONTENT]), length = !sdb_value_is_null(column[SDB_COLUMN_LENGTH]);
-  bool append = !sdb_value_is_null(column[SDB_COLUMN_APPEND]);
-  if (!sdb_value_is_null(rowid)) return column_fail(directory, "rowid", "cannot be given: it is the region's entry", f);
-  if (!sdb_value_is_null(column[SDB_COLUMN_OFFSET]))
-    return column_fail(directory, "offset", "cannot be given: seqdb places regions", f);
-  if (!sdb_value_is_null(column[SDB_COLUMN_RESERVED]))
-    return column_fail(directory, "reserved", "cannot be given: see seqdb_reserve()", f);
+static int take_insert(sdb_request *r, sqlite3_value *rowid) {
+  bool content = is_given(r, SDB_COLUMN_CONTENT), length = is_given(r, SDB_COLUMN_LENGTH);
+  bool append = is_given(r, SDB_COLUMN_APPEND);
+  if (!sdb_value_is_null(rowid)) return refuse(r, "rowid", "cannot be given: it is the region's entry");
+  if (is_given(r, SDB_COLUMN_OFFSET)) return refuse(r, "offset", "cannot be given: seqdb places regions");
+  if (is_given(r, SDB_COLUMN_RESERVED)) return refuse(r, "reserved", "cannot be given: see seqdb_reserve()");
   if (content + length + append > 1) {
-    return sdb_failure_set(f, SQLITE_ERROR, "%s: an INSERT takes one of content, length and append", directory->name);
+    return sdb_failure_set(&r->f, SQLITE_ERROR, "%s: an INSERT takes one of content, length and append",
+                           r->directory->name);
   }
-  if (take_name(directory, column[SDB_COLUMN_NAME], change, f) != SQLITE_OK) return f->code;
-  change->kind = append ? SDB_CHANGE_APPEND : SDB_CHANGE_INSERT;
-  if (content) return take_data(directory, "content", column[SDB_COLUMN_CONTENT], change, f);
-  if (append) return take_data(directory, "append", column[SDB_COLUMN_APPEND], change, f);
-  if (length) return take_length(directory, column[SDB_COLUMN_LENGTH], change, f);
-  return SQLITE_OK;
+  if (take_name(r) != SQLITE_OK) return r->f.code;
+  r->change.kind = append ? SDB_CHANGE_APPEND : SDB_CHANGE_INSERT;
+  if (content) return take_content(r);
+  if (append) return take_append(r);
+  return length ? take_length(r) : SQLITE_OK;
 }
 
-static int insert(sdb_directory *directory, sqlite3_value **argv, sqlite3_int64 *rowid, sdb_failure *f) {
-  sdb_change change = {.replace = sqlite3_vtab_on_conflict(directory->connection->db) == SQLITE_REPLACE};
-  if (take_insert(directory, argv[1], argv + 2, &change, f) != SQLITE_OK) return f->code;
-  if (sdb_change_run(directory, &change, f) != SQLITE_OK) return f->code;
-  *rowid = (sqlite3_int64)seqdb_region_index(change.region) + 1;
+static int insert(sdb_request *r, sqlite3_value *given_rowid, sqlite3_int64 *rowid) {
+  r->change.replace = sqlite3_vtab_on_conflict(r->directory->connection->db) == SQLITE_REPLACE;
+  if (take_insert(r, given_rowid) != SQLITE_OK) return r->f.code;
+  if (sdb_change_run(r->directory, &r->change, &r->f) != SQLITE_OK) return r->f.code;
+  *rowid = (sqlite3_int64)seqdb_region_index(r->change.region) + 1;
   return SQLITE_OK;
 }
 
@@ -102,23 +119,23 @@ static seqdb_snapshot *rowid_view(sdb_directory *directory) {
 }
 
 /* *found is false if there is no such row, which is no error. */
-static int region_of_rowid(sdb_directory *directory, sqlite3_value *value, seqdb_region_info *info, bool *found,
-                           sdb_failure *f) {
-  uint64_t index = (uint64_t)sqlite3_value_int64(value) - 1;
-  int rc = seqdb_iterate(rowid_view(directory), index, info);
+static int region_of_rowid(sdb_request *r, sqlite3_value *rowid, seqdb_region_info *info, bool *found) {
+  uint64_t index = (uint64_t)sqlite3_value_int64(rowid) - 1;
+  int rc = seqdb_iterate(rowid_view(r->directory), index, info);
   *found = rc == SEQDB_OK && info->index == index;
-  return rc == SEQDB_DONE ? SQLITE_OK : sdb_failure_engine(f, directory->engine, rc);
+  if (*found) r->change.region = info->region;
+  return rc == SEQDB_DONE ? SQLITE_OK : sdb_failure_engine(&r->f, r->directory->engine, rc);
 }
 
-/* SQLite marks columns the statement does not name (sqlite3_value_nochange), but not in UPDATE ... FROM, before it
-** learned to: there every column is set, most of them to what they were. */
-static bool is_set(sqlite3_value *value) {
-  return !sqlite3_value_nochange(value);
+/* SQLite marks the columns that the statement does not name (sqlite3_value_nochange).  In UPDATE ... FROM it does not,
+** before it learned to: there every column is set, most of them to what they were. */
+static bool is_set(const sdb_request *r, enum sdb_column column) {
+  return !sqlite3_value_nochange(r->column[column]);
 }
 
-static bool is_update_from(sqlite3_value **column) {
+static bool is_update_from(const sdb_request *r) {
   for (int i = 0; i < SDB_COLUMN_COUNT; i++) {
-    if (!is_set(column[i])) return false;
+    if (!is_set(r, (enum sdb_column)i)) return false;
   }
   return true;
 }
@@ -145,68 +162,64 @@ static bool is_same_number(sqlite3_value *value, uint64_t number) {
 }
 
 /* Columns that no UPDATE may change. */
-static int refuse_fixed(sdb_directory *directory, sqlite3_value **argv, const seqdb_region_info *row, sdb_failure *f) {
-  sqlite3_value **column = argv + 2;
-  bool from = is_update_from(column);
-  if (sqlite3_value_type(argv[1]) != SQLITE_INTEGER || sqlite3_value_int64(argv[0]) != sqlite3_value_int64(argv[1])) {
-    return column_fail(directory, "rowid", "cannot be changed", f);
+static int refuse_fixed(sdb_request *r, sqlite3_value **rowids, const seqdb_region_info *row) {
+  bool from = is_update_from(r);
+  bool same_offset = from && is_same_number(r->column[SDB_COLUMN_OFFSET], row->offset);
+  bool same_reserved = from && is_same_number(r->column[SDB_COLUMN_RESERVED], row->reserved_bytes);
+  if (sqlite3_value_type(rowids[1]) != SQLITE_INTEGER ||
+      sqlite3_value_int64(rowids[0]) != sqlite3_value_int64(rowids[1])) {
+    return refuse(r, "rowid", "cannot be changed");
   }
-  if (is_set(column[SDB_COLUMN_OFFSET]) && !(from && is_same_number(column[SDB_COLUMN_OFFSET], row->offset))) {
-    return column_fail(directory, "offset", "cannot be changed", f);
+  if (is_set(r, SDB_COLUMN_OFFSET) && !same_offset) return refuse(r, "offset", "cannot be changed");
+  if (is_set(r, SDB_COLUMN_RESERVED) && !same_reserved) {
+    return refuse(r, "reserved", "cannot be changed: see seqdb_reserve()");
   }
-  if (is_set(column[SDB_COLUMN_RESERVED]) &&
-      !(from && is_same_number(column[SDB_COLUMN_RESERVED], row->reserved_bytes))) {
-    return column_fail(directory, "reserved", "cannot be changed: see seqdb_reserve()", f);
+  if (is_set(r, SDB_COLUMN_APPEND) && !(from && !is_given(r, SDB_COLUMN_APPEND))) {
+    return refuse(r, "append", "is for INSERT: see seqdb_append()");
   }
-  if (is_set(column[SDB_COLUMN_APPEND]) && !(from && sdb_value_is_null(column[SDB_COLUMN_APPEND]))) {
-    return column_fail(directory, "append", "is for INSERT: see seqdb_append()", f);
-  }
-  if (is_set(column[SDB_COLUMN_SELF]) && !(from && sdb_value_is_null(column[SDB_COLUMN_SELF]))) {
-    return column_fail(directory, directory->name, "is for INSERT of a command", f);
+  if (is_set(r, SDB_COLUMN_SELF) && !(from && !is_given(r, SDB_COLUMN_SELF))) {
+    return refuse(r, r->directory->name, "is for INSERT of a command");
   }
   return SQLITE_OK;
 }
 
-static int take_update(sdb_directory *directory, sqlite3_value **column, const seqdb_region_info *row,
-                       sdb_change *change, sdb_failure *f) {
-  bool name = is_set(column[SDB_COLUMN_NAME]), content = is_set(column[SDB_COLUMN_CONTENT]);
-  bool length = is_set(column[SDB_COLUMN_LENGTH]);
-  if (is_update_from(column)) {
-    length = !is_same_number(column[SDB_COLUMN_LENGTH], row->length_bytes);
-    content = !is_same_content(directory, row, column[SDB_COLUMN_CONTENT]);
+static int take_update(sdb_request *r, const seqdb_region_info *row) {
+  bool name = is_set(r, SDB_COLUMN_NAME), content = is_set(r, SDB_COLUMN_CONTENT);
+  bool length = is_set(r, SDB_COLUMN_LENGTH);
+  if (is_update_from(r)) {
+    length = !is_same_number(r->column[SDB_COLUMN_LENGTH], row->length_bytes);
+    content = !is_same_content(r->directory, row, r->column[SDB_COLUMN_CONTENT]);
   }
   if (content && length) {
-    return sdb_failure_set(f, SQLITE_ERROR, "%s: an UPDATE takes one of content and length", directory->name);
+    return sdb_failure_set(&r->f, SQLITE_ERROR, "%s: an UPDATE takes one of content and length", r->directory->name);
   }
-  if (name && take_name(directory, column[SDB_COLUMN_NAME], change, f) != SQLITE_OK) return f->code;
-  if (content) return take_data(directory, "content", column[SDB_COLUMN_CONTENT], change, f);
-  if (length) return take_length(directory, column[SDB_COLUMN_LENGTH], change, f);
-  return SQLITE_OK;
+  if (name && take_name(r) != SQLITE_OK) return r->f.code;
+  if (content) return take_content(r);
+  return length ? take_length(r) : SQLITE_OK;
 }
 
-static int update(sdb_directory *directory, sqlite3_value **argv, sdb_failure *f) {
-  sdb_change change = {.kind = SDB_CHANGE_UPDATE,
-                       .replace = sqlite3_vtab_on_conflict(directory->connection->db) == SQLITE_REPLACE};
+/* rowids: the one that the row has, and the one that it is given. */
+static int update(sdb_request *r, sqlite3_value **rowids) {
   char old_name[SEQDB_NAME_BYTES_MAX];
   seqdb_region_info row;
   bool found;
-  if (region_of_rowid(directory, argv[0], &row, &found, f) != SQLITE_OK || !found) return f->code;
-  change.region = row.region;
+  r->change.kind = SDB_CHANGE_UPDATE;
+  r->change.replace = sqlite3_vtab_on_conflict(r->directory->connection->db) == SQLITE_REPLACE;
+  if (region_of_rowid(r, rowids[0], &row, &found) != SQLITE_OK || !found) return r->f.code;
   memcpy(old_name, row.name, row.name_bytes); /* for messages: the engine's is gone with the first change */
-  change.name = old_name;
-  change.name_bytes = row.name_bytes;
-  if (refuse_fixed(directory, argv, &row, f) != SQLITE_OK) return f->code;
-  if (take_update(directory, argv + 2, &row, &change, f) != SQLITE_OK) return f->code;
-  return sdb_change_run(directory, &change, f);
+  r->change.name = old_name;
+  r->change.name_bytes = row.name_bytes;
+  if (refuse_fixed(r, rowids, &row) != SQLITE_OK) return r->f.code;
+  if (take_update(r, &row) != SQLITE_OK) return r->f.code;
+  return sdb_change_run(r->directory, &r->change, &r->f);
 }
 
-static int delete_row(sdb_directory *directory, sqlite3_value *rowid, sdb_failure *f) {
-  sdb_change change = {.kind = SDB_CHANGE_DELETE};
+static int delete_row(sdb_request *r, sqlite3_value *rowid) {
   seqdb_region_info row;
   bool found;
-  if (region_of_rowid(directory, rowid, &row, &found, f) != SQLITE_OK || !found) return f->code;
-  change.region = row.region;
-  return sdb_change_run(directory, &change, f);
+  r->change.kind = SDB_CHANGE_DELETE;
+  if (region_of_rowid(r, rowid, &row, &found) != SQLITE_OK || !found) return r->f.code;
+  return sdb_change_run(r->directory, &r->change, &r->f);
 }
 
 /* ---- commands ---------------------------------------------------------------------------------------------- */
@@ -220,15 +233,18 @@ static int check_command(sdb_directory *directory, sdb_failure *f) {
   return f->code;
 }
 
-static int command(sdb_directory *directory, sqlite3_value **column, sdb_failure *f) {
+static int command(sdb_request *r) {
+  sdb_directory *directory = r->directory;
+  sqlite3_value *self = r->column[SDB_COLUMN_SELF];
+  sdb_failure *f = &r->f;
   for (int i = 0; i < SDB_COLUMN_SELF; i++) {
-    if (!sdb_value_is_null(column[i]))
-      return sdb_failure_set(f, SQLITE_ERROR, "%s: a command takes no other column", directory->name);
+    if (!is_given(r, (enum sdb_column)i)) continue;
+    return sdb_failure_set(f, SQLITE_ERROR, "%s: a command takes no other column", directory->name);
   }
-  if (sqlite3_value_type(column[SDB_COLUMN_SELF]) != SQLITE_TEXT) {
+  if (sqlite3_value_type(self) != SQLITE_TEXT) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: a command must be TEXT", directory->name);
   }
-  const char *word = (const char *)sqlite3_value_text(column[SDB_COLUMN_SELF]);
+  const char *word = (const char *)sqlite3_value_text(self);
   if (!word) return sdb_failure_nomem(f);
   if (sqlite3_stricmp(word, "flush") == 0) return sdb_upkeep_flush(directory, NULL, f);
   if (sqlite3_stricmp(word, "checkpoint") == 0) return sdb_upkeep_checkpoint(directory, f);
@@ -240,23 +256,22 @@ static int command(sdb_directory *directory, sqlite3_value **column, sdb_failure
 
 /* ---- xUpdate ----------------------------------------------------------------------------------------------- */
 
+/* INSERT: a change that a function sends, a command, or a row. */
+static int insert_any(sdb_request *r, sqlite3_value *given_rowid, sqlite3_int64 *rowid) {
+  sdb_change *sent = sqlite3_value_pointer(r->column[SDB_COLUMN_SELF], SDB_CHANGE_POINTER);
+  if (sent) return sdb_change_run(r->directory, sent, &r->f);
+  return is_given(r, SDB_COLUMN_SELF) ? command(r) : insert(r, given_rowid, rowid);
+}
+
+/* argv: the old rowid; then, but for DELETE, the new rowid and the columns.  A rowid that is not there is NULL. */
 int sdb_table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid) {
-  sdb_directory *directory = ((sdb_table *)vtab)->directory;
-  sdb_failure f = {0};
+  sdb_request r = {.directory = ((sdb_table *)vtab)->directory, .column = argc > 1 ? argv + 2 : NULL};
   if (argc == 1) {
-    delete_row(directory, argv[0], &f);
+    delete_row(&r, argv[0]);
   } else if (!sdb_value_is_null(argv[0])) {
-    update(directory, argv, &f);
+    update(&r, argv);
   } else {
-    sqlite3_value *self = argv[2 + SDB_COLUMN_SELF];
-    sdb_change *change = sqlite3_value_pointer(self, SDB_CHANGE_POINTER);
-    if (change) {
-      sdb_change_run(directory, change, &f);
-    } else if (!sdb_value_is_null(self)) {
-      command(directory, argv + 2, &f);
-    } else {
-      insert(directory, argv, rowid, &f);
-    }
+    insert_any(&r, argv[1], rowid);
   }
-  return sdb_failure_to_vtab(&f, vtab);
+  return sdb_failure_to_vtab(&r.f, vtab);
 }
