@@ -15,9 +15,10 @@
 ** INVARIANT: whatever a session writes that an fdatasync may fail to make durable, a guard stands before: without one the next
 ** open believes what it reads.
 */
-#include <stdlib.h>
 #include "txn/db.h"
 #include "base/error.h"
+#include "pure/indexes.h"
+#include "space/tree_file.h"
 
 static int sync_file(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
   int os = store->sync_off ? 0 : sdb_os_fdatasync(fd);
@@ -26,26 +27,12 @@ static int sync_file(sdb_store *store, sdb_fd fd, const char *file, const sdb_op
   return sdb_error_os(op, os, file, 0, "%s: fdatasync failed", file);
 }
 
-static int by_index(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op) {
   bool poison = false;
   if (store->regions.guarded) return SEQDB_OK;
   int rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, op);
   if (poison) sdb_poison(store);
   return rc;
-}
-
-static void sort_named(sdb_store *store) {
-  size_t unique = 0;
-  if (store->named_count == 0) return;
-  qsort(store->named, store->named_count, sizeof *store->named, by_index);
-  for (size_t i = 0; i < store->named_count; i++)
-    if (unique == 0 || store->named[unique - 1] != store->named[i]) store->named[unique++] = store->named[i];
-  store->named_count = unique;
 }
 
 /* Room for all that are named.  After an unclean end the size, guard and all, may be in the page cache only (a failed fdatasync): another
@@ -64,14 +51,13 @@ static int write_entries(sdb_store *store, bool unclean, const sdb_op *op) {
   int rc = SEQDB_OK;
   if (unclean && store->regions.odd_guard && (rc = sdb_regions_zero_guard(&store->regions, op)) == SEQDB_OK)
     rc = sync_file(store, store->regions.fd, "regions", op);
-  sort_named(store);
-  size_t unique = store->named_count;
+  size_t unique = store->named_count = sdb_indexes_sort(store->named, store->named_count);
   if (rc == SEQDB_OK) rc = size_regions(store, unclean, op);
   for (size_t i = 0; i < unique && rc == SEQDB_OK;) {
     size_t end = i + 1;
     while (end < unique && store->named[end] == store->named[end - 1] + 1)
       end++;
-    rc = sdb_regions_write(&store->regions, tree, store->named[i], store->named[end - 1] + 1, op);
+    rc = sdb_tree_store(tree, &store->regions, store->named[i], store->named[end - 1] + 1, op);
     i = end;
   }
   return rc;
