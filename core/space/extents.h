@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** extents.h: which extents of `data` the entries of a tree own, in their order in the file.
+** extents.h: who owns which extent of `data`, in the order in which they lie there..
+** THREADS: none of its own; the tree must not change meanwhile.
 */
 #ifndef SDB_EXTENTS_H
 #define SDB_EXTENTS_H
@@ -12,7 +13,7 @@ typedef struct sdb_owned_extent {
   uint32_t index; /* of the entry that owns it */
 } sdb_owned_extent;
 
-/* Extents of a tree, sorted by start; *extents is freed with sdb_free (NULL if there are none).  Errors: NOMEM. */
+/* The extents of all entries, by start.  *extents is freed with sdb_free (NULL if there are none).  NOMEM. */
 int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *count);
 
 #endif /* SDB_EXTENTS_H */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include "txn/db.h"
 #include "base/error.h"
+#include "files/create.h"
 #include "space/extents.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
