@@ -86,7 +86,7 @@ static void suspect_all(sdb_store *store) {
   uint32_t index;
   uint64_t from = 0, at = 0;
   while (sdb_range_next(&space->holes, at, &hole)) {
-    (void)sdb_range_add(&space->unpunched, hole.start, hole.bytes);
+    (void)sdb_range_add(&space->unpunched.holes, hole.start, hole.bytes);
     at = hole.start + hole.bytes;
   }
   for (const sdb_entry *entry; (entry = sdb_tree_next(&store->committed->tree, from, &index));
@@ -130,10 +130,10 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
   unsigned ranges = 0, looks = 0;
   pthread_mutex_lock(&store->mutex);
   while (ranges < EARLY_MAX_RANGES && looks++ < EARLY_MAX_LOOKS &&
-         sdb_range_next(&store->space.unpunched, from, &range)) {
+         sdb_range_next(&store->space.unpunched.holes, from, &range)) {
     from = range.start + range.bytes;
     if (range.bytes < EARLY_MIN_BYTES) continue;
-    (void)sdb_range_remove(&store->space.unpunched, range.start, range.bytes);
+    (void)sdb_range_remove(&store->space.unpunched.holes, range.start, range.bytes);
     punch_range(store, &range);
     ranges++;
   }
@@ -200,7 +200,7 @@ int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
   }
   if (rc != SEQDB_OK || !folded) return rc;
   pthread_mutex_lock(&store->mutex);
-  sdb_space_unpin_all(&store->space);
+  sdb_space_release_redo(&store->space);
   pthread_mutex_unlock(&store->mutex);
   punch(store); /* 6 */
   return SEQDB_OK;
@@ -228,7 +228,7 @@ static bool is_due(sdb_store *store) {
   pthread_mutex_lock(&store->mutex);
   const sdb_space *space = &store->space;
   uint64_t size = SDB_MAX(space->end, store->committed->tree.entries * SDB_ENTRY_BYTES);
-  uint64_t free = space->unpunched.total_bytes + space->held_bytes;
+  uint64_t free = space->unpunched.holes.total_bytes + space->held_bytes;
   pthread_mutex_unlock(&store->mutex);
   uint64_t limit = SDB_MIN(SDB_MAX(size / 8, SDB_CHECKPOINT_BYTES), SDB_CHECKPOINT_MAX_BYTES);
   return store->journal.tail - SDB_JOURNAL_START >= limit || free >= SDB_MAX(size / 8, SDB_CHECKPOINT_MAX_BYTES);
