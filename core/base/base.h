@@ -37,6 +37,17 @@ static inline uint64_t sdb_page_up(uint64_t bytes) {
   return (bytes + SDB_PAGE - 1) & ~(SDB_PAGE - 1);
 }
 
+static inline bool sdb_is_page_aligned(uint64_t bytes) {
+  return bytes % SDB_PAGE == 0;
+}
+
+/* bytes <= 4096.  Measured for 4000 bytes: 0.05 us, and 0.17 us for a loop over words. */
+static inline bool sdb_is_zero(const uint8_t *p, size_t bytes) {
+  static const uint8_t zeros[SEQDB_PAGE_BYTES];
+  assert(bytes <= sizeof zeros);
+  return memcmp(p, zeros, bytes) == 0;
+}
+
 static inline void sdb_put16(uint8_t *p, uint16_t v) {
   p[0] = (uint8_t)v;
   p[1] = (uint8_t)(v >> 8);

@@ -10,7 +10,8 @@
 #define SDB_JOURNAL_H
 
 #include "base/error.h"
-#include "pure/format.h"
+#include "pure/journal_header.h"
+#include "pure/record.h"
 #include "os/os.h"
 
 typedef struct sdb_journal {

@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include "pure/format.h"
+#include "pure/hash.h"
 #include "os/os.h"
 
 #define SLOTS_MIN 16u

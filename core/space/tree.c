@@ -5,7 +5,6 @@
 #include "space/tree.h"
 
 #include <stdatomic.h>
-#include "pure/format.h"
 #include "os/os.h"
 
 /* ---- nodes */
@@ -167,14 +166,18 @@ bool sdb_tree_find(const sdb_tree *tree, sdb_names *names, const char *text, siz
 
 /* ---- changing */
 
-static uint64_t term(uint32_t index, const sdb_entry *entry) {
-  sdb_entry_image image = {.start = entry->start,
+sdb_entry_image sdb_entry_to_image(const sdb_entry *entry) {
+  return (sdb_entry_image){.start = entry->start,
                            .length = entry->length,
                            .reserved = entry->reserved,
                            .generation = entry->generation,
                            .has_trailer = entry->has_trailer,
                            .name_bytes = entry->name_bytes,
                            .name = sdb_name_text(entry->name)};
+}
+
+uint64_t sdb_tree_hash(uint32_t index, const sdb_entry *entry) {
+  sdb_entry_image image = sdb_entry_to_image(entry);
   return sdb_entry_hash(index, &image);
 }
 
@@ -182,14 +185,14 @@ static void count_in(sdb_tree *tree, uint32_t index, const sdb_entry *entry) {
   tree->entries++;
   tree->content_bytes += entry->length;
   tree->reserved_bytes += entry->reserved;
-  tree->hash += term(index, entry);
+  tree->hash += sdb_tree_hash(index, entry);
 }
 
 static void count_out(sdb_tree *tree, uint32_t index, const sdb_entry *entry) {
   tree->entries--;
   tree->content_bytes -= entry->length;
   tree->reserved_bytes -= entry->reserved;
-  tree->hash -= term(index, entry);
+  tree->hash -= sdb_tree_hash(index, entry);
 }
 
 /* Make the root tall enough for `index`. */
@@ -263,6 +266,20 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
   }
   count_in(tree, index, &fresh);
   return SEQDB_OK;
+}
+
+int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry_image *image) {
+  sdb_entry entry = {.start = image->start,
+                     .length = image->length,
+                     .reserved = image->reserved,
+                     .generation = image->generation,
+                     .has_trailer = image->has_trailer,
+                     .incarnation = 1};
+  entry.name = sdb_name_new(names, image->name, image->name_bytes, index);
+  if (!entry.name) return SEQDB_NOMEM;
+  int rc = sdb_tree_put(tree, names, epoch, index, &entry);
+  sdb_name_unref(names, entry.name);
+  return rc;
 }
 
 int sdb_tree_own(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index) {

@@ -13,6 +13,7 @@
 #ifndef SDB_TREE_H
 #define SDB_TREE_H
 
+#include "pure/entry_page.h"
 #include "space/names.h"
 
 /* ---- entries */
@@ -25,13 +26,19 @@ typedef struct sdb_entry {
   bool has_trailer;     /* on disk; false: written by rawdb */
 } sdb_entry;
 
+/* As it is to stand on disk; the name belongs to the entry. */
+sdb_entry_image sdb_entry_to_image(const sdb_entry *entry);
+
 typedef struct sdb_node sdb_node;
 typedef struct sdb_tree {
   sdb_node *root; /* NULL: empty */
   unsigned height;
   uint64_t entries, content_bytes, reserved_bytes;
-  uint64_t hash; /* sum of sdb_entry_hash() over all entries */
+  uint64_t hash; /* sum of sdb_tree_hash() over all entries */
 } sdb_tree;
+
+/* The term of one entry in the tree's hash. */
+uint64_t sdb_tree_hash(uint32_t index, const sdb_entry *entry);
 
 /* Entry of that index, or NULL.  Valid while the root is referenced (and, for a root under change, until changed). */
 const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index);
@@ -44,6 +51,8 @@ const sdb_entry *sdb_tree_leaf(const sdb_tree *tree, uint64_t from, uint32_t *ba
 uint32_t sdb_tree_unused_index(const sdb_tree *tree);
 /* Set or replace.  Takes a reference of its own on entry->name.  SEQDB_NOMEM leaves the contents as they were. */
 int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry);
+/* The same with what was decoded from a page or a record, and a new name.  SEQDB_NOMEM leaves the contents as they were. */
+int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry_image *image);
 /* Make the nodes on the way to a used index this epoch's own: the next put there cannot fail. */
 int sdb_tree_own(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index);
 int sdb_tree_remove(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index);

@@ -9,10 +9,11 @@
 */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include "txn/db.h"
 #include "base/error.h"
-#include "pure/format.h"
+#include "pure/entry_page.h"
+#include "pure/indexes.h"
+#include "space/extents.h"
 
 struct report {
   int (*call)(void *context, const char *problem);
@@ -39,17 +40,6 @@ static const char *name_of(const sdb_entry *entry, char quoted[SDB_QUOTED_MAX]) 
   return sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted);
 }
 
-static uint64_t hash_of(uint32_t index, const sdb_entry *entry) {
-  sdb_entry_image image = {.start = entry->start,
-                           .length = entry->length,
-                           .reserved = entry->reserved,
-                           .generation = entry->generation,
-                           .has_trailer = entry->has_trailer,
-                           .name_bytes = sdb_name_bytes(entry->name),
-                           .name = sdb_name_text(entry->name)};
-  return sdb_entry_hash(index, &image);
-}
-
 static int check_entries(seqdb *db, const sdb_tree *tree, uint64_t generation, struct report *report,
                          const sdb_op *op) {
   sdb_store *store = db->store;
@@ -65,7 +55,7 @@ static int check_entries(seqdb *db, const sdb_tree *tree, uint64_t generation, s
     if (rc != SEQDB_OK) return rc;
     content += entry->length;
     reserved += entry->reserved;
-    hash += hash_of(index, entry);
+    hash += sdb_tree_hash(index, entry);
     if (entry->length > entry->reserved || entry->reserved % SDB_PAGE || entry->start % SDB_PAGE)
       say(report, "region %s (entry %u): start %llu, length %llu, reserved %llu do not fit together", name, index,
           (unsigned long long)entry->start, (unsigned long long)entry->length, (unsigned long long)entry->reserved);
@@ -114,11 +104,6 @@ static int check_space(sdb_store *store, const sdb_tree *tree, struct report *re
 
 /* ---- the files */
 
-static int by_index(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 static bool same(const sdb_entry *entry, const sdb_entry_image *image) {
   return entry->start == image->start && entry->length == image->length && entry->reserved == image->reserved &&
          entry->generation == image->generation && entry->has_trailer == image->has_trailer &&
@@ -158,9 +143,10 @@ static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report,
   uint32_t *named = store->named_count ? sdb_malloc(store->named_count * sizeof *named) : NULL, last = 0;
   int rc = block && (named || !store->named_count) ? SEQDB_OK : sdb_error_nomem(op);
   uint64_t pages = store->regions.pages, from = 0;
+  size_t named_count = 0;
   if (rc == SEQDB_OK && named) {
     memcpy(named, store->named, store->named_count * sizeof *named);
-    qsort(named, store->named_count, sizeof *named, by_index);
+    named_count = sdb_indexes_sort(named, store->named_count);
   }
   for (uint64_t page = 0, next; page < pages && rc == SEQDB_OK && !report->stopped; page = next) {
     bool used = false;
@@ -172,7 +158,7 @@ static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report,
     if (rc == SEQDB_OK) rc = sdb_interrupted(db, op);
     for (uint32_t i = 0; rc == SEQDB_OK && i < want / SDB_ENTRY_BYTES; i++) {
       uint32_t index = (uint32_t)page + i;
-      if (named && bsearch(&index, named, store->named_count, sizeof index, by_index)) continue;
+      if (sdb_indexes_have(named, named_count, index)) continue;
       used |= check_page(block + (size_t)i * SDB_ENTRY_BYTES, index, sdb_tree_get(tree, index), report);
     }
     next = page + PAGES;
@@ -180,8 +166,7 @@ static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report,
   }
   for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(tree, SDB_MAX(from, pages), &last));
        from = (uint64_t)last + 1)
-    if (!named || !bsearch(&last, named, store->named_count, sizeof last, by_index))
-      say(report, "regions: entry %u lies behind the file's end", last);
+    if (!sdb_indexes_have(named, named_count, last)) say(report, "regions: entry %u lies behind the file's end", last);
   sdb_free(named);
   sdb_free(block);
   return rc;

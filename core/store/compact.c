@@ -10,6 +10,7 @@
 */
 #include "txn/db.h"
 #include "base/error.h"
+#include "space/extents.h"
 
 #define BATCH_REGIONS      1024u
 #define BATCH_BYTES        ((uint64_t)64 << 20)

@@ -6,7 +6,7 @@
 */
 #include "txn/db.h"
 #include "base/error.h"
-#include "pure/format.h"
+#include "pure/entry_rules.h"
 
 /* ---- common */
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include "txn/db.h"
 #include "base/error.h"
+#include "files/create.h"
+#include "space/extents.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sdb_store *registry;
@@ -60,8 +62,8 @@ static void store_free(sdb_store *store) {
   sdb_catalog *committed = store->committed;
   sdb_overlay_destroy(&store->overlay);
   if (store->names) {
-    sdb_catalog_unref(&store->space, store->before_prepare);
-    if (committed) sdb_catalog_unref(&store->space, committed);
+    sdb_space_unref(&store->space, store->before_prepare);
+    if (committed) sdb_space_unref(&store->space, committed);
     sdb_space_destroy(&store->space);
     sdb_names_close(store->names);
   }
@@ -125,7 +127,7 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   memset(&found->damage, 0, sizeof found->damage);
   int rc = load_space(store, &found->tree, op);
   if (rc != SEQDB_OK) return rc;
-  store->committed = sdb_catalog_new(&store->space, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
+  store->committed = sdb_catalog_new(&store->space.catalogs, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
   if (!store->committed) return sdb_error_nomem(op);
   if (sdb_overlay_load(&store->overlay, found->generation, &found->overlay) != SEQDB_OK) return sdb_error_nomem(op);
   store->named = found->named;

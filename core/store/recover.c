@@ -6,8 +6,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include "base/error.h"
+#include "pure/indexes.h"
+#include "space/extents.h"
+#include "space/tree_file.h"
 
 /* Generations and sequences count by ones from 1: beyond this they are forged, and could come back to 0. */
 #define COUNT_MAX ((uint64_t)1 << 61)
@@ -52,33 +54,6 @@ void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
   sdb_damage_free(&recovered->damage);
 }
 
-/* ---- extents of a tree */
-
-static int by_start(const void *a, const void *b) {
-  uint64_t x = ((const sdb_owned_extent *)a)->start, y = ((const sdb_owned_extent *)b)->start;
-  return x < y ? -1 : x > y;
-}
-
-int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *count) {
-  size_t n = 0;
-  uint32_t index;
-  *extents = NULL;
-  *count = 0;
-  if (tree->entries == 0) return SEQDB_OK;
-  sdb_owned_extent *list = sdb_malloc((size_t)tree->entries * sizeof *list);
-  if (!list) return SEQDB_NOMEM;
-  uint64_t from = 0;
-  for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1)
-    list[n++] = (sdb_owned_extent){entry->start, entry->reserved, index};
-  bool sorted = true; /* as most databases are */
-  for (size_t i = 1; i < n && sorted; i++)
-    sorted = list[i - 1].start <= list[i].start;
-  if (!sorted) qsort(list, n, sizeof *list, by_start);
-  *extents = list;
-  *count = n;
-  return SEQDB_OK;
-}
-
 /* ---- step 2: decide */
 
 /* A prepare counts unless the record after it drops it. The last one is undecided: it counts too, unless a coordinator
@@ -101,17 +76,14 @@ static const sdb_record_header *last_kept(const sdb_journal_scan *scan, const sd
 /* ---- step 3: redo, in memory */
 
 static int redo_put(sdb_recovered *out, sdb_names *names, const sdb_record_put *put, uint64_t generation) {
-  sdb_entry entry = {.start = put->start,
-                     .length = put->length,
-                     .reserved = put->reserved,
-                     .generation = generation,
-                     .has_trailer = true,
-                     .incarnation = 1};
-  entry.name = sdb_name_new(names, put->name, put->name_bytes, put->index);
-  if (!entry.name) return SEQDB_NOMEM;
-  int rc = sdb_tree_put(&out->tree, names, 1, put->index, &entry);
-  sdb_name_unref(names, entry.name);
-  return rc;
+  sdb_entry_image image = {.start = put->start,
+                           .length = put->length,
+                           .reserved = put->reserved,
+                           .generation = generation,
+                           .has_trailer = true,
+                           .name_bytes = put->name_bytes,
+                           .name = put->name};
+  return sdb_tree_put_image(&out->tree, names, 1, put->index, &image);
 }
 
 static int redo(sdb_recovered *out, sdb_names *names, const sdb_journal_record *record) {
@@ -132,14 +104,9 @@ static int redo(sdb_recovered *out, sdb_names *names, const sdb_journal_record *
   return rc;
 }
 
-static int by_index(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 /* Entries of kept records only: nothing else is ever written to `regions`. */
 static int collect_named(sdb_recovered *out, const sdb_journal_scan *scan, const sdb_recover_options *options) {
-  size_t total = 0, n = 0, unique = 0;
+  size_t total = 0, n = 0;
   for (size_t i = 0; i < scan->count; i++)
     if (is_kept(scan, i, options)) total += scan->records[i].header.puts + scan->records[i].header.deletes;
   if (total == 0) return SEQDB_OK;
@@ -157,16 +124,13 @@ static int collect_named(sdb_recovered *out, const sdb_journal_scan *scan, const
       list[n++] = put.index;
   }
   assert(n == total);
-  qsort(list, n, sizeof *list, by_index);
-  for (size_t i = 0; i < n; i++)
-    if (unique == 0 || list[unique - 1] != list[i]) list[unique++] = list[i];
   out->named = list;
-  out->named_count = unique;
+  out->named_count = sdb_indexes_sort(list, n);
   return SEQDB_OK;
 }
 
 static bool is_named(const sdb_recovered *out, uint32_t index) {
-  return out->named && bsearch(&index, out->named, out->named_count, sizeof index, by_index);
+  return sdb_indexes_have(out->named, out->named_count, index);
 }
 
 /* ---- step 4: checks, after redo */
@@ -368,7 +332,7 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
   sdb_patch_init(&out->overlay);
 
   /* 1. Read everything. */
-  int rc = sdb_regions_read(regions, names, &out->tree, &load, op);
+  int rc = sdb_tree_load(&out->tree, names, regions, &load, op);
   if (rc == SEQDB_OK && journal->fd >= 0) rc = sdb_journal_read(journal, &state, op);
   if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
     rc = sdb_journal_scan_records(journal, &scan, op);
@@ -376,7 +340,6 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
   base = sdb_tree_share(&out->tree); /* totals of what was read; the entries themselves may change below */
   out->generation = journal->fd >= 0 && state == SDB_JOURNAL_GOOD ? journal->header.base_generation : 0;
   out->records = scan.count;
-  out->any_trailer = load.any_trailer;
   out->unclean = regions->guarded || scan.count > 0;
   out->sync_was_off = out->unclean && state == SDB_JOURNAL_GOOD && journal->fd >= 0 && journal->header.sync_off;
 

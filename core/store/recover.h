@@ -33,10 +33,9 @@ typedef struct sdb_recovered {
   uint64_t generation;
   uint32_t *named; /* indexes put or deleted by records, kept or not: sorted, unique */
   size_t named_count;
-  size_t records; /* found in the journal */
-  bool unclean;   /* the last session did not close: bulk bytes of its transaction may lie in holes */
-  bool adopted;   /* the header must be written anew */
-  bool any_trailer;
+  size_t records;    /* found in the journal */
+  bool unclean;      /* the last session did not close: bulk bytes of its transaction may lie in holes */
+  bool adopted;      /* the header must be written anew */
   bool undecided;    /* the last record is a prepare that a coordinator decides about */
   bool kept_last;    /* ... and it was counted as committed */
   bool differs;      /* entries are not what the header says */
@@ -50,12 +49,5 @@ int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_b
                 const sdb_recover_options *options, sdb_recovered *out, const sdb_op *op);
 /* Frees what the caller did not take over. */
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names);
-
-/* Extents of a tree, sorted by start; *extents is freed with sdb_free (NULL if there are none). */
-typedef struct sdb_owned_extent {
-  uint64_t start, bytes;
-  uint32_t index;
-} sdb_owned_extent;
-int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *count);
 
 #endif /* SDB_RECOVER_H */

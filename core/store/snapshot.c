@@ -53,7 +53,7 @@ static void unpin(sdb_store *store, seqdb_snapshot *snapshot, bool may_apply) {
   else
     store->snapshots_last = snapshot->older;
   store->snapshot_count--;
-  sdb_catalog_unref(&store->space, snapshot->catalog);
+  sdb_space_unref(&store->space, snapshot->catalog);
   pthread_mutex_unlock(&store->mutex);
   if (may_apply && !sdb_overlay_is_empty(&store->overlay) && store->recovered && !atomic_load(&store->poisoned))
     upkeep(store);

@@ -6,6 +6,7 @@
 */
 #include "txn/db.h"
 #include "base/error.h"
+#include "space/extents.h"
 
 static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
   uint64_t bytes = 0;

@@ -15,9 +15,10 @@
 ** INVARIANT: whatever a session writes that an fdatasync may fail to make durable, a guard stands before: without one the next
 ** open believes what it reads.
 */
-#include <stdlib.h>
 #include "txn/db.h"
 #include "base/error.h"
+#include "pure/indexes.h"
+#include "space/tree_file.h"
 
 static int sync_file(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
   int os = store->sync_off ? 0 : sdb_os_fdatasync(fd);
@@ -26,26 +27,12 @@ static int sync_file(sdb_store *store, sdb_fd fd, const char *file, const sdb_op
   return sdb_error_os(op, os, file, 0, "%s: fdatasync failed", file);
 }
 
-static int by_index(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op) {
   bool poison = false;
   if (store->regions.guarded) return SEQDB_OK;
   int rc = sdb_regions_guard(&store->regions, true, store->sync_off, &poison, op);
   if (poison) sdb_poison(store);
   return rc;
-}
-
-static void sort_named(sdb_store *store) {
-  size_t unique = 0;
-  if (store->named_count == 0) return;
-  qsort(store->named, store->named_count, sizeof *store->named, by_index);
-  for (size_t i = 0; i < store->named_count; i++)
-    if (unique == 0 || store->named[unique - 1] != store->named[i]) store->named[unique++] = store->named[i];
-  store->named_count = unique;
 }
 
 /* Room for all that are named.  After an unclean end the size, guard and all, may be in the page cache only (a failed fdatasync): another
@@ -64,14 +51,13 @@ static int write_entries(sdb_store *store, bool unclean, const sdb_op *op) {
   int rc = SEQDB_OK;
   if (unclean && store->regions.odd_guard && (rc = sdb_regions_zero_guard(&store->regions, op)) == SEQDB_OK)
     rc = sync_file(store, store->regions.fd, "regions", op);
-  sort_named(store);
-  size_t unique = store->named_count;
+  size_t unique = store->named_count = sdb_indexes_sort(store->named, store->named_count);
   if (rc == SEQDB_OK) rc = size_regions(store, unclean, op);
   for (size_t i = 0; i < unique && rc == SEQDB_OK;) {
     size_t end = i + 1;
     while (end < unique && store->named[end] == store->named[end - 1] + 1)
       end++;
-    rc = sdb_regions_write(&store->regions, tree, store->named[i], store->named[end - 1] + 1, op);
+    rc = sdb_tree_store(tree, &store->regions, store->named[i], store->named[end - 1] + 1, op);
     i = end;
   }
   return rc;
@@ -100,7 +86,7 @@ static void suspect_all(sdb_store *store) {
   uint32_t index;
   uint64_t from = 0, at = 0;
   while (sdb_range_next(&space->holes, at, &hole)) {
-    (void)sdb_range_add(&space->unpunched, hole.start, hole.bytes);
+    (void)sdb_range_add(&space->unpunched.holes, hole.start, hole.bytes);
     at = hole.start + hole.bytes;
   }
   for (const sdb_entry *entry; (entry = sdb_tree_next(&store->committed->tree, from, &index));
@@ -144,10 +130,10 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
   unsigned ranges = 0, looks = 0;
   pthread_mutex_lock(&store->mutex);
   while (ranges < EARLY_MAX_RANGES && looks++ < EARLY_MAX_LOOKS &&
-         sdb_range_next(&store->space.unpunched, from, &range)) {
+         sdb_range_next(&store->space.unpunched.holes, from, &range)) {
     from = range.start + range.bytes;
     if (range.bytes < EARLY_MIN_BYTES) continue;
-    (void)sdb_range_remove(&store->space.unpunched, range.start, range.bytes);
+    (void)sdb_range_remove(&store->space.unpunched.holes, range.start, range.bytes);
     punch_range(store, &range);
     ranges++;
   }
@@ -214,7 +200,7 @@ int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
   }
   if (rc != SEQDB_OK || !folded) return rc;
   pthread_mutex_lock(&store->mutex);
-  sdb_space_unpin_all(&store->space);
+  sdb_space_release_redo(&store->space);
   pthread_mutex_unlock(&store->mutex);
   punch(store); /* 6 */
   return SEQDB_OK;
@@ -242,7 +228,7 @@ static bool is_due(sdb_store *store) {
   pthread_mutex_lock(&store->mutex);
   const sdb_space *space = &store->space;
   uint64_t size = SDB_MAX(space->end, store->committed->tree.entries * SDB_ENTRY_BYTES);
-  uint64_t free = space->unpunched.total_bytes + space->held_bytes;
+  uint64_t free = space->unpunched.holes.total_bytes + space->held_bytes;
   pthread_mutex_unlock(&store->mutex);
   uint64_t limit = SDB_MIN(SDB_MAX(size / 8, SDB_CHECKPOINT_BYTES), SDB_CHECKPOINT_MAX_BYTES);
   return store->journal.tail - SDB_JOURNAL_START >= limit || free >= SDB_MAX(size / 8, SDB_CHECKPOINT_MAX_BYTES);

@@ -206,7 +206,7 @@ static int fill_piece(void *context, const sdb_patch_range *piece) {
   }
   if (from >= fill->pinned_from && end <= fill->pinned_to) return SEQDB_OK;
   pthread_mutex_lock(&store->mutex);
-  int rc = sdb_space_pin(&store->space, from, end - from);
+  int rc = sdb_space_hold_redo(&store->space, from, end - from);
   pthread_mutex_unlock(&store->mutex);
   fill->pinned_from = from;
   fill->pinned_to = end;
@@ -235,7 +235,7 @@ static int ensure_guard(sdb_store *store, const sdb_op *op) {
 void sdb_commit_decided(sdb_store *store) {
   pthread_mutex_lock(&store->mutex);
   store->keep_next = false;
-  sdb_catalog_unref(&store->space, store->before_prepare);
+  sdb_space_unref(&store->space, store->before_prepare);
   store->before_prepare = NULL;
   pthread_mutex_unlock(&store->mutex);
 }
@@ -315,7 +315,7 @@ int sdb_commit_decide(sdb_store *store, const sdb_op *op) {
 static void forget_prepared(seqdb *db) {
   sdb_store *store = db->store;
   pthread_mutex_lock(&store->mutex);
-  sdb_catalog_unref(&store->space, db->txn.prepared);
+  sdb_space_unref(&store->space, db->txn.prepared);
   pthread_mutex_unlock(&store->mutex);
   db->txn.prepared = NULL;
   delta_free(&db->txn.delta);
@@ -359,7 +359,7 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
   }
   sdb_tree shared = sdb_tree_share(&txn->tree);
   pthread_mutex_lock(&store->mutex);
-  catalog = sdb_catalog_new(&store->space, &shared, SDB_CATALOG_PREPARED, txn->generation);
+  catalog = sdb_catalog_new(&store->space.catalogs, &shared, SDB_CATALOG_PREPARED, txn->generation);
   pthread_mutex_unlock(&store->mutex);
   if (!catalog) {
     sdb_tree_drop(&shared, store->names);
@@ -378,7 +378,7 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
 failed:
   delta_free(&c.delta);
   pthread_mutex_lock(&store->mutex);
-  sdb_catalog_unref(&store->space, catalog);
+  sdb_space_unref(&store->space, catalog);
   pthread_mutex_unlock(&store->mutex);
   return rc;
 }
@@ -446,7 +446,7 @@ void sdb_commit_publish(seqdb *db) {
   if (store->keep_next && db->coordinator)
     store->before_prepare = old;
   else
-    sdb_catalog_unref(&store->space, old);
+    sdb_space_unref(&store->space, old);
   pthread_mutex_unlock(&store->mutex);
   sdb_overlay_unlock(&store->overlay);
   sdb_patch_clear(&all);

@@ -259,15 +259,6 @@ sdb_patch *sdb_marks_base(sdb_txn *txn, size_t first, size_t *ranges);
 /* Merge them into txn->patch.  The base has reserved memory for the others' ranges. */
 void sdb_marks_merge(sdb_txn *txn, size_t first, sdb_patch *base);
 
-/* ---- create.c */
-/* Make the missing ones of the three files, durably (R: creation).  `journal` only: a rawdb directory gets one. */
-int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header,
-                     const sdb_op *op);
-/* Make the names of the files and of the directory durable. */
-int sdb_sync_names(sdb_fd dir, const char *path, const sdb_op *op);
-/* Are all files that exist in the state in which creation leaves them?  Then the directory is half-made, not damaged. */
-int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, const sdb_op *op);
-
 /* ---- store.c */
 void sdb_handle_unref(seqdb *db);
 

@@ -44,7 +44,7 @@ static int set_mark(seqdb *db, int level, const sdb_op *op) {
   sdb_mark *mark = &txn->marks[txn->mark_count - 1];
   sdb_tree shared = sdb_tree_share(&txn->tree);
   pthread_mutex_lock(&store->mutex);
-  mark->catalog = sdb_catalog_new(&store->space, &shared, SDB_CATALOG_SAVEPOINT, txn->generation);
+  mark->catalog = sdb_catalog_new(&store->space.catalogs, &shared, SDB_CATALOG_SAVEPOINT, txn->generation);
   pthread_mutex_unlock(&store->mutex);
   if (!mark->catalog) {
     sdb_tree_drop(&shared, store->names);
@@ -60,7 +60,7 @@ static int set_mark(seqdb *db, int level, const sdb_op *op) {
 static void unref(seqdb *db, sdb_catalog *catalog) {
   if (!catalog) return;
   pthread_mutex_lock(&db->store->mutex);
-  sdb_catalog_unref(&db->store->space, catalog);
+  sdb_space_unref(&db->store->space, catalog);
   pthread_mutex_unlock(&db->store->mutex);
 }
 

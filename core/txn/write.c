@@ -30,7 +30,7 @@ static void check_direct(seqdb *db, uint64_t offset, uint64_t bytes) {
   if (SDB_MAX(store->committed->tree.entries, db->txn.tree.entries) > CHECK_ENTRIES_MAX) return;
   pthread_mutex_lock(&store->mutex);
   assert(sdb_space_may_write(&store->space, offset, bytes, NULL));
-  assert(!sdb_range_overlap(&store->space.unpunched, offset, bytes, NULL));
+  assert(!sdb_range_overlap(&store->space.unpunched.holes, offset, bytes, NULL));
   pthread_mutex_unlock(&store->mutex);
   assert(sdb_overlay_next(&store->overlay, UINT64_MAX, offset, offset + bytes) == offset + bytes);
 }

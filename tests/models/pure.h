@@ -7,7 +7,11 @@
 #define SDB_PURE_H
 
 #include <tcl.h>
-#include "pure/format.h"
+#include "pure/entry_page.h"
+#include "pure/entry_rules.h"
+#include "pure/hash.h"
+#include "pure/journal_header.h"
+#include "pure/record.h"
 
 /* Make the checksum right for whatever the other bytes say, as FORMAT.md defines it and independently of format.c. */
 void sdb_test_reseal_entry(uint8_t page[SDB_ENTRY_BYTES], uint32_t index);

@@ -6,7 +6,11 @@
 ** `values`: XXH3 of lengths on both sides of each limit where it changes its method (and with that the vector instructions it uses).
 ** THREADS: one.
 */
-#include "pure/format.h"
+#include "pure/entry_page.h"
+#include "pure/entry_rules.h"
+#include "pure/hash.h"
+#include "pure/journal_header.h"
+#include "pure/record.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include "machines.h"
