@@ -3,8 +3,8 @@
 ** rig.h: the rig that cuts the power (crash/rig.c), its random workload (crash/rig_ops.c), and the simple model of the engine's
 ** state that both compare with (crash/rig_model.c).
 */
-#ifndef TEST_RIG_H
-#define TEST_RIG_H
+#ifndef SDB_RIG_H
+#define SDB_RIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -126,4 +126,4 @@ bool rig_begin(rig *r);
 /* A session ends badly: its process dies at some call, or a sync fails.  Another one starts on the page cache that is left. */
 bool rig_restart(rig *r);
 
-#endif /* TEST_RIG_H */
+#endif /* SDB_RIG_H */

@@ -59,13 +59,15 @@ proc layers::includes {root path} {
 
 proc layers::symbols_of {object} {
   set result {defined {} undefined {} writable {}}
-  foreach line [split [exec nm -P $object] \n] {
-    lassign $line name type
+  # Constants that hold addresses are in sections that are writable until they are loaded.
+  foreach line [split [exec nm -f sysv $object] \n] {
+    if {[llength [set fields [split $line |]]] != 7} continue
+    lassign [lmap field $fields {string trim $field}] name value type kind size number section
     if {$type in {U w v}} {
       dict lappend result undefined $name
     } elseif {[string is upper $type]} {
       dict lappend result defined $name
-      if {$type in {B D C G S}} {dict lappend result writable $name}
+      if {$type in {B D C G S} && ![string match .data.rel.ro* $section]} {dict lappend result writable $name}
     }
   }
   return $result
