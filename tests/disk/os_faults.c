@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
 ** os_faults.c: the rules that let calls of os.h fail, be cut short, be interrupted or end the process in test builds; the
-** log of calls, and the crash point.  os_dispatch.c asks here before and after each call.  Layer 0; see os_faults.h.
+** log of calls, and the crash point.  os_dispatch.c asks here before and after each call.  See os_faults.h.
 ** OWNS: rules, counts, log, crash point.
 ** THREADS: any; `lock` guards all but the atomic counts and is never held during a call or the hook.
 ** INVARIANTS

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_faults.h: faults at the system's boundary, for test builds (SDB_FAULTS) only.  Layer 0.
+** os_faults.h: faults at the system's boundary, for tests only.
 ** Each call of os.h is counted by kind, may be logged, and may by rule fail, be cut short, be interrupted, or end the
 ** process; paths that begin with "sim:" go to the simulated disk (os_sim.h) instead of the system.
 ** THREADS: any function, any thread; a rule counts the calls of all threads.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
 ** syscalls.c: single calls of the C library that fail on demand, beneath os_posix.c and os_linux.c.  The faults of
-** core/os_faults.h take the place of a whole function of os.h; these make one call inside it fail, so that what it does then is
+** tests/disk/os_faults.h take the place of a whole function of os.h; these make one call inside it fail, so that what it does then is
 ** seen too: try again after EINTR, close what it opened, tell the error.
 **
 **   sdb_syscall fail NAME ERRNO ?COUNT? ?SKIP?    the next COUNT (1) calls of NAME fail, after SKIP (0) that do not;

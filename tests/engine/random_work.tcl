@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# engine_random.tcl: random work on one handle beside a model in Tcl: transactions, savepoints, prepares, snapshots, compaction,
+# random_work.tcl: random work on one handle beside a model in Tcl: transactions, savepoints, prepares, snapshots, compaction,
 # checkpoints, reopening, and killing (the files are copied as they are and the copy is opened).
 #
 #   random_run DIR SEED STEPS ?SIZES ?FAULTS??     SIZES: small | large; FAULTS: none | memory | disk.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** testfixture.h: one initialization function for each file of Tcl commands in tests/c/.
+** testfixture.h: one initialization function for each file of Tcl commands here.
 */
 #ifndef SDB_TESTFIXTURE_H
 #define SDB_TESTFIXTURE_H

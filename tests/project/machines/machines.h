@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
 ** machines.h: the engine's tests without Tcl, for processors and C libraries that the machine at hand only emulates.  The
-** program links core/ as a test build (SDB_FAULTS, SDB_CHECKS); machines.c lists its commands.
+** program links core/ as a test build (SDB_CHECKS); machines.c lists its commands.
 ** Everything random comes from seeds, so that all machines do, and write, the same.
 */
 #ifndef SDB_MACHINES_H
