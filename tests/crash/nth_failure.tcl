@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# nth_failure.tcl: SQL workloads during which the 1st, 2nd, 3rd ... call of a kind fails; source it after sql_helpers.tcl.
+# nth_failure.tcl: SQL workloads during which the 1st, 2nd, 3rd ... call of a kind fails; source it after
+# sql_helpers.tcl.
 #
 #   nth::workload NAME BASE STEPS     defines a workload; BASE: new | clean | unclean | pread, what the folder holds
 #   nth::loop KIND ?OPTION ...?       -> list of problems; fails call after call in every workload until none is left

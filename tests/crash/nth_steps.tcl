@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# nth_steps.tcl: one step of a workload of nth_failure.tcl, which sources this: done to regions and to an ordinary table, and judged.
+# nth_steps.tcl: one step of a workload of nth_failure.tcl, which sources this: done to regions and to an ordinary
+# table, and judged.
 
 # ---- one step ------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# disk_helpers.tcl: files on a real and on a simulated disk, and what power cuts leave of them; for the tests of this folder.
+# disk_helpers.tcl: files on a real and on a simulated disk, and what power cuts leave of them; for the tests of this
+# folder.
 
 proc message {body} {
   catch {uplevel 1 $body} result

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
-# damage_helpers.tcl: a database that is damaged by a script, and everything that must be true of it then; for damage.test.
+# damage_helpers.tcl: a database that is damaged by a script, and everything that must be true of it then; for
+# damage.test.
 
 set files {data regions journal}
 
-# Three regions, closed cleanly; then the body damages $dir.  The damaged database must open read-only, name what `pattern`
-# says in its first problem and in each refused write, let healthy regions be read, and change no byte of any file;
-# without the damage everything must be there again.  Result: "ok", or what was wrong.
+# Three regions, closed cleanly; then the body damages $dir.  The damaged database must open read-only, name what
+# `pattern` says in its first problem and in each refused write, let healthy regions be read, and change no byte of any
+# file; without the damage everything must be there again.  Result: "ok", or what was wrong.
 proc damage {pattern body args} {
   set healthy {a b c}
   foreach {option value} $args {set [string range $option 1 end] $value}

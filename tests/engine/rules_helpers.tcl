@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# rules_helpers.tcl: what the rules_of_*.test files share: changes of `data` as bytes and as calls, and what records hold.
+# rules_helpers.tcl: what the rules_of_*.test files share: changes of `data` as bytes and as calls, and what records
+# hold.
 
 # Calls on `data` that change bytes, made by the body: {kind from to} with page-exact ends.
 proc data_changes {body} {

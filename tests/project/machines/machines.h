@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** machines.h: the engine's tests without Tcl, for processors and C libraries that the machine at hand only emulates.  The
-** program links core/ as a test build (SDB_CHECKS); machines.c lists its commands.
-** Everything random comes from seeds, so that all machines do, and write, the same.
+** machines.h: the engine's tests without Tcl, for processors and C libraries that the machine at hand only emulates.
+** The program links core/ as a test build (SDB_CHECKS); machines.c lists its commands. Everything random comes from
+** seeds, so that all machines do, and write, the same.
 */
 #ifndef SDB_MACHINES_H
 #define SDB_MACHINES_H
