@@ -2,8 +2,8 @@
 **
 ** fuzz_judge.c: opens damaged files and says whether the engine did what it must.  See fuzz.h.
 **
-** Whatever the files hold: no crash, no hang, the same answer twice (through the mapping and without), a read-only handle
-** and a damaged database write nothing, and what opens healthy can be written, closed and opened again.
+** Whatever the files hold: no crash, no hang, the same answer twice (through the mapping and without), a read-only
+** handle and a damaged database write nothing, and what opens healthy can be written, closed and opened again.
 **
 ** What may be lost without a word:
 **   - If no byte was forged (no checksum made right again): nothing but the tail.  The database shows a state that its

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** pure.h: what models/pure.c (codecs for scripts) and models/pure_ranges.c, models/pure_format.c, models/pure_text.c (models)
-** share.
+** pure.h: what models/pure.c (codecs for scripts) and models/pure_ranges.c, models/pure_format.c, models/pure_text.c
+** (models) share.
 */
 #ifndef SDB_PURE_H
 #define SDB_PURE_H

@@ -414,8 +414,8 @@ static const char *hostile_field(sample *s, uint8_t *copy, uint64_t at, size_t w
   return NULL;
 }
 
-/* Two to four numbers at a time: the counts that decide where the parts of the record lie, what puts say about their names,
-** and anything. */
+/* Two to four numbers at a time: the counts that decide where the parts of the record lie, what puts say about their
+** names, and anything. */
 static const char *hostile_fields(sdb_test_random *random, sample *s, uint8_t *copy, uint64_t *accepted) {
   static const uint8_t counts[] = {64, 68, 72, 80, 88, 96, 132, 136};
   uint64_t bytes = s->header.bytes;

@@ -6,9 +6,9 @@
 **                                          punching, as the engine does them, on a dozen regions.  With STARVED 1, one
 **                                          change in six meets an allocation that fails.  Result: commits done
 **
-** What the map says: a page of the transaction is its own; of the others, those that a live catalog reserves are pending,
-** exactly once, at the newest catalog that sees them; those released while a record had ranges in them are held;
-** all others below the end are holes, and the last page below the end is none.
+** What the map says: a page of the transaction is its own; of the others, those that a live catalog reserves are
+** pending, exactly once, at the newest catalog that sees them; those released while a record had ranges in them are
+** held; all others below the end are holes, and the last page below the end is none.
 **
 ** THREADS: the interpreter's.
 */
@@ -383,7 +383,8 @@ static const char *extend(world *w, size_t slot) {
   return problem;
 }
 
-/* Bytes that the transaction itself wrote and cut off again are nobody's blocks here: only committed ones are followed. */
+/* Bytes that the transaction itself wrote and cut off again are nobody's blocks here: only committed ones are
+** followed. */
 static void set_length(world *w, size_t slot) {
   cell fresh = w->cell[slot];
   uint64_t before = sdb_page_up(fresh.length) / SDB_PAGE;

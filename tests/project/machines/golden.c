@@ -2,9 +2,9 @@
 **
 ** golden.c: entry pages, journal headers and records are the same bytes on every machine.
 **
-** The bytes below were written out from the tables of FORMAT.md, their checksums computed with the xxHash library alone, and so were
-** `values`: XXH3 of lengths on both sides of each limit where it changes its method (and with that the vector instructions it uses).
-** THREADS: one.
+** The bytes below were written out from the tables of FORMAT.md, their checksums computed with the xxHash library
+** alone, and so were `values`: XXH3 of lengths on both sides of each limit where it changes its method (and with that
+** the vector instructions it uses). THREADS: one.
 */
 #include "pure/entry_page.h"
 #include "pure/entry_rules.h"
