@@ -8,8 +8,8 @@
 # affinity, and settings (encoding, mmap, an open transaction with changes of its own, pragmas).  Every query of the
 # grammar (differential_select.tcl) runs on r and on o.  Where they differ it runs on *oracles* too: ordinary tables
 # with the rows in other orders and with other indexes, and under other pragmas.  If these disagree among themselves the
-# query has no one answer, and the difference says nothing.  Else it is a finding, and is made small: words of the query are
-# left out, then rows and settings of the world, while r still differs and all oracles still agree.
+# query has no one answer, and the difference says nothing.  Else it is a finding, and is made small: words of the
+# query are left out, then rows and settings of the world, while r still differs and all oracles still agree.
 #
 # What is known to differ is listed in differential_known.tcl alone.  One workload at a time; connection: dd.
 

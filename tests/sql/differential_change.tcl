@@ -127,7 +127,9 @@ proc diff::insert_select {} {
     return [list "INSERT [or_clause] INTO @(name, offset, length, content, reserved)
       SELECT name || 'c', offset, length, content, reserved FROM @ ORDER BY name" insert]
   }
-  set order [expr {$what eq {} ? " ORDER BY 1, 2" : [one_of {{} { ORDER BY 1} { ORDER BY 1 DESC}}]}]
+  # Where the order decides, it is given: what is appended, and which of a join's rows comes first.
+  set order [expr {$columns eq "name" ? " ORDER BY 1" : " ORDER BY 1, 2"}]
+  if {$what ne {} && ![regexp {JOIN|, } $from]} {set order [one_of {{} { ORDER BY 1} { ORDER BY 1 DESC}}]}
   return [list "INSERT [or_clause] INTO @($columns) SELECT [subst -novariables $values] FROM $from$where$order" $what]
 }
 
@@ -297,15 +299,16 @@ proc diff::trace_of {db table case {shuffled 0}} {
     set places_now [$db eval "SELECT name, rowid FROM $table ORDER BY name"]
     if {$table eq "r"} {
       lappend places $places_now
-    } elseif {!$shuffled && $places_now ne [set as_r [lindex $places [expr {[llength $trace] / 2 - 1}]]]} {
-      renumber $as_r
+    } elseif {!$shuffled} {
+      renumber $places_now [lindex $places [expr {[llength $trace] / 2 - 1}]]
     }
   }
   if {[in_transaction $db]} {$db eval ROLLBACK}
   return $trace
 }
-# Give p's rows the rowids that r's have: {name rowid ...}.
-proc diff::renumber {as_r} {
+# Give p's rows the rowids that r's have; both as {name rowid ...}.  Rows of other names are a difference already.
+proc diff::renumber {of_p as_r} {
+  if {$of_p eq $as_r || [dict keys $of_p] ne [dict keys $as_r]} return
   pc eval {UPDATE p SET rowid = -1 - rowid}
   foreach {name rowid} $as_r {pc eval {UPDATE p SET rowid = $rowid WHERE name = $name}}
 }

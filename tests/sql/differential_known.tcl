@@ -3,8 +3,8 @@
 # differential_known.tcl: what is known to differ from an ordinary table, in one place.
 #
 # known_open: faults that are to be mended.  While an entry stands, the grammars leave its statements out.  Whoever
-# mends a fault deletes its entry, and the statements come back.  An entry is {number versions sentence}; versions is the range
-# of SQLite's that show it, as `package vsatisfies` writes it.
+# mends a fault deletes its entry, and the statements come back.  An entry is {number versions sentence}; versions is
+# the range of SQLite's that show it, as `package vsatisfies` writes it.
 #
 # own_ways: what SQLite does to any virtual table, shown by differential.test with tables of other modules.
 # 1  UPDATE ... FROM that fails in BEGIN keeps the rows it had changed: a case ends there.
