@@ -182,14 +182,11 @@ proc diff::query_distinct {} {
   set where [where $depth 60]
   set shown {}
   set order {}
-  set kinds {}
   for {set i [one_of {1 1 2 3}]} {$i > 0} {incr i -1} {
     lassign [expr {[chance 60] ? [key] : [operand 0]}] text affinity kind
     lappend shown $text
-    lappend kinds $kind
   }
   set n [one_of [list 0 1 [llength $shown]]]
-  if {[is_open 31] && ("name" in $kinds || "rowid" in $kinds)} {set n 0}
   for {set i 1} {$i <= $n} {incr i} {lappend order $i[direction]}
   set sql "SELECT DISTINCT [join $shown {, }] FROM $from$where"
   if {$n > 0} {append sql " ORDER BY [join $order {, }]"}
