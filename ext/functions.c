@@ -70,17 +70,15 @@ static int read_region(sqlite3_context *context, sdb_directory *directory, sdb_w
   return rc;
 }
 
-static sdb_label label(const char *what) {
-  return (sdb_label){"seqdb_read", ": ", what};
-}
+#define READ "seqdb_read" /* for messages */
 
 static void read_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
   sdb_wanted wanted = {.count = UINT64_MAX};
   sdb_directory *directory = NULL;
   sdb_failure f = {0};
-  if (sdb_value_name(label("name"), argv[1], &wanted.name, &wanted.name_bytes, &f) != SQLITE_OK) goto done;
-  if (argc > 2 && sdb_value_number(label("offset"), argv[2], &wanted.offset, &f) != SQLITE_OK) goto done;
-  if (argc > 3 && sdb_value_number(label("count"), argv[3], &wanted.count, &f) != SQLITE_OK) goto done;
+  if (sdb_value_name(READ, ": name", argv[1], &wanted.name, &wanted.name_bytes, &f) != SQLITE_OK) goto done;
+  if (argc > 2 && sdb_value_number(READ, ": offset", argv[2], &wanted.offset, &f) != SQLITE_OK) goto done;
+  if (argc > 3 && sdb_value_number(READ, ": count", argv[3], &wanted.count, &f) != SQLITE_OK) goto done;
   if (sdb_find_table(sqlite3_user_data(context), argv[0], &directory, &f) != SQLITE_OK) goto done;
   int rc = read_region(context, directory, &wanted, &f);
   if (rc != SEQDB_NOTFOUND && rc != SEQDB_INVALID) sdb_failure_engine(&f, directory->engine, rc);

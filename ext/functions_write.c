@@ -56,20 +56,18 @@ typedef struct sdb_call {
 
 static void take_name(sdb_call *call) {
   sdb_change *change = &call->change;
-  sdb_label label = {call->function, ": ", "name"};
-  sdb_value_name(label, call->argv[1], &change->name, &change->name_bytes, &call->f);
+  sdb_value_name(call->function, ": name", call->argv[1], &change->name, &change->name_bytes, &call->f);
 }
 
 static void take_number(sdb_call *call, const char *what, int argument) {
-  sdb_label label = {call->function, ": ", what};
-  if (call->f.code == SQLITE_OK) sdb_value_number(label, call->argv[argument], &call->change.number, &call->f);
+  if (call->f.code == SQLITE_OK)
+    sdb_value_number(call->function, what, call->argv[argument], &call->change.number, &call->f);
 }
 
 static void take_data(sdb_call *call, int argument) {
   sdb_change *change = &call->change;
-  sdb_label label = {call->function, ": ", "data"};
   if (call->f.code != SQLITE_OK) return;
-  sdb_value_data(label, call->argv[argument], &change->data, &change->data_bytes, &call->f);
+  sdb_value_data(call->function, ": data", call->argv[argument], &change->data, &change->data_bytes, &call->f);
 }
 
 static void perform(sdb_call *call) {
@@ -105,7 +103,7 @@ static void write_function(sqlite3_context *context, int argc, sqlite3_value **a
   sdb_call call = {context, argv, "seqdb_write", {.kind = SDB_CHANGE_WRITE}, {0}};
   (void)argc;
   take_name(&call);
-  take_number(&call, "offset", 2);
+  take_number(&call, ": offset", 2);
   take_data(&call, 3);
   perform(&call);
 }
@@ -114,7 +112,7 @@ static void truncate_write_function(sqlite3_context *context, int argc, sqlite3_
   sdb_call call = {context, argv, "seqdb_truncate_write", {.kind = SDB_CHANGE_TRUNCATE_WRITE}, {0}};
   (void)argc;
   take_name(&call);
-  take_number(&call, "offset", 2);
+  take_number(&call, ": offset", 2);
   take_data(&call, 3);
   perform(&call);
 }
@@ -123,7 +121,7 @@ static void truncate_function(sqlite3_context *context, int argc, sqlite3_value 
   sdb_call call = {context, argv, "seqdb_truncate", {.kind = SDB_CHANGE_TRUNCATE}, {0}};
   (void)argc;
   take_name(&call);
-  take_number(&call, "length", 2);
+  take_number(&call, ": length", 2);
   perform(&call);
 }
 
@@ -131,7 +129,7 @@ static void reserve_function(sqlite3_context *context, int argc, sqlite3_value *
   sdb_call call = {context, argv, "seqdb_reserve", {.kind = SDB_CHANGE_RESERVE}, {0}};
   (void)argc;
   take_name(&call);
-  take_number(&call, "bytes", 2);
+  take_number(&call, ": bytes", 2);
   perform(&call);
 }
 

@@ -19,6 +19,7 @@
 ** scan used: that gives the region that was meant, and if it is gone the row is left out.  A scan of an own view
 ** needs no care: the writer lock is held.
 */
+#include <stdbool.h>
 #include <string.h>
 #include "change.h"
 #include "check.h"
@@ -43,37 +44,40 @@ static int refuse(sdb_request *r, const char *column, const char *why) {
   return sdb_failure_set(&r->f, SQLITE_ERROR, "%s.%s %s", r->directory->name, column, why);
 }
 
-static bool is_given(const sdb_request *r, enum sdb_column column) {
-  return !sdb_value_is_null(r->column[column]);
+static bool is_null(sqlite3_value *value) {
+  return sqlite3_value_type(value) == SQLITE_NULL;
 }
 
-static sdb_label label(const sdb_request *r, const char *column) {
-  return (sdb_label){r->directory->name, ".", column};
+static bool is_given(const sdb_request *r, enum sdb_column column) {
+  return !is_null(r->column[column]);
 }
 
 static int take_name(sdb_request *r) {
   sdb_change *change = &r->change;
   change->has_name = true;
-  return sdb_value_name(label(r, "name"), r->column[SDB_COLUMN_NAME], &change->name, &change->name_bytes, &r->f);
+  return sdb_value_name(r->directory->name, ".name", r->column[SDB_COLUMN_NAME], &change->name, &change->name_bytes,
+                        &r->f);
 }
 
 static int take_content(sdb_request *r) {
   sdb_change *change = &r->change;
   change->has_data = true;
-  return sdb_value_data(label(r, "content"), r->column[SDB_COLUMN_CONTENT], &change->data, &change->data_bytes, &r->f);
+  return sdb_value_data(r->directory->name, ".content", r->column[SDB_COLUMN_CONTENT], &change->data,
+                        &change->data_bytes, &r->f);
 }
 
 static int take_append(sdb_request *r) {
   sdb_change *change = &r->change;
   change->has_data = true;
-  return sdb_value_data(label(r, "append"), r->column[SDB_COLUMN_APPEND], &change->data, &change->data_bytes, &r->f);
+  return sdb_value_data(r->directory->name, ".append", r->column[SDB_COLUMN_APPEND], &change->data, &change->data_bytes,
+                        &r->f);
 }
 
 /* change.name tells whose length it is. */
 static int take_length(sdb_request *r) {
   char text[SDB_SHOWN_NAME_MAX];
   sqlite3_int64 length = 0;
-  if (sdb_value_integer(label(r, "length"), r->column[SDB_COLUMN_LENGTH], &length, &r->f) != SQLITE_OK)
+  if (sdb_value_integer(r->directory->name, ".length", r->column[SDB_COLUMN_LENGTH], &length, &r->f) != SQLITE_OK)
     return r->f.code;
   if (length < 0) {
     return sdb_failure_set(&r->f, SQLITE_ERROR, "region '%s': length %lld is negative",
@@ -89,7 +93,7 @@ static int take_length(sdb_request *r) {
 static int take_insert(sdb_request *r, sqlite3_value *rowid) {
   bool content = is_given(r, SDB_COLUMN_CONTENT), length = is_given(r, SDB_COLUMN_LENGTH);
   bool append = is_given(r, SDB_COLUMN_APPEND);
-  if (!sdb_value_is_null(rowid)) return refuse(r, "rowid", "cannot be given: it is the region's entry");
+  if (!is_null(rowid)) return refuse(r, "rowid", "cannot be given: it is the region's entry");
   if (is_given(r, SDB_COLUMN_OFFSET)) return refuse(r, "offset", "cannot be given: seqdb places regions");
   if (is_given(r, SDB_COLUMN_RESERVED)) return refuse(r, "reserved", "cannot be given: see seqdb_reserve()");
   if (content + length + append > 1) {
@@ -268,7 +272,7 @@ int sdb_table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3
   sdb_request r = {.directory = ((sdb_table *)vtab)->directory, .column = argc > 1 ? argv + 2 : NULL};
   if (argc == 1) {
     delete_row(&r, argv[0]);
-  } else if (!sdb_value_is_null(argv[0])) {
+  } else if (!is_null(argv[0])) {
     update(&r, argv);
   } else {
     insert_any(&r, argv[1], rowid);

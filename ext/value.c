@@ -17,36 +17,35 @@ static int take_bytes(sqlite3_value *value, const void **data, size_t *bytes, sd
   return SQLITE_OK;
 }
 
-static int wrong_type(sdb_label label, const char *wanted, sdb_failure *f) {
-  return sdb_failure_set(f, SQLITE_ERROR, "%s%s%s must be %s", label.owner, label.joint, label.what, wanted);
+static int wrong_type(const char *owner, const char *what, const char *wanted, sdb_failure *f) {
+  return sdb_failure_set(f, SQLITE_ERROR, "%s%s must be %s", owner, what, wanted);
 }
 
-bool sdb_value_is_null(sqlite3_value *value) {
-  return sqlite3_value_type(value) == SQLITE_NULL;
-}
-
-int sdb_value_name(sdb_label label, sqlite3_value *value, const char **name, size_t *bytes, sdb_failure *f) {
-  if (sqlite3_value_type(value) != SQLITE_TEXT) return wrong_type(label, "TEXT", f);
+int sdb_value_name(const char *owner, const char *what, sqlite3_value *value, const char **name, size_t *bytes,
+                   sdb_failure *f) {
+  if (sqlite3_value_type(value) != SQLITE_TEXT) return wrong_type(owner, what, "TEXT", f);
   return take_bytes(value, (const void **)name, bytes, f);
 }
 
-int sdb_value_data(sdb_label label, sqlite3_value *value, const void **data, size_t *bytes, sdb_failure *f) {
+int sdb_value_data(const char *owner, const char *what, sqlite3_value *value, const void **data, size_t *bytes,
+                   sdb_failure *f) {
   int type = sqlite3_value_type(value);
-  if (type != SQLITE_BLOB && type != SQLITE_TEXT) return wrong_type(label, "BLOB or TEXT", f);
+  if (type != SQLITE_BLOB && type != SQLITE_TEXT) return wrong_type(owner, what, "BLOB or TEXT", f);
   return take_bytes(value, data, bytes, f);
 }
 
-int sdb_value_integer(sdb_label label, sqlite3_value *value, sqlite3_int64 *integer, sdb_failure *f) {
-  if (sqlite3_value_type(value) != SQLITE_INTEGER) return wrong_type(label, "an INTEGER", f);
+int sdb_value_integer(const char *owner, const char *what, sqlite3_value *value, sqlite3_int64 *integer,
+                      sdb_failure *f) {
+  if (sqlite3_value_type(value) != SQLITE_INTEGER) return wrong_type(owner, what, "an INTEGER", f);
   *integer = sqlite3_value_int64(value);
   return SQLITE_OK;
 }
 
-int sdb_value_number(sdb_label label, sqlite3_value *value, uint64_t *number, sdb_failure *f) {
+int sdb_value_number(const char *owner, const char *what, sqlite3_value *value, uint64_t *number, sdb_failure *f) {
   sqlite3_int64 integer = 0;
-  if (sdb_value_integer(label, value, &integer, f) != SQLITE_OK) return f->code;
+  if (sdb_value_integer(owner, what, value, &integer, f) != SQLITE_OK) return f->code;
   if (integer < 0) {
-    return sdb_failure_set(f, SQLITE_ERROR, "%s%s%s %lld is negative", label.owner, label.joint, label.what, integer);
+    return sdb_failure_set(f, SQLITE_ERROR, "%s%s %lld is negative", owner, what, integer);
   }
   *number = (uint64_t)integer;
   return SQLITE_OK;
