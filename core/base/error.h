@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** error.h: filling the error record.  Layer 0.
+** error.h: filling the error record.
 ** The deepest function that knows object, operation, offset and cause fills the record, once; callers above pass the
 ** code on.
 */

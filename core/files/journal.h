@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** journal.h: the file `journal`: two alternating header pages, then records.  Layer 3.
+** journal.h: the file `journal`: two alternating header pages, then records.
 ** Knows how records are placed, chained and killed; not what they mean.  FORMAT.md sections 3 and 4.
 ** INVARIANT: at most one record is ever written and not yet durable.  A record whose write failed is killed (its start zeroed,
 ** durably) before anything else is written, or the journal may not be written any more (*poison).

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** regions_file.h: the file `regions`: one entry a page, and the guard byte at its end.  Layer 2.
+** regions_file.h: the file `regions`: one entry a page, and the guard byte at its end.
 ** Knows pages, not regions: reading shows each entry to a visitor, writing asks for each entry.  Never decides whether damage
 ** matters: it reports what each page is, and recovery judges after redo.
 ** THREADS: the writer's; reading happens at open.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os.h: everything the engine asks of the operating system and of the allocator.  Layer 0.
+** os.h: everything the engine asks of the operating system and of the allocator.
 ** This header is the whole platform contract: os_posix.c implements it, os_linux.c, os_darwin.c and os_freebsd.c the few
 ** parts that differ (fdatasync, hole punching, disk blocks); meson picks the file.
 **
@@ -33,8 +33,6 @@ int sdb_os_make_dir(const char *path);    /* mode 0755 & ~umask; EEXIST is passe
 int sdb_os_sync_dir(sdb_fd dir);          /* fsync; EINVAL from file systems that cannot is success */
 int sdb_os_sync_parent(const char *path); /* fsync the directory that holds `path` */
 int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info);
-/* Real path of the directory as text for messages, malloc'd with sdb_malloc; NULL if it cannot be told. */
-char *sdb_os_real_path(const char *path);
 
 /* Files in a directory. */
 int sdb_os_open(sdb_fd dir, const char *name, unsigned flags,

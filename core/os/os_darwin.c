@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_darwin.c: the parts of os.h that macOS does its own way: making durable, punching holes, random bytes.  Layer 0.
+** os_darwin.c: the parts of os.h that macOS does its own way: making durable, punching holes, random bytes.
 ** OWNS: nothing.  THREADS: any.
 */
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes.  Layer 0.
+** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes.
 ** OWNS: nothing.  THREADS: any.
 */
 #ifndef _GNU_SOURCE

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** entry_page.h: the bytes of an entry: one page of `regions` (FORMAT.md section 2).  Layer 1: pure.
+** entry_page.h: the bytes of an entry: one page of `regions` (FORMAT.md section 2).  Pure: no I/O.
 ** Decoding validates everything once; what it returns can be trusted.
 */
 #ifndef SDB_ENTRY_PAGE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
 ** entry_rules.h: what every entry must keep to, wherever it stands: in a page of `regions`, in a record, in a call.
-** Layer 1: pure.  FORMAT.md section 2.
+** Pure: no I/O.  FORMAT.md section 2.
 */
 #ifndef SDB_ENTRY_RULES_H
 #define SDB_ENTRY_RULES_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** record.h: the bytes of a journal record (FORMAT.md section 4).  Layer 1: pure.
+** record.h: the bytes of a journal record (FORMAT.md section 4).  Pure: no I/O.
 ** Decoding validates everything once; what it returns can be trusted.
 */
 #ifndef SDB_RECORD_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
 ** names.h: the names of regions: immutable texts, counted, one object per (text, entry index), in one hash table per store.
-** Layer 2: memory only.
 **
 ** Several objects may bear one text, while several live catalogs give the name to different entries.  A look-up visits all
 ** of them, and the caller takes the object that its own catalog refers to: pointer identity, so no catalog needs a table of

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT
 **
-** catalog.h: the list of all regions as a persistent tree: an immutable root per generation or savepoint, sharing all
-** unchanged nodes with its neighbours.  Layer 2: memory only.
+** tree.h: the persistent tree of entries: one root per generation or savepoint, which shares what is unchanged with its
+** neighbours.  How a catalog keeps the list of all regions.
 **
-** A root (sdb_tree) is a value.  Sharing one is a reference; changing one copies the nodes on the path, except nodes made
-** in the same epoch: those belong to this root alone.  So a savepoint costs one reference, a commit copies about
-** 3 nodes per changed region, and undoing anything means going back to an older root.
-** Leaves hold 64 entries, inner nodes 64 children; every node knows which of its slots are used and which are full.
+**     root of 7 --> [ inner  ] ----> [ leaf: entries 0..63 ]  <---- [ inner' ] <-- root of 8, which changed entry 70
+**                        |                                               |
+**                        '---------> [ leaf: 64..127 ]                   '-------> [ leaf': 64..127 ]
+**
+** A root (sdb_tree) is a value.  Sharing one costs a reference.  Changing one copies the nodes on the way to the entry, except nodes
+** made in the same epoch: those belong to this root alone.  So a savepoint costs one reference, a commit copies about 3 nodes
+** per changed region, and to undo anything is to go back to an older root.
+** Leaves hold 64 entries, inner nodes 64 children; every node knows which of its positions are used and which are full.
 ** INVARIANT: a node whose epoch is e is reachable from no root that was shared before e began.
 ** THREADS: roots handed to readers are immutable; reference counts are atomic; a root under change has one owner.
 */
