@@ -70,8 +70,8 @@ static inline uint64_t sdb_get64(const uint8_t *p) {
   return sdb_get32(p) | (uint64_t)sdb_get32(p + 4) << 32;
 }
 
-/* Bytes (1..4) of the UTF-8 character at the start of text[0..bytes); 0 if there is none or it is broken: cut off, overlong,
-** a surrogate, or beyond U+10FFFF. */
+/* Bytes (1..4) of the UTF-8 character at the start of text[0..bytes); 0 if there is none or it is broken: cut off,
+** overlong, a surrogate, or beyond U+10FFFF. */
 static inline size_t sdb_utf8_char(const char *text, size_t bytes) {
   const uint8_t *p = (const uint8_t *)text;
   if (bytes == 0) return 0;

@@ -2,8 +2,9 @@
 **
 ** journal.c: see journal.h.
 **
-** The file is written with zeros some way ahead of the records and reused after each checkpoint: overwriting allocated blocks
-** lets fdatasync skip the file system's own journal, which more than halves the time of a small commit on ext4.
+** The file is written with zeros some way ahead of the records and reused after each checkpoint: overwriting
+** allocated blocks lets fdatasync skip the file system's own journal, which more than halves the time of a small
+** commit on ext4.
 */
 #include "files/journal.h"
 
@@ -70,8 +71,9 @@ static int rewrite_last(const sdb_journal *journal) {
   return os;
 }
 
-/* The header is durable and has no record: what stands at the start is of an older one, perhaps a prepare whose end is lost.  Bytes
-** that read as zeros may be others on the disk; where the file ends there are none, and writing them would need room. */
+/* The header is durable and has no record: what stands at the start is of an older one, perhaps a prepare whose end
+** is lost.  Bytes that read as zeros may be others on the disk; where the file ends there are none, and writing them
+** would need room. */
 static int forget_first(const sdb_journal *journal) {
   static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
   uint8_t first;
@@ -149,8 +151,8 @@ failed:
   return sdb_error_os(op, os, "journal", at, "journal: cannot read the record at byte %llu", (unsigned long long)at);
 }
 
-/* Is there a valid record behind `from`?  A record knows its own position, so bytes of a record that somebody stored in a
-** region are never taken for one. */
+/* Is there a valid record behind `from`?  A record knows its own position, so bytes of a record that somebody stored
+** in a region are never taken for one. */
 static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size, bool *found, const sdb_op *op) {
   uint8_t *block = sdb_malloc(SCAN_BYTES);
   int rc = SEQDB_OK;
@@ -201,8 +203,9 @@ static uint64_t record_end(const sdb_record_header *header) {
   return (end + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
 }
 
-/* The header in use has no records.  If its neighbour was the newer one and is lost, the first record, of a salt that nobody
-** knows, begins a chain of newer commits.  Chains of older headers remain there too, but their commits are in the base. */
+/* The header in use has no records.  If its neighbour was the newer one and is lost, the first record, of a salt that
+** nobody knows, begins a chain of newer commits.  Chains of older headers remain there too, but their commits are in
+** the base. */
 static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   sdb_journal_scan chain;

@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include "os/os.h"
 
-/* fsync() here only hands the bytes to the drive, which may keep and reorder them; F_FULLFSYNC empties the drive's cache.
-** File systems that do not know it (SMB, some FUSE) get the fsync. */
+/* fsync() here only hands the bytes to the drive, which may keep and reorder them; F_FULLFSYNC empties the drive's
+** cache.  File systems that do not know it (SMB, some FUSE) get the fsync. */
 int sdb_os_fsync(sdb_fd file) {
   int rc;
   do {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** journal_header.h: the bytes of a journal header: pages 0 and 1 of `journal`, written alternately (FORMAT.md section 3).
-** Pure: no I/O.  Decoding validates everything once; what it returns can be trusted.
+** journal_header.h: the bytes of a journal header: pages 0 and 1 of `journal`, written alternately (FORMAT.md section
+** 3).  Pure: no I/O.  Decoding validates everything once; what it returns can be trusted.
 */
 #ifndef SDB_JOURNAL_HEADER_H
 #define SDB_JOURNAL_HEADER_H

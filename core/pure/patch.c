@@ -8,11 +8,11 @@
 **                                          |         |          |
 **     chunks: their bytes            [ .......... 64 KiB, shared .......... ]
 **
-** A million small overwrites are some twenty thousand blocks, and a neighbour is next in memory.  Small writes share chunks, a
-** large one has its own; to split a range copies nothing.  A write that falls wholly into one range replaces its bytes
-** there: a counter rewritten a million times costs its eight bytes once.
-** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one; block->end is where its
-** last range ends.
+** A million small overwrites are some twenty thousand blocks, and a neighbour is next in memory.  Small writes share
+** chunks, a large one has its own; to split a range copies nothing.  A write that falls wholly into one range
+** replaces its bytes there: a counter rewritten a million times costs its eight bytes once.
+** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one; block->end is
+** where its last range ends.
 */
 #include "pure/patch.h"
 
@@ -76,8 +76,8 @@ static struct range *range_at(struct position position) {
   return &position.block->range[position.at];
 }
 
-/* The first range of the block that ends after `from`; there is one.  A block is 2 KiB, mostly in no cache: two probes around
-** where evenly spread ranges would have it find the neighbourhood, halving does the rest. */
+/* The first range of the block that ends after `from`; there is one.  A block is 2 KiB, mostly in no cache: two
+** probes around where evenly spread ranges would have it find the neighbourhood, halving does the rest. */
 static uint32_t find_in(const sdb_patch_node *block, uint64_t from) {
   uint32_t low = 0, high = block->count - 1;
   uint64_t first = block->range[0].offset, share = (block->end - first) / block->count + 1;
@@ -185,8 +185,8 @@ static int spares_to(sdb_patch *patch, size_t blocks) {
   return rc;
 }
 
-/* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges split in two,
-** need no more blocks than are full now plus what their own number fills. */
+/* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges
+** split in two, need no more blocks than are full now plus what their own number fills. */
 int sdb_patch_reserve(sdb_patch *patch, size_t ranges) {
   size_t insertions = 2 * ranges;
   return spares_to(patch, ranges ? SDB_MIN(insertions, patch->blocks) + insertions / (BLOCK_RANGES / 2) + 1 : 0);
@@ -261,8 +261,8 @@ static struct position erase(sdb_patch *patch, struct position position) {
   return next;
 }
 
-/* Make room: no range overlaps [offset, end) afterwards.  Returns the position where one would go.  Needs a spare only if a range
-** reaches beyond both ends. */
+/* Make room: no range overlaps [offset, end) afterwards.  Returns the position where one would go.  Needs a spare
+** only if a range reaches beyond both ends. */
 static struct position cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) {
   struct position position = find(patch, offset);
   if (!position.block || range_at(position)->offset >= end) return position;

@@ -2,10 +2,10 @@
 **
 ** record.c: see record.h.
 **
-** The structures repeat the tables of FORMAT.md, and the assertions hold both together; bytes are moved with sdb_get and sdb_put
-** only, so the code is right on any byte order and alignment.
-** INVARIANTS: decoding never reads outside the bytes it is given, whatever they contain, and takes time linear in them; what it
-** accepts, the writer would have written.
+** The structures repeat the tables of FORMAT.md, and the assertions hold both together; bytes are moved with sdb_get
+** and sdb_put only, so the code is right on any byte order and alignment.
+** INVARIANTS: decoding never reads outside the bytes it is given, whatever they contain, and takes time linear in
+** them; what it accepts, the writer would have written.
 */
 #include "pure/record.h"
 

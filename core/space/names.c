@@ -2,11 +2,12 @@
 **
 ** names.c: see names.h.
 **
-** The table is open addressing with linear probing (Knuth, The Art of Computer Programming 3, 6.4, algorithms L and R): a look-up
-** touches one or two neighbouring cache lines of (hash, pointer) pairs and then the name itself.  A table whose elements are
-** chained through the names took a third of the time of opening a database, waiting for memory, and 40 bytes more a name.
-** INVARIANTS: the cells from a name's home (hash & mask) to where it stands are all in use; at least a quarter of the cells
-** is free.  Removing moves names back and needs no memory: giving a name up cannot fail.
+** The table is open addressing with linear probing (Knuth, The Art of Computer Programming 3, 6.4, algorithms L and
+** R): a look-up touches one or two neighbouring cache lines of (hash, pointer) pairs and then the name itself.  A
+** table whose elements are chained through the names took a third of the time of opening a database, waiting for
+** memory, and 40 bytes more a name.
+** INVARIANTS: the cells from a name's home (hash & mask) to where it stands are all in use; at least a quarter of the
+** cells is free.  Removing moves names back and needs no memory: giving a name up cannot fail.
 */
 #include "space/names.h"
 

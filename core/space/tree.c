@@ -320,59 +320,71 @@ static bool same_entry(const sdb_entry *a, const sdb_entry *b) {
          a->incarnation == b->incarnation && a->generation == b->generation && a->has_trailer == b->has_trailer;
 }
 
-static int diff_leaf(const sdb_node *a, const sdb_node *b, uint32_t base, sdb_tree_visit *visit, void *context) {
+/* Whom to call, and of two roots of different height the lower one, which stands for position 0 of the levels above
+** it. */
+struct diff {
+  sdb_tree_visit *visit;
+  void *context;
+  const sdb_node *low;
+  unsigned low_level;
+  bool low_is_before;
+};
+
+static int diff_leaf(const struct diff *d, const sdb_node *a, const sdb_node *b, uint32_t base) {
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
     unsigned at = sdb_lowest_bit(used);
     const sdb_entry *before = a && (a->used & bit(at)) ? &entries_const(a)[at] : NULL;
     const sdb_entry *after = b && (b->used & bit(at)) ? &entries_const(b)[at] : NULL;
     if (before && after && same_entry(before, after)) continue;
-    int rc = visit(context, base + at, before, after);
+    int rc = d->visit(d->context, base + at, before, after);
     if (rc) return rc;
   }
   return 0;
 }
 
-static int diff_node(const sdb_node *a, const sdb_node *b, unsigned level, uint32_t base, sdb_tree_visit *visit,
-                     void *context) {
+/* `a` and `b` are of the same level; NULL: nothing there. */
+static int diff_node(const struct diff *d, const sdb_node *a, const sdb_node *b, unsigned level, uint32_t base) {
   if (a == b) return 0;
-  if (level == 0) return diff_leaf(a, b, base, visit, context);
+  if (level == 0) return diff_leaf(d, a, b, base);
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
     unsigned at = sdb_lowest_bit(used);
     const sdb_node *below_a = a && (a->used & bit(at)) ? children_const(a)[at] : NULL;
     const sdb_node *below_b = b && (b->used & bit(at)) ? children_const(b)[at] : NULL;
-    int rc = diff_node(below_a, below_b, level - 1, base + ((uint32_t)at << (FAN_BITS * level)), visit, context);
+    int rc = diff_node(d, below_a, below_b, level - 1, base + ((uint32_t)at << (FAN_BITS * level)));
     if (rc) return rc;
   }
   return 0;
 }
 
-/* Roots of different height: the lower one stands for position 0 of the levels above it. */
-static int diff_tall(const sdb_node *tall, unsigned level, const sdb_node *low, unsigned low_level, bool tall_is_after,
-                     uint32_t base, sdb_tree_visit *visit, void *context) {
-  if (level == low_level)
-    return tall_is_after ? diff_node(low, tall, level, base, visit, context)
-                         : diff_node(tall, low, level, base, visit, context);
-  int rc = 0;
-  if (!tall || !(tall->used & 1)) rc = diff_tall(NULL, level - 1, low, low_level, tall_is_after, base, visit, context);
-  for (uint64_t used = tall ? tall->used : 0; used && !rc; used &= used - 1) {
+/* `tall`, of the taller tree (NULL: nothing there), against the lower root. */
+static int diff_low(const struct diff *d, const sdb_node *tall, unsigned level, uint32_t base) {
+  return d->low_is_before ? diff_node(d, d->low, tall, level, base) : diff_node(d, tall, d->low, level, base);
+}
+
+/* `tall` against a tree that has nothing there. */
+static int diff_alone(const struct diff *d, const sdb_node *tall, unsigned level, uint32_t base) {
+  return d->low_is_before ? diff_node(d, NULL, tall, level, base) : diff_node(d, tall, NULL, level, base);
+}
+
+/* `tall` covers the lowest indexes of the taller tree. */
+static int diff_tall(const struct diff *d, const sdb_node *tall, unsigned level) {
+  if (level == d->low_level) return diff_low(d, tall, level, 0);
+  int rc = diff_tall(d, tall && (tall->used & 1) ? children_const(tall)[0] : NULL, level - 1);
+  for (uint64_t used = tall ? tall->used & ~UINT64_C(1) : 0; used && !rc; used &= used - 1) {
     unsigned at = sdb_lowest_bit(used);
-    uint32_t first_below = base + ((uint32_t)at << (FAN_BITS * level));
-    const sdb_node *below = children_const(tall)[at];
-    if (at == 0)
-      rc = diff_tall(below, level - 1, low, low_level, tall_is_after, first_below, visit, context);
-    else if (tall_is_after)
-      rc = diff_node(NULL, below, level - 1, first_below, visit, context);
-    else
-      rc = diff_node(below, NULL, level - 1, first_below, visit, context);
+    rc = diff_alone(d, children_const(tall)[at], level - 1, (uint32_t)at << (FAN_BITS * level));
   }
   return rc;
 }
 
 int sdb_tree_diff(const sdb_tree *before, const sdb_tree *after, sdb_tree_visit *visit, void *context) {
+  struct diff d = {.visit = visit, .context = context};
   if (!before->root && !after->root) return 0;
-  if (!before->root) return diff_node(NULL, after->root, after->height, 0, visit, context);
-  if (!after->root) return diff_node(before->root, NULL, before->height, 0, visit, context);
-  return before->height > after->height
-             ? diff_tall(before->root, before->height, after->root, after->height, false, 0, visit, context)
-             : diff_tall(after->root, after->height, before->root, before->height, true, 0, visit, context);
+  if (!before->root) return diff_node(&d, NULL, after->root, after->height, 0);
+  if (!after->root) return diff_node(&d, before->root, NULL, before->height, 0);
+  d.low_is_before = before->height <= after->height;
+  const sdb_tree *low = d.low_is_before ? before : after, *tall = d.low_is_before ? after : before;
+  d.low = low->root;
+  d.low_level = low->height;
+  return diff_tall(&d, tall->root, tall->height);
 }
