@@ -59,8 +59,8 @@ static int read_page(struct reading *r, const uint8_t *page, uint32_t index) {
   return r->visit(r->context, index, &image, r->op);
 }
 
-/* Pages [from, to) through a mapping: of a page of 4096 bytes only the few that are in use are touched.  *mapped becomes false,
-** and nothing is read, where the system does not map or does not say beforehand what cannot be read. */
+/* Pages [from, to) through a mapping: of a page of 4096 bytes only the few that are in use are touched.  *mapped
+** becomes false, and nothing is read, where the system does not map or does not say beforehand what cannot be read. */
 static int read_mapped(struct reading *r, uint64_t from, uint64_t to, bool *mapped) {
   const uint8_t *pages;
   uint64_t bytes = (to - from) * SDB_ENTRY_BYTES;

@@ -2,8 +2,8 @@
 **
 ** entry_page.c: see entry_page.h.
 **
-** The structure repeats the table of FORMAT.md, and the assertions hold both together; bytes are moved with sdb_get and sdb_put only,
-** so the code is right on any byte order and alignment.
+** The structure repeats the table of FORMAT.md, and the assertions hold both together; bytes are moved with sdb_get
+** and sdb_put only, so the code is right on any byte order and alignment.
 ** INVARIANT: decoding never reads outside the page, whatever it contains; what it accepts, encoding would have written.
 */
 #include "pure/entry_page.h"
@@ -36,8 +36,8 @@ ASSERT_OFF(entry, checksum, 4088);
 
 static const uint8_t entry_magic[8] = {'s', 'e', 'q', 'd', 'b', 'e', 'n', 't'};
 
-/* Of all bytes that are not known to be zero.  Hashing the zeros as well, 4088 bytes, was measured to make decoding three
-** times slower (0.31 against 0.08 us). */
+/* Of all bytes that are not known to be zero.  Hashing the zeros as well, 4088 bytes, was measured to make decoding
+** three times slower (0.31 against 0.08 us). */
 static uint64_t entry_checksum(const uint8_t *page, uint32_t name_bytes, uint32_t index) {
   uint64_t seed = sdb_hash_bytes(page, OFF(entry, name) + name_bytes, index);
   return sdb_hash_bytes(page + SDB_ENTRY_TRAILER_OFF, OFF(entry, checksum) - SDB_ENTRY_TRAILER_OFF, seed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** hash.h: the one hash function: checksums on disk, the sum over entries, the table of names.  Layer 1: pure.
+** hash.h: the one hash function: checksums on disk, the sum over entries, the table of names.  Pure: no I/O.
 */
 #ifndef SDB_HASH_H
 #define SDB_HASH_H

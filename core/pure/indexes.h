@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** indexes.h: sorted lists of entry indexes, as those that the journal's records name.  Layer 1: pure.
+** indexes.h: sorted lists of entry indexes, as those that the journal's records name.  Pure: no I/O.
 */
 #ifndef SDB_INDEXES_H
 #define SDB_INDEXES_H

@@ -49,11 +49,12 @@ enum sdb_header_state sdb_journal_header_decode(const uint8_t page[SDB_JOURNAL_H
                                                 sdb_journal_header *header) {
   uint32_t flags = sdb_get32(page + OFF(header, flags));
   *header = (sdb_journal_header){.version = sdb_get32(page + OFF(header, version))};
-  if (memcmp(page, header_magic, sizeof header_magic) != 0) return SDB_HEADER_TORN;
-  if (sdb_get64(page + OFF(header, checksum)) != sdb_hash_bytes(page, OFF(header, checksum), 0)) return SDB_HEADER_TORN;
+  if (memcmp(page, header_magic, sizeof header_magic) != 0) return SDB_HEADER_DAMAGED;
+  if (sdb_get64(page + OFF(header, checksum)) != sdb_hash_bytes(page, OFF(header, checksum), 0))
+    return SDB_HEADER_DAMAGED;
   if (header->version > SDB_FORMAT_VERSION) return SDB_HEADER_NEWER;
-  if (header->version == 0 || (flags & ~HEADER_FLAG_SYNC_OFF) != 0) return SDB_HEADER_TORN;
-  if (!sdb_is_zero(page + OFF(header, zeros), OFF(header, checksum) - OFF(header, zeros))) return SDB_HEADER_TORN;
+  if (header->version == 0 || (flags & ~HEADER_FLAG_SYNC_OFF) != 0) return SDB_HEADER_DAMAGED;
+  if (!sdb_is_zero(page + OFF(header, zeros), OFF(header, checksum) - OFF(header, zeros))) return SDB_HEADER_DAMAGED;
 
   header->sync_off = (flags & HEADER_FLAG_SYNC_OFF) != 0;
   memcpy(header->uuid, page + OFF(header, uuid), sizeof header->uuid);
@@ -64,7 +65,7 @@ enum sdb_header_state sdb_journal_header_decode(const uint8_t page[SDB_JOURNAL_H
   header->regions_bytes = sdb_get64(page + OFF(header, regions_bytes));
   header->entries = sdb_get64(page + OFF(header, entries));
   header->entries_hash = sdb_get64(page + OFF(header, entries_hash));
-  return header_plausible(header) ? SDB_HEADER_OK : SDB_HEADER_TORN;
+  return header_plausible(header) ? SDB_HEADER_OK : SDB_HEADER_DAMAGED;
 }
 
 void sdb_journal_header_encode(uint8_t page[SDB_JOURNAL_HEADER_BYTES], const sdb_journal_header *header) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** journal_header.h: the bytes of a journal header: pages 0 and 1 of `journal`, written alternately (FORMAT.md section 3).
-** Layer 1: pure.  Decoding validates everything once; what it returns can be trusted.
+** journal_header.h: the bytes of a journal header: pages 0 and 1 of `journal`, written alternately (FORMAT.md section
+** 3).  Pure: no I/O.  Decoding validates everything once; what it returns can be trusted.
 */
 #ifndef SDB_JOURNAL_HEADER_H
 #define SDB_JOURNAL_HEADER_H
@@ -27,7 +27,7 @@ typedef struct sdb_journal_header {
   uint64_t entries_hash;    /* ... and the sum of their hashes */
 } sdb_journal_header;
 
-enum sdb_header_state { SDB_HEADER_OK = 1, SDB_HEADER_TORN = 0, SDB_HEADER_NEWER = -1 };
+enum sdb_header_state { SDB_HEADER_OK = 1, SDB_HEADER_DAMAGED = 0, SDB_HEADER_NEWER = -1 };
 /* NEWER: intact, but header->version > SDB_FORMAT_VERSION (only version is set). */
 enum sdb_header_state sdb_journal_header_decode(const uint8_t page[SDB_JOURNAL_HEADER_BYTES],
                                                 sdb_journal_header *header);

@@ -2,14 +2,15 @@
 **
 ** record.c: see record.h.
 **
-** The structures repeat the tables of FORMAT.md, and the assertions hold both together; bytes are moved with sdb_get and sdb_put
-** only, so the code is right on any byte order and alignment.
-** INVARIANTS: decoding never reads outside the bytes it is given, whatever they contain, and takes time linear in them; what it
-** accepts, the writer would have written.
+** The structures repeat the tables of FORMAT.md, and the assertions hold both together; bytes are moved with sdb_get
+** and sdb_put only, so the code is right on any byte order and alignment.
+** INVARIANTS: decoding never reads outside the bytes it is given, whatever they contain, and takes time linear in
+** them; what it accepts, the writer would have written.
 */
 #include "pure/record.h"
 
 #include <stdlib.h>
+#include "base/check.h"
 #include "pure/entry_rules.h"
 #include "pure/hash.h"
 
@@ -80,8 +81,8 @@ struct parts {
 /* false if the header's counts do not fit into the header's size. */
 static bool record_parts(const sdb_record_header *h, struct parts *parts) {
   /* Each factor below is bounded by h->bytes <= 2^63 or is 32 bits wide: no sum or product overflows. */
-  /* GCOVR_EXCL_BR_LINE: the bytes are those in memory */
-  if (h->bytes > SDB_OFFSET_MAX || h->range_bytes > h->bytes || h->ranges > h->bytes / RANGE_BYTES) return false;
+  if (SDB_NEVER(h->bytes > SDB_OFFSET_MAX)) return false; /* the record is in memory */
+  if (h->range_bytes > h->bytes || h->ranges > h->bytes / RANGE_BYTES) return false;
   uint64_t tail = h->ranges * RANGE_BYTES + h->range_bytes;
   parts->deletes_at = PUTS_AT + (uint64_t)h->puts * PUT_BYTES;
   parts->coordinator_at = parts->deletes_at + (uint64_t)h->deletes * DELETE_BYTES;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** record.h: the bytes of a journal record (FORMAT.md section 4).  Layer 1: pure.
+** record.h: the bytes of a journal record (FORMAT.md section 4).  Pure: no I/O.
 ** Decoding validates everything once; what it returns can be trusted.
 */
 #ifndef SDB_RECORD_H
@@ -8,7 +8,8 @@
 
 #include "base/base.h"
 
-#define SDB_RECORD_ALIGN        512u /* records start at multiples: a torn write never touches the sector of an older record */
+/* Records start at multiples of it: a torn write never touches the sector of an older record. */
+#define SDB_RECORD_ALIGN        512u
 #define SDB_RECORD_HEADER_BYTES 128u
 
 enum sdb_record_kind { SDB_RECORD_COMMIT = 1, SDB_RECORD_PREPARE = 2 };
@@ -52,9 +53,9 @@ typedef struct sdb_record_sizes {
 } sdb_record_sizes;
 uint64_t sdb_record_size(const sdb_record_sizes *sizes);
 
-/* Writer: fills a buffer of sdb_record_size() bytes; puts, deletes and ranges come in any order.  seal() sorts puts and deletes
-** by index and writes header and checksum.  Promises (asserted): the counts of `sizes` are met exactly, no index comes
-** twice, and puts and ranges end at or before header->data_bytes. */
+/* Writer: fills a buffer of sdb_record_size() bytes; puts, deletes and ranges come in any order.  seal() sorts puts
+** and deletes by index and writes header and checksum.  Promises (asserted): the counts of `sizes` are met exactly,
+** no index comes twice, and puts and ranges end at or before header->data_bytes. */
 typedef struct sdb_record_writer {
   uint8_t *buffer;
   sdb_record_sizes sizes;
@@ -66,11 +67,13 @@ void sdb_record_add_put(sdb_record_writer *w, const sdb_record_put *put);
 void sdb_record_add_delete(sdb_record_writer *w, uint32_t index);
 /* Returns where the `bytes` bytes of this range are to be copied (the caller fills them, e.g. by pread). */
 uint8_t *sdb_record_add_range(sdb_record_writer *w, uint64_t offset, uint64_t bytes);
-/* Fill the header from *header (counts and sizes are taken from the writer) and checksum; header->checksum and header->bytes are set. */
+/* Fill the header from *header (counts and sizes are taken from the writer) and checksum; header->checksum and
+** header->bytes are set. */
 void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header);
 
-/* Reading.  peek: is there a plausible record header (magic, salt (0: any), position, bytes within `available`)?  Only then is the
-** record worth reading whole.  decode: verify checksum and every count, name, extent and range; false = not a whole valid record. */
+/* Reading.  peek: is there a plausible record header (magic, salt (0: any), position, bytes within
+** `available`)?  Only then is the record worth reading whole.  decode: verify checksum and every count, name, extent
+** and range; false = not a whole valid record. */
 bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t salt, uint64_t position,
                      uint64_t available, sdb_record_header *out);
 bool sdb_record_decode(const uint8_t *record, uint64_t bytes, uint64_t salt, uint64_t position, sdb_record_header *out);

@@ -2,9 +2,10 @@
 **
 ** catalog.c: see catalog.h.
 **
-** Why looking at the newest few catalogs is enough: live catalogs follow one another, and an extent that the transaction
-** owns is owned by each catalog since it was allocated.  Only a prepared state may stand between two catalogs without
-** having their extent (after a rollback to a savepoint older than the prepare), so those are stepped over.
+** Why looking at the newest few catalogs is enough: live catalogs follow one another, and an extent that the
+** transaction owns is owned by each catalog since it was allocated.  Only a prepared state may stand between two
+** catalogs without having their extent (after a rollback to a savepoint older than the prepare), so those are stepped
+** over.
 */
 #include "space/catalog.h"
 

@@ -101,8 +101,8 @@ void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_
   move_on(space, space->catalogs.newest, item);
 }
 
-/* Items leave `catalog`: what `to` reserves is in use again; the rest of each goes where it belongs.  An item begins where
-** the region began, and reserves grow at their ends only, so what remains is one piece. */
+/* Items leave `catalog`: what `to` reserves is in use again; the rest of each goes where it belongs.  An item begins
+** where the region began, and reserves grow at their ends only, so what remains is one piece. */
 static void take_back_from(sdb_space *space, sdb_catalog *catalog, const sdb_tree *to) {
   for (sdb_pending *item = sdb_catalog_detach_all(&space->catalogs, catalog), *next; item; item = next) {
     sdb_range part;

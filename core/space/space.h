@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** space.h: who may use which bytes of `data`: the core rule (R1) as one interface.  Every allocation, direct write, punch and cut
-** asks here.
+** space.h: who may use which bytes of `data`: the core rule (R1) as one interface.  Every allocation, direct write,
+** punch and cut asks here.
 **
 ** An extent is in exactly one of these states:
 **
@@ -47,15 +47,16 @@ int sdb_space_load(sdb_space *space, const sdb_range *extents, size_t count);
 
 /* The last reference lets the catalog die and its pending extents move on.  NULL is allowed. */
 void sdb_space_unref(sdb_space *space, sdb_catalog *catalog);
-/* The oldest committed generation that somebody may still read.  `held` (may be NULL) does not count if nobody else refers to it. */
+/* The oldest committed generation that somebody may still read.  `held` (may be NULL) does not count if nobody else
+** refers to it. */
 uint64_t sdb_space_oldest_generation(const sdb_space *space, const sdb_catalog *held);
 /* Bytes of entry `index` from its start on that some live catalog can see: a direct write must lie at or past it. */
 uint64_t sdb_space_visible_bytes(const sdb_space *space, uint32_t index, uint64_t start);
 
 /* ---- allocation (multiples of a page) */
 
-/* Best-fitting hole, else the end.  *dirty (may be NULL): it may hold disk blocks of what was there before.  SEQDB_FULL past the
-** largest offset, SEQDB_NOMEM; both change nothing. */
+/* Best-fitting hole, else the end.  *dirty (may be NULL): it may hold disk blocks of what was there
+** before.  SEQDB_FULL past the largest offset, SEQDB_NOMEM; both change nothing. */
 int sdb_space_alloc(sdb_space *space, uint64_t bytes, uint64_t *start, bool *dirty);
 /* Bytes that could be allocated directly from `at` on: UINT64_MAX if `at` is the end, 0 if another extent begins. */
 uint64_t sdb_space_room_at(const sdb_space *space, uint64_t at);
@@ -64,7 +65,8 @@ int sdb_space_alloc_at(sdb_space *space, uint64_t start, uint64_t bytes, bool *d
 
 /* ---- giving up */
 
-/* Memory for the next give_up() of this extent, if a live catalog sees it: without it a rollback could not take it back. */
+/* Memory for the next give_up() of this extent, if a live catalog sees it: without it a rollback could not take it
+** back. */
 int sdb_space_reserve_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes);
 /* The transaction gives up an extent of entry `index`.  Never fails. */
 void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes);
@@ -74,22 +76,24 @@ void sdb_space_take_back(sdb_space *space, sdb_catalog *to);
 
 /* ---- ranges of records in the journal */
 
-/* A record is going to carry this range: nothing may be written there directly until the journal is empty.  SEQDB_NOMEM: some of it
-** may be held (harmless). */
+/* A record is going to carry this range: nothing may be written there directly until the journal is
+** empty.  SEQDB_NOMEM: some of it may be held (harmless). */
 int sdb_space_hold_redo(sdb_space *space, uint64_t offset, uint64_t bytes);
 /* The journal is empty: what was held is free. */
 void sdb_space_release_redo(sdb_space *space);
 
 /* ---- punching: see unpunched.h */
 
-/* Entry `index`, of this start, may hold blocks from `length` up to `old_length`: it was cut, or its extent came unpunched. */
+/* Entry `index`, of this start, may hold blocks from `length` up to `old_length`: it was cut, or its extent came
+** unpunched. */
 void sdb_space_note_cut(sdb_space *space, uint32_t index, uint64_t start, uint64_t length, uint64_t old_length);
 /* Next range that may be punched now, taken off the list; false when there is none.  Page-aligned. */
 bool sdb_space_next_punch(sdb_space *space, sdb_range *range);
 
 /* ---- the rules by brute force: for assertions and check */
 
-/* R1: no live catalog (nor `own`, unless NULL) has a length over [offset, offset + bytes), and no record range is in it. */
+/* R1: no live catalog (nor `own`, unless NULL) has a length over [offset, offset + bytes), and no record range is in
+** it. */
 bool sdb_space_may_write(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own);
 /* R1: no live catalog and not `own` (unless NULL) reserves any of it. */
 bool sdb_space_is_unreserved(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own);

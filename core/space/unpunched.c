@@ -62,8 +62,8 @@ void sdb_unpunched_note_cut(sdb_unpunched *unpunched, uint32_t index, uint64_t s
   unpunched->slack = item;
 }
 
-/* The part of the item that may be punched now, if any.  *keep: an old catalog still sees some of the rest, or a record in the
-** journal would write into it. */
+/* The part of the item that may be punched now, if any.  *keep: an old catalog still sees some of the rest, or a
+** record in the journal would write into it. */
 static bool part_to_punch(const sdb_slack *item, const sdb_catalogs *catalogs, const sdb_range_set *redo,
                           sdb_range *part, bool *keep) {
   *keep = false;

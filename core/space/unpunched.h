@@ -6,9 +6,9 @@
 **     |<------------- reserve of a region -------------->|    unpunched.holes |
 **
 ** HOLES: free since the last punching.  They are also what an allocation asks about: a region there may find old bytes.
-** SLACK: parts of reserves past the region's length that may hold blocks, after a cut or in an extent that came unpunched.  What an
-** old catalog still sees of it, or a record would write, is kept for a later time.
-** Losing an item for lack of memory costs disk blocks and no safety.
+** SLACK: parts of reserves past the region's length that may hold blocks, after a cut or in an extent that came
+** unpunched.  What an old catalog still sees of it, or a record would write, is kept for a later time.  Losing an item
+** for lack of memory costs disk blocks and no safety.
 ** OWNS its items; nodes of the set come from the space's pool.
 ** THREADS: the store's mutex guards all of it.
 */
@@ -34,7 +34,8 @@ bool sdb_unpunched_take(sdb_unpunched *unpunched, uint64_t start, uint64_t bytes
 /* Entry `index`, of this start, may hold blocks from `length` (or what will be seen of it then) up to `old_length`. */
 void sdb_unpunched_note_cut(sdb_unpunched *unpunched, uint32_t index, uint64_t start, uint64_t length,
                             uint64_t old_length);
-/* Next range that may be punched now, taken off; false when there is none.  Page-aligned.  `redo`: what records would write. */
+/* Next range that may be punched now, taken off; false when there is none.  Page-aligned.  `redo`: what records would
+** write. */
 bool sdb_unpunched_next(sdb_unpunched *unpunched, const sdb_catalogs *catalogs, const sdb_range_set *redo,
                         sdb_range *range);
 

@@ -140,7 +140,6 @@ int sdb_real_make_dir(const char *path);
 int sdb_real_sync_dir(sdb_fd dir);
 int sdb_real_sync_parent(const char *path);
 int sdb_real_dir_info(sdb_fd dir, sdb_os_info *info);
-char *sdb_real_real_path(const char *path);
 int sdb_real_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file);
 void sdb_real_close(sdb_fd fd);
 int sdb_real_rename(sdb_fd dir, const char *from, const char *to);

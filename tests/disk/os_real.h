@@ -21,7 +21,6 @@
 #define sdb_os_sync_dir    sdb_real_sync_dir
 #define sdb_os_sync_parent sdb_real_sync_parent
 #define sdb_os_dir_info    sdb_real_dir_info
-#define sdb_os_real_path   sdb_real_real_path
 #define sdb_os_open        sdb_real_open
 #define sdb_os_close       sdb_real_close
 #define sdb_os_rename      sdb_real_rename

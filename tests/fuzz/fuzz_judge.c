@@ -91,7 +91,7 @@ static bool header_forged(const fuzz_case *c) {
   for (uint64_t i = 0; i < 2; i++) {
     sdb_journal_header header;
     fuzz_get(journal, i * PAGE, page, sizeof page);
-    if (sdb_journal_header_decode(page, &header) == SDB_HEADER_TORN) continue;
+    if (sdb_journal_header_decode(page, &header) == SDB_HEADER_DAMAGED) continue;
     if (!same_bytes(journal, before(c, FUZZ_JOURNAL), i * PAGE, PAGE)) return true;
   }
   return false;

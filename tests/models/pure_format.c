@@ -296,13 +296,13 @@ static const char *corrupt_header(sdb_test_random *random, uint64_t *tried) {
   for (size_t i = 0; i < sizeof page; i++, ++*tried) {
     uint8_t flip = (uint8_t)(1 + sdb_test_below(random, 255));
     page[i] ^= flip;
-    if (sdb_journal_header_decode(page, &got) != SDB_HEADER_TORN) return "header: a changed byte";
+    if (sdb_journal_header_decode(page, &got) != SDB_HEADER_DAMAGED) return "header: a changed byte";
     page[i] ^= flip;
   }
   for (size_t cut = 0; cut < sizeof page; cut += 512, ++*tried) { /* torn between sectors */
     uint8_t torn[SDB_JOURNAL_HEADER_BYTES] = {0};
     memcpy(torn, page, cut);
-    if (sdb_journal_header_decode(torn, &got) != SDB_HEADER_TORN) return "header: torn";
+    if (sdb_journal_header_decode(torn, &got) != SDB_HEADER_DAMAGED) return "header: torn";
   }
   return NULL;
 }

@@ -645,7 +645,8 @@ static const char *end(world *w) {
   bool own = w->leaked;
   w->starved = false;
   catalog_unref(w, w->committed);
-  if (!own && (w->space.end != 0 || w->space.catalogs.pending_bytes || w->space.held_bytes)) problem = "something remains";
+  if (!own && (w->space.end != 0 || w->space.catalogs.pending_bytes || w->space.held_bytes))
+    problem = "something remains";
   sdb_tree_drop(&w->tree, w->names);
   sdb_space_destroy(&w->space);
   sdb_names_close(w->names);
