@@ -30,16 +30,9 @@ static void pin(sdb_store *store, seqdb_snapshot *snapshot) {
 
 /* Apply overlays that only waited for the snapshot just closed, if no writer is at work (the writer would do it itself). */
 static void upkeep(sdb_store *store) {
-  pthread_mutex_lock(&store->mutex);
-  bool mine = !store->writer && !store->upkeep; /* GCOVR_EXCL_BR_LINE: two threads that close snapshots at once */
-  if (mine) store->upkeep = true;
-  pthread_mutex_unlock(&store->mutex);
-  if (!mine) return;
+  if (!sdb_upkeep_begin(store)) return;
   (void)sdb_checkpoint_drain(store, &sdb_unheard);
-  pthread_mutex_lock(&store->mutex);
-  store->upkeep = false;
-  pthread_cond_broadcast(&store->writer_free);
-  pthread_mutex_unlock(&store->mutex);
+  sdb_upkeep_end(store);
 }
 
 static void unpin(sdb_store *store, seqdb_snapshot *snapshot, bool may_apply) {
@@ -55,8 +48,7 @@ static void unpin(sdb_store *store, seqdb_snapshot *snapshot, bool may_apply) {
   store->snapshot_count--;
   sdb_space_unref(&store->space, snapshot->catalog);
   pthread_mutex_unlock(&store->mutex);
-  if (may_apply && !sdb_overlay_is_empty(&store->overlay) && store->recovered && !atomic_load(&store->poisoned))
-    upkeep(store);
+  if (may_apply && !sdb_overlay_is_empty(&store->overlay) && store->recovered && !sdb_is_poisoned(store)) upkeep(store);
 }
 
 int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot) {
@@ -98,7 +90,7 @@ void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, ui
   } else if (sdb_usable(db, &sdb_unheard) == SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
     pthread_mutex_lock(&db->txn_mutex);
     pthread_mutex_lock(&db->store->mutex);
-    const sdb_tree *tree = db->txn.active ? &db->txn.tree : &db->store->committed->tree;
+    const sdb_tree *tree = sdb_txn_is_open(&db->txn) ? &db->txn.tree : &db->store->committed->tree;
     entries = tree->entries;
     bytes = tree->content_bytes;
     pthread_mutex_unlock(&db->store->mutex);
@@ -126,7 +118,7 @@ static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const sdb_op 
     return SEQDB_OK;
   }
   pthread_mutex_lock(&db->txn_mutex);
-  if (db->txn.active) {
+  if (sdb_txn_is_open(&db->txn)) {
     rc = sdb_tails_settle(db, op);
     *tree = &db->txn.tree;
   } else {
@@ -288,7 +280,7 @@ int seqdb_read_copy(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offs
     rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &op);
   } else if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    if (db->txn.active) {
+    if (sdb_txn_is_open(&db->txn)) {
       rc = read_own(db, region, offset, buffer, bytes, got, &op);
     } else {
       seqdb_snapshot moment = {.db = db};
@@ -313,7 +305,7 @@ int seqdb_read_named(seqdb_snapshot *snapshot, const char *name, size_t name_byt
     if (rc == SEQDB_OK) rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &op);
   } else if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    if (db->txn.active) {
+    if (sdb_txn_is_open(&db->txn)) {
       rc = find_named(db, &db->txn.tree, name, name_bytes, &region, &op);
       if (rc == SEQDB_OK) rc = read_own(db, region, offset, buffer, bytes, got, &op);
     } else {
