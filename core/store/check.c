@@ -2,10 +2,10 @@
 **
 ** check.c: verify what can be verified without reading contents: seqdb_check().
 **
-** Compares four independent witnesses of the committed state: the catalog in memory (extents, names, totals, hash), the space
-** accounting, the pages of `regions` (each entry that no record since the last checkpoint names must read exactly as in the
-** catalog), and the journal (headers, chain, the place where it ends).
-** Holds files_mutex, so it waits for a running commit or checkpoint, but not for a transaction.
+** Compares four independent witnesses of the committed state: the catalog in memory (extents, names, totals, hash), the
+** space accounting, the pages of `regions` (each entry that no record since the last checkpoint names must read exactly
+** as in the catalog), and the journal (headers, chain, the place where it ends).  Holds files_mutex, so it waits for a
+** running commit or checkpoint, but not for a transaction.
 */
 #include <errno.h>
 #include <stdarg.h>

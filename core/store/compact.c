@@ -2,12 +2,12 @@
 **
 ** compact.c: give space back: move regions down, punch holes, cut the file's tail.  And seqdb_checkpoint().
 **
-**     [ A ][ hole ][ B ][ C ]     the last region that fits goes into the lowest hole:        [ A ][ C ][ B ]
-**     [ A ][ hole ][  large B ]   none fits: B steps aside, and comes down in the next step:  [ A ][ hole       ][  large B ]
-**                                                                                             [ A ][  large B ]
-** Each step is a commit of its own, so the extra space is that of one region at the most.  Copies go to space that nobody owns, and
-** the entry changes at the commit: a crash leaves every region where it was or where it went.
-** Open snapshots are never waited for: what they see stays, and compaction stops when it could only shuffle.
+**     [ A ][ hole ][ B ][ C ]    the last region that fits goes into the lowest hole    [ A ][ C ][ B ]
+**     [ A ][ hole ][ large B ]   none fits: B steps aside, to the end of the file       [ A ][ hole        ][ large B ]
+**                                and comes down in the next step                        [ A ][ large B ]
+** Each step is a commit of its own, so the extra space is that of one region at the most.  Copies go to space that
+** nobody owns, and the entry changes at the commit: a crash leaves every region where it was or where it went.  Open
+** snapshots are never waited for: what they see stays, and compaction stops when it could only shuffle.
 */
 #include "base/check.h"
 #include "os/os.h"
@@ -112,8 +112,8 @@ static bool worth_sliding(uint64_t hole_bytes, uint64_t region_bytes) {
   return region_bytes <= SLIDE_ALWAYS_BYTES || hole_bytes >= region_bytes / 64;
 }
 
-/* The lowest hole with a region right behind it that is worth it; the count if there is none, or if a snapshot is open: it would see
-** the region, and its place would be no hole. */
+/* The lowest hole with a region right behind it that is worth it; the count if there is none, or if a snapshot is open:
+** it would see the region, and its place would be no hole. */
 static size_t choose_slide(const struct batch *batch) {
   sdb_store *store = batch->db->store;
   const sdb_owned_extent *extents = batch->extents;
@@ -150,8 +150,8 @@ static int move_to_end(struct batch *batch, const sdb_owned_extent *region) {
   return rc;
 }
 
-/* The regions behind a hole go to the end of the file, together no more than the largest region takes; the next step brings
-** them down into the hole that they made larger. */
+/* The regions behind a hole go to the end of the file, together no more than the largest region takes; the next step
+** brings them down into the hole that they made larger. */
 static int step_aside(struct batch *batch) {
   const sdb_owned_extent *extents = batch->extents;
   uint64_t budget = 0, used = 0;

@@ -27,7 +27,7 @@ static int enter(sdb_change *change, seqdb *db, seqdb_region region, const sdb_o
   if (rc != SEQDB_OK) return rc;
   *change = (sdb_change){.db = db, .op = op};
   rc = sdb_txn_begin(db, op);
-  if (rc == SEQDB_OK && !sdb_txn_entry(db, region, &change->index)) rc = sdb_gone(db, op);
+  if (rc == SEQDB_OK && !sdb_txn_entry(db, region, &change->index)) rc = sdb_gone(op);
   if (rc == SEQDB_OK) rc = sdb_tail_settle(db, change->index, op);
   return rc == SEQDB_OK ? rc : sdb_txn_leave(db, rc, op);
 }
@@ -207,8 +207,8 @@ int seqdb_truncate_write(seqdb *db, seqdb_region region, uint64_t offset, const 
   const sdb_entry *entry = entry_of(&change);
   bool cuts = offset + bytes < entry->length;
   if (offset > entry->length) return sdb_txn_leave(db, sdb_past_length(entry, offset, &op), &op);
-  /* Written first, cut afterwards: what can fail for lack of space fails before anything is cut; and the cut's memory is there
-  ** before anything is written. */
+  /* Written first, cut afterwards: what can fail for lack of space fails before anything is cut; and the cut's memory
+  ** is there before anything is written. */
   if (cuts) rc = sdb_write_own(&change);
   if (rc == SEQDB_OK) rc = sdb_write(&change, offset, data, bytes);
   if (rc == SEQDB_OK && cuts) rc = sdb_write_cut(&change, offset + bytes);

@@ -3,8 +3,8 @@
 ** handle.c: a handle's small settings, and what it says of itself.
 */
 #include <errno.h>
-#include "txn/db.h"
-#include "base/error.h"
+#include "os/os.h"
+#include "txn/handle.h"
 
 void seqdb_set_busy_timeout(seqdb *db, uint32_t timeout_ms) {
   atomic_store(&db->busy_timeout_ms, timeout_ms);

@@ -2,8 +2,9 @@
 **
 ** open.c: open and close.  One store per directory and process, shared by all handles, found by device and inode.
 **
-** Opening recovers in memory first (recover.c).  The first handle that may write makes the result durable by a checkpoint; until
-** then nothing is written, so a read-only handle never changes a file.  Damage makes the store read-only.
+** Opening recovers in memory first (recover.c).  The first handle that may write makes the result durable by a
+** checkpoint; until then nothing is written, so a read-only handle never changes a file.  Damage makes the store
+** read-only.
 ** OWNS the registry of open stores.  THREADS: its mutex is held for the whole of open and close.
 */
 #include "store/open.h"
@@ -14,10 +15,10 @@
 #include "os/os.h"
 #include "space/extents.h"
 #include "store/recover.h"
+#include "store/snapshot.h"
 #include "txn/append.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
-#include "txn/db.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sdb_store *registry;
@@ -167,8 +168,8 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
 
 /* ---- becoming writable */
 
-/* What a new journal is going to vouch for: the length of `data`, and the entries that rawdb may not have synced. Names first: of a
-** half-made database that is taken for rawdb's, a longer `data` alone would be nobody's. */
+/* What a new journal is going to vouch for: the length of `data`, and the entries that rawdb may not have synced. Names
+** first: of a half-made database that is taken for rawdb's, a longer `data` alone would be nobody's. */
 static int sync_adopted(sdb_store *store, const sdb_op *op) {
   int os, rc = sdb_sync_names(store->dir, store->path, op);
   if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
@@ -345,7 +346,8 @@ static bool can_close_clean(const sdb_store *store) {
          SDB_ALWAYS(store->journal.fd >= 0 && store->committed) && store->recovered;
 }
 
-/* FORMAT.md 6, Clean close.  A crash or a failure in between loses nothing: as long as the guard stands, the next open recovers. */
+/* FORMAT.md 6, Clean close.  A crash or a failure in between loses nothing: as long as the guard stands, the next open
+** recovers. */
 static void close_clean(sdb_store *store) {
   bool poison = false;
   if (!can_close_clean(store) || sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK) return; /* 1 */

@@ -7,8 +7,8 @@
 
 #include "txn/handle.h"
 
-/* One user less: the caller of seqdb_open(), or a snapshot.  The last one frees the handle, and the last handle closes the files.
-** No lock held; takes the registry's. */
+/* One user less: the caller of seqdb_open(), or a snapshot.  The last one frees the handle, and the last handle closes
+** the files.  No lock held; takes the registry's. */
 void sdb_handle_unref(seqdb *db);
 
 #endif /* SDB_OPEN_H */

@@ -120,7 +120,8 @@ static int collect_named(const struct recovery *r) {
   return SEQDB_OK;
 }
 
-/* After a crash with sync=off entries may be newer than header and records: the next commit must be newer than they are. */
+/* After a crash with sync=off entries may be newer than header and records: the next commit must be newer than they
+** are. */
 static void raise_generation(sdb_recovered *out) {
   uint64_t from = 0;
   uint32_t index;
@@ -253,8 +254,8 @@ static int check_entries(const struct recovery *r) {
   return rc;
 }
 
-/* After redo the entries are those that the last record that counts knew, or the header if none does: however far a checkpoint
-** had come, what a record names it has restored, and nothing writes the others. */
+/* After redo the entries are those that the last record that counts knew, or the header if none does: however far a
+** checkpoint had come, what a record names it has restored, and nothing writes the others. */
 static bool sums_differ(const struct recovery *r) {
   const sdb_journal_header *header = &r->from->journal->header;
   uint64_t entries = r->last ? r->last->entries : header->entries;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** recover.h: from the files to the newest committed state (R6).  Layer 5.
-** Reads everything, decides all records first, then builds catalog and overlay in memory; writes nothing.  Whoever may write
-** makes the result durable by a full checkpoint afterwards.  So a read-only open and a recovery are the same code.
+** recover.h: from the files to the newest committed state (R6).  Layer 5.  Reads everything, decides all records first,
+** then builds catalog and overlay in memory; writes nothing.  Whoever may write makes the result durable by a full
+** checkpoint afterwards.  So a read-only open and a recovery are the same code.
 ** THREADS: runs alone, at open.
 */
 #ifndef SDB_RECOVER_H

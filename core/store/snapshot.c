@@ -7,8 +7,14 @@
 ** The own view pins no space.  Without a transaction it shares the committed tree (memory only, so that names stay valid)
 ** and takes a snapshot for the moment of each read.
 */
-#include "txn/db.h"
-#include "base/error.h"
+#include "store/snapshot.h"
+
+#include "os/os.h"
+#include "store/open.h"
+#include "txn/append.h"
+#include "txn/begin.h"
+#include "txn/checkpoint.h"
+#include "txn/writer_lock.h"
 
 /* ---- open and close */
 
@@ -87,7 +93,7 @@ void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, ui
   if (snapshot->catalog) {
     entries = snapshot->catalog->tree.entries;
     bytes = snapshot->catalog->tree.content_bytes;
-  } else if (sdb_usable(db, &sdb_unheard) == SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
+  } else if (sdb_usable(db, &sdb_unheard) == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
     pthread_mutex_lock(&db->store->mutex);
     const sdb_tree *tree = sdb_txn_is_open(&db->txn) ? &db->txn.tree : &db->store->committed->tree;
@@ -107,7 +113,7 @@ seqdb_snapshot *seqdb_own_view(seqdb *db) {
 
 /* ---- which tree a view reads */
 
-/* Lock the view and return its tree, with slots settled so that lengths are true. */
+/* Lock the view and return its tree, with tails settled so that lengths are true. */
 static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const sdb_op *op) {
   seqdb *db = view->db;
   sdb_store *store = db->store;
@@ -181,7 +187,7 @@ int seqdb_get_info(seqdb_snapshot *snapshot, seqdb_region region, seqdb_region_i
     if (sdb_region_is(region, entry))
       fill_info(sdb_region_index(region), entry, info);
     else
-      rc = sdb_gone(snapshot->db, &op);
+      rc = sdb_gone(&op);
     view_leave(snapshot);
   }
   return sdb_fail(snapshot->db, rc, &op);
@@ -230,7 +236,7 @@ int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, u
   if (rc != SEQDB_OK) return sdb_fail(snapshot->db, rc, &op);
   if (!snapshot->catalog) return SEQDB_COPY;
   const sdb_entry *entry = sdb_tree_get(&snapshot->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_fail(snapshot->db, sdb_gone(snapshot->db, &op), &op);
+  if (!sdb_region_is(region, entry)) return sdb_fail(snapshot->db, sdb_gone(&op), &op);
   if (offset > entry->length || bytes > entry->length - offset)
     return sdb_fail(snapshot->db, past_end(entry, offset, bytes, &op), &op);
   const uint8_t *address = sdb_data_at(&store->data, entry->start + offset, bytes);
@@ -246,7 +252,7 @@ static int read_pinned(seqdb_snapshot *snapshot, seqdb_region region, uint64_t o
                        size_t *got, const sdb_op *op) {
   sdb_store *store = snapshot->db->store;
   const sdb_entry *entry = sdb_tree_get(&snapshot->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_gone(snapshot->db, op);
+  if (!sdb_region_is(region, entry)) return sdb_gone(op);
   size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
   if (store->damage.count && entry->start + offset + part > atomic_load(&store->data.size_bytes))
     return sdb_error_set(op, SEQDB_CORRUPT, "data", entry->start + offset, "%s", store->damage.first.message);
@@ -260,7 +266,7 @@ static int read_pinned(seqdb_snapshot *snapshot, seqdb_region region, uint64_t o
 static int read_own(seqdb *db, seqdb_region region, uint64_t offset, void *buffer, size_t bytes, size_t *got,
                     const sdb_op *op) {
   uint32_t index;
-  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, op);
+  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(op);
   int rc = sdb_tail_settle(db, index, op);
   if (rc != SEQDB_OK) return rc;
   const sdb_entry *entry = sdb_txn_entry(db, region, &index);

@@ -2,10 +2,10 @@
 **
 ** append.c: see append.h.
 **
-** The fast path takes a lock of its own and copies: it is the only change that does without txn_mutex, so appends to different
-** regions run in parallel.  The slow path opens the tail at the second append of a transaction to the region.
-** INVARIANTS: bytes [length, limit) of an open tail may be written directly (R1) as long as it is open.  What could change that, a
-** savepoint, a commit, another write to the region, settles it first.
+** The fast path takes a lock of its own and copies: it is the only change that does without txn_mutex, so appends to
+** different regions run in parallel.  The slow path opens the tail at the second append of a transaction to the region.
+** INVARIANTS: bytes [length, limit) of an open tail may be written directly (R1) as long as it is open.  What could
+** change that, a savepoint, a commit, another write to the region, settles it first.
 */
 #include "txn/append.h"
 
@@ -37,7 +37,7 @@ struct sdb_tail {
 #define APART_TAILS 64u
 #define APART_BYTES 64u
 
-/* ---- the lock: held for a copy of some bytes, or for one write to `data`.  A mutex's two calls cost more than the copy. */
+/* ---- the lock: held for a copy of some bytes, or for one write to `data`.  A mutex would cost more than the copy. */
 
 #define SPINS  64u
 #define YIELDS 256u
@@ -159,8 +159,8 @@ static void unlink_open(seqdb *db, sdb_tail *tail) {
     db->txn.oldest_tail = tail->previous_open;
 }
 
-/* Tell the tree how long the region has become.  These bytes are older than a savepoint that could not be set since: so this is no
-** change in the sense of sdb_txn_set_changing(), which opening the tail was. */
+/* Tell the tree how long the region has become.  These bytes are older than a savepoint that could not be set since: so
+** this is no change in the sense of sdb_txn_set_changing(), which opening the tail was. */
 static int tell_tree(seqdb *db, const sdb_tail *tail, const sdb_op *op) {
   sdb_entry entry = *sdb_tree_get(&db->txn.tree, tail->index);
   if (tail->length == tail->settled) return SEQDB_OK;
@@ -239,8 +239,8 @@ void sdb_tails_free(seqdb *db) {
   sdb_free(db->tail_pages);
 }
 
-/* The fuller the store's budget for buffers, the smaller new ones are: a few regions get large ones, and two thousand that are
-** appended to in turns still each a small one. */
+/* The fuller the store's budget for buffers, the smaller new ones are: a few regions get large ones, and two thousand
+** that are appended to in turns still each a small one. */
 static uint32_t buffer_size(uint64_t used_bytes) {
   if (used_bytes < BUFFERS_MAX_BYTES / 2) return BUFFER_LARGE_BYTES;
   if (used_bytes < BUFFERS_MAX_BYTES / 4 * 3) return BUFFER_BYTES;
@@ -374,9 +374,9 @@ static int append_slow(struct append *a) {
   bool opened = false, done = true;
   int rc = sdb_txn_begin(db, a->op);
   if (rc != SEQDB_OK) return rc;
-  if (!sdb_txn_entry(db, a->region, &change.index)) return sdb_gone(db, a->op);
+  if (!sdb_txn_entry(db, a->region, &change.index)) return sdb_gone(a->op);
   sdb_tail *tail = tail_find(db, change.index);
-  if (tail && tail->open) { /* another region's tail stood in its place of the cache */
+  if (tail && tail->open) { /* another region's tail stood for it in the cache */
     atomic_store_explicit(&db->tail_cache[change.index % SDB_TAIL_CACHE], tail, memory_order_release);
     if (append_to(a, tail, &rc)) return rc;
   }

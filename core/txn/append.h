@@ -6,7 +6,8 @@
 **     | what the tree knows     | written to `data` | in the buffer   | may be         |
 **     |                         | past the tree     |                 | appended to    |
 **
-** While a tail is open, its length is ahead of the tree's.  Whatever else the transaction does with the region settles it first.
+** While a tail is open, its length is ahead of the tree's.  Whatever else the transaction does with the region settles
+** it first.
 ** THREADS: seqdb_append() any; the functions below with txn_mutex held.
 */
 #ifndef SDB_APPEND_H
@@ -14,8 +15,8 @@
 
 #include "txn/handle.h"
 
-/* Write the buffer out, tell the tree the length, and close the tail: of all regions, or of entry `index`.  On error it stays open
-** and nothing is lost.  Errors: IO, FULL, NOMEM. */
+/* Write the buffer out, tell the tree the length, and close the tail: of all regions, or of entry `index`.  On error it
+** stays open and nothing is lost.  Errors: IO, FULL, NOMEM. */
 int sdb_tails_settle(seqdb *db, const sdb_op *op);
 int sdb_tail_settle(seqdb *db, uint32_t index, const sdb_op *op);
 /* How much longer the regions of open tails are than the tree says. */

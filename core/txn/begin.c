@@ -2,8 +2,8 @@
 **
 ** begin.c: see begin.h.
 **
-** A transaction is a tree under change (tree.h), a patch of overwrites for each open savepoint, and bytes already written past
-** every live length.  Undoing it, wholly or to a mark, is going back to an older tree:
+** A transaction is a tree under change (tree.h), a patch of overwrites for each open savepoint, and bytes already
+** written past every live length.  Undoing it, wholly or to a mark, is going back to an older tree:
 **
 **     the tree left          the tree gone back to
 **     owns the extent        does not                -> given up
@@ -99,9 +99,10 @@ static bool has_mark_with_catalog(const sdb_txn *txn) {
   return false;
 }
 
-/* A failed first change must not keep the writer lock.  It may have come far enough to own its entry, or to have written some of
-** its bytes.  Marks stay: they were set before it and mean the begin.  But when a tail is open another thread may have
-** appended to it, and a mark with a catalog of its own refers to what the transaction is now: then nothing is undone. */
+/* A failed first change must not keep the writer lock.  It may have come far enough to own its entry, or to have
+** written some of its bytes.  Marks stay: they were set before it and mean the begin.  But when a tail is open another
+** thread may have appended to it, and a mark with a catalog of its own refers to what the transaction is now: then
+** nothing is undone. */
 static void let_go(seqdb *db) {
   sdb_txn *txn = &db->txn;
   if (txn->life != SDB_CLEAN && txn->life != SDB_FIRST) return;
@@ -157,7 +158,7 @@ uint64_t sdb_txn_next_patched(seqdb *db, uint64_t offset, uint64_t bytes) {
 /* ---- public */
 
 int seqdb_has_changes(seqdb *db) {
-  if (sdb_usable(db, &sdb_unheard) != SEQDB_OK) return 0;
+  if (sdb_usable(db, &sdb_unheard) != SEQDB_OK) return 0; /* a child of fork: the mutex may be locked for ever */
   pthread_mutex_lock(&db->txn_mutex);
   bool changed = sdb_txn_has_changes(&db->txn);
   pthread_mutex_unlock(&db->txn_mutex);

@@ -8,19 +8,19 @@
 
 #include "txn/handle.h"
 
-/* Take the writer lock and begin, if that has not happened.  Errors: those of sdb_writable(), BUSY, and what a recovery's owed
-** checkpoint may say. */
+/* Take the writer lock and begin, if that has not happened.  Errors: those of sdb_writable(), BUSY, and what a
+** recovery's owed checkpoint may say. */
 int sdb_txn_begin(seqdb *db, const sdb_op *op);
-/* sdb_leave() for a call that may have changed something.  If the call failed, and nothing had changed before it, the writer lock
-** is given back, and what it did is undone. */
+/* sdb_leave() for a call that may have changed something.  If the call failed, and nothing had changed before it, the
+** writer lock is given back, and what it did is undone. */
 int sdb_txn_leave(seqdb *db, int rc, const sdb_op *op);
-/* Free the transaction's state and give the writer lock back; savepoints are gone.  What was allocated must have been given up
-** before, or be committed. */
+/* Free the transaction's state and give the writer lock back; savepoints are gone.  What was allocated must have been
+** given up before, or be committed. */
 void sdb_txn_end(seqdb *db);
 /* Drop all marks but the oldest `keep`, with their overwrites. */
 void sdb_txn_drop_marks(seqdb *db, size_t keep);
-/* Go back to the tree of live catalog `to`.  What the present tree owned and that one does not is given up; what that one owns is
-** pending no longer.  The caller has dealt with patches and with newer marks. */
+/* Go back to the tree of live catalog `to`.  What the present tree owned and that one does not is given up; what that
+** one owns is pending no longer.  The caller has dealt with patches and with newer marks. */
 void sdb_txn_return_to(seqdb *db, sdb_catalog *to);
 
 /* ---- the tree */

@@ -12,8 +12,9 @@
 **   5  write the other header, with a new salt             the old header: as above.  The new one: nothing to redo
 **   6  fdatasync(journal)                                  the new header
 **   7  punch what nothing holds any more                   holes with garbage; recovery punches all of them once
-** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, a checkpoint does what it can of step 1.
-** INVARIANT: the guard stands before step 2: without it the next open believes what it reads, durable or not (rule E).
+** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, a checkpoint does what it can of
+** step 1.
+** INVARIANT: the guard stands before step 2: without it the next open believes what it reads, durable or not (R6a).
 */
 #include "txn/checkpoint.h"
 
@@ -54,7 +55,8 @@ int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op) {
 
 /* ---- step 2: sync `data` */
 
-/* After an unclean end its size may be in the page cache alone (a failed fdatasync): a page more makes this fdatasync write it. */
+/* After an unclean end its size may be in the page cache alone (a failed fdatasync): a page more makes this fdatasync
+** write it. */
 static int sync_data(sdb_store *store, bool unclean, const sdb_op *op) {
   int rc = unclean ? sdb_data_lengthen(&store->data, op) : SEQDB_OK;
   if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
@@ -225,8 +227,9 @@ int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-/* After an unclean end nothing that may be in the page cache alone is believed (R6): header, last record, sizes and entries are
-** written once more before anything relies on them.  The steps have the letters of FORMAT.md 5, Reading, step 5. */
+/* After an unclean end nothing that may be in the page cache alone is believed (R6): header, last record, sizes and
+** entries are written once more before anything relies on them.  The steps have the letters of FORMAT.md 5, Reading,
+** step 5. */
 int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
   bool poison = false;
   int rc = SEQDB_OK;
@@ -241,8 +244,8 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
   return rc;
 }
 
-/* The larger the database, the longer the journal may grow: a checkpoint then costs each commit less.  What was given up may hold
-** disk blocks, to another part. */
+/* The larger the database, the longer the journal may grow: a checkpoint then costs each commit less.  What was given
+** up may hold disk blocks, to another part. */
 static bool is_due(sdb_store *store) {
   pthread_mutex_lock(&store->mutex);
   const sdb_space *space = &store->space;

@@ -8,8 +8,8 @@
 **        collect what differs, reserve memory              the same
 **        set the guard, once a session                     the same, with the guard
 **     2  fdatasync(data), if the record does not carry it  the same, durable
-**     3  write the record                                  whole: the new state, or undecided if it is a prepare; else the old one
-**     4  fdatasync(journal)                                the new state, or undecided
+**     3  write the record                                  whole: as after 4; else the old state
+**     4  fdatasync(journal)                                the new state; of a prepare, an undecided one
 **     5  publish: catalog and overlay, in memory           as after 4
 **     6  apply the overlay to `data`                       the same; recovery writes it again from the record
 **        a checkpoint, if the journal is long              see checkpoint.c
@@ -38,7 +38,8 @@ struct prepare {
   bool carries_direct; /* the record carries what was written directly */
   sdb_catalog *catalog;
   sdb_record_writer writer;
-  /* The last range that was held, and whether pages are: of very many ranges, that takes less memory and holds a little more. */
+  /* The last range that was held, and whether pages are: of very many ranges, that takes less memory and holds a little
+  ** more. */
   uint64_t held_from, held_to;
   bool hold_pages;
 };
@@ -174,8 +175,8 @@ static int fill_piece(void *context, const sdb_piece *piece) {
   return rc == SEQDB_OK ? hold(p, piece->offset, piece->offset + piece->bytes) : rc;
 }
 
-/* Direct bytes first: where a patch lies over them (written after an earlier prepare had made them visible), it is younger, and in
-** a record later ranges win. */
+/* Direct bytes first: where a patch lies over them (written after an earlier prepare had made them visible), it is
+** younger, and in a record later ranges win. */
 static int fill_ranges(struct prepare *p) {
   int rc = SEQDB_OK;
   if (p->carries_direct) rc = sdb_delta_each_direct(&p->delta, &p->db->txn.direct, fill_piece, p);
@@ -277,8 +278,9 @@ static int note_cut(void *context, uint32_t index, const sdb_entry *before, cons
   return 0;
 }
 
-/* The newest generation that a snapshot reads; 0 if there is none.  Now that the writer has dropped its savepoints, older catalogs
-** are live for snapshots alone, and so is the last commit's if anybody but the store refers to it.  store.mutex held. */
+/* The newest generation that a snapshot reads; 0 if there is none.  Now that the writer has dropped its savepoints,
+** older catalogs are live for snapshots alone.  So is the last commit's if others than the store refer to it.
+** store.mutex held. */
 static uint64_t newest_reader(const sdb_store *store) {
   const sdb_catalog *at = store->committed;
   assert(!store->before_prepare); /* the record has decided */
@@ -286,7 +288,8 @@ static uint64_t newest_reader(const sdb_store *store) {
   return at ? at->generation : 0;
 }
 
-/* The new catalog in the old one's place.  The old one stays as long as a coordinator may still go back to it.  store.mutex held. */
+/* The new catalog becomes the last commit.  The old one stays as long as a coordinator may still go back to it.
+** store.mutex held. */
 static void swap_catalog(sdb_store *store, sdb_catalog *prepared, bool keep_next, bool keep_old) {
   sdb_catalog *old = store->committed;
   (void)sdb_tree_diff(&old->tree, &prepared->tree, note_cut, &store->space);

@@ -59,8 +59,7 @@ int sdb_interrupted(seqdb *db, const sdb_op *op) {
 
 /* ---- errors */
 
-int sdb_gone(seqdb *db, const sdb_op *op) {
-  (void)db;
+int sdb_gone(const sdb_op *op) {
   return sdb_error_set(op, SEQDB_NOTFOUND, NULL, 0, "%s: no such region, or it was removed", op->operation);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
 **
-** handle.h: the handle: one connection's use of a store.  Its health, its error record, and the frame of every public call.
-** Layer 4.
+** handle.h: the handle: one connection's use of a store.  Its health, its error record, and the frame of every public
+** call.  Layer 4.
 ** OWNS its transaction and the tails of the regions that it appends to.
-** THREADS: txn_mutex guards the transaction, error_mutex the error record; the rest is fixed or atomic, or says what it is.
+** THREADS: txn_mutex guards the transaction, error_mutex the error record; the rest is fixed or atomic, or says what it
+** is.
 */
 #ifndef SDB_HANDLE_H
 #define SDB_HANDLE_H
@@ -62,7 +63,7 @@ int sdb_interrupted(seqdb *db, const sdb_op *op);
 /* ---- errors that several calls tell */
 
 /* NOTFOUND: the region that the number meant is gone. */
-int sdb_gone(seqdb *db, const sdb_op *op);
+int sdb_gone(const sdb_op *op);
 /* RANGE: `at` is past the region's length. */
 int sdb_past_length(const sdb_entry *entry, uint64_t at, const sdb_op *op);
 

@@ -59,10 +59,10 @@ static int set_mark(seqdb *db, int level, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-/* A mark's patch may hold bytes that were cut off, moved or removed after the mark.  With the mark they lose their last reader, and
-** would hide what is written there next.  What was cut and then written again lies in a newer patch, because the mark saw it.
-** A range ends where its region's extent ends: so nothing is split, and nothing can fail.  Tails need not be settled: what they
-** hold lies behind all that a mark saw, and so behind every overwrite. */
+/* A mark's patch may hold bytes that were cut off, moved or removed after the mark.  With the mark they lose their last
+** reader, and would hide what is written there next.  What was cut and then written again lies in a newer patch,
+** because the mark saw it.  A range ends where its region's extent ends: so nothing is split, and nothing can
+** fail.  Tails need not be settled: what they hold lies behind all that a mark saw, and so behind every overwrite. */
 static int forget_stale(void *context, uint32_t index, const sdb_entry *before, const sdb_entry *after) {
   sdb_patch *older = context;
   (void)index;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
 **
-** store.h: what all handles of one directory share: its files, the space in `data`, the newest commit, and who may write.
-** Layer 4, the bottom of txn/.
+** store.h: what all handles of one directory share: its files, the space in `data`, the newest commit, and who may
+** write.  Layer 4, the bottom of txn/.
 **
 ** LOCKS, in the order in which they may be taken:
-**   the registry's (store/open.c) > handle.txn_mutex > a tail's lock > files_mutex > the overlay's > mutex > the names' own.
+**   the registry's (open.c) > handle.txn_mutex > a tail's lock > files_mutex > the overlay's > mutex > the names'.
 ** The WRITER LOCK is no mutex but a state: `writer` is the one handle that may change anything; others wait for it on
 ** `writer_free`.  Fields marked [w] belong to whoever holds it.
 ** The functions below that begin with sdb_store_ take `mutex` themselves: nothing else is needed around them.
@@ -31,7 +31,7 @@ typedef struct sdb_store {
   size_t users; /* handles */
   bool registered;
 
-  /* fixed once it is open; but a first handle that writes makes a store of readers writable, under the registry's mutex */
+  /* fixed once it is open; but the first handle that writes makes a store of readers writable (registry's mutex) */
   char *path;
   bool sync_off, no_mmap;
   bool files_writable;     /* descriptors can write */
@@ -62,8 +62,9 @@ typedef struct sdb_store {
   struct seqdb_snapshot *snapshots; /* oldest first */
   struct seqdb_snapshot *snapshots_last;
   uint64_t snapshot_count;
-  /* The journal's last record is a published prepare of a coordinator that may still drop it after a crash.  Until the next
-  ** record decides, the state before it stays readable: its catalog is live, and overlays are not applied.  NULL otherwise. */
+  /* The journal's last record is a published prepare of a coordinator that may still drop it after a crash.  Until the
+  ** next record decides, the state before it stays readable: its catalog is live, and overlays are not applied.  NULL
+  ** otherwise. */
   sdb_catalog *before_prepare;
 
   sdb_overlay overlay;
@@ -106,8 +107,8 @@ typedef struct sdb_extent {
   uint64_t start, bytes;
   bool dirty; /* it may hold blocks of what was there before */
 } sdb_extent;
-/* Allocate extent->bytes for entry `index`, anywhere or exactly at extent->start, and make `data` reach that far.  Errors, which
-** change nothing: FULL, NOMEM, IO. */
+/* Allocate extent->bytes for entry `index`, anywhere or exactly at extent->start, and make `data` reach that
+** far.  Errors, which change nothing: FULL, NOMEM, IO. */
 int sdb_store_alloc(sdb_store *store, uint32_t index, sdb_extent *extent, const sdb_op *op);
 int sdb_store_alloc_at(sdb_store *store, uint32_t index, sdb_extent *extent, const sdb_op *op);
 

@@ -85,18 +85,21 @@ void sdb_txn_set_open(sdb_txn *txn, sdb_tree tree, uint64_t generation, uint64_t
 void sdb_txn_set_changing(sdb_txn *txn);
 /* The call is done: FIRST -> CHANGED. */
 void sdb_txn_set_done(sdb_txn *txn);
-/* FIRST, CHANGED, STALE or (prepared anew) PREPARED -> PREPARED.  Takes catalog and delta over; an older prepare was let go. */
+/* FIRST, CHANGED, STALE or (prepared anew) PREPARED -> PREPARED.  Takes catalog and delta over; an older prepare was
+** let go. */
 void sdb_txn_set_prepared(sdb_txn *txn, sdb_catalog *catalog, const sdb_delta *delta, uint16_t record_kind);
 /* PREPARED or STALE -> CHANGED, or CLEAN if the tree is `committed`.  Returns the catalog, and frees the delta. */
 sdb_catalog *sdb_txn_set_unprepared(sdb_txn *txn, const sdb_tree *committed);
-/* The tree has become an older one again: -> STALE if there is a prepare, else CLEAN if it is `committed`, else CHANGED. */
+/* The tree has become an older one again: -> STALE if there is a prepare, else CLEAN if it is `committed`, else
+** CHANGED. */
 void sdb_txn_set_back(sdb_txn *txn, const sdb_tree *committed);
 /* -> IDLE.  Without a prepare and open tails, and with the tree dropped. */
 void sdb_txn_set_idle(sdb_txn *txn);
 
 /* ---- overwrites, which stand in one patch for each mark and one for what came after */
 
-/* Which patch of marks `first` to the newest, and the transaction's own, takes the others up; *ranges: how many these have. */
+/* Which patch of marks `first` to the newest, and the transaction's own, takes the others up; *ranges: how many these
+** have. */
 sdb_patch *sdb_txn_patch_base(sdb_txn *txn, size_t first, size_t *ranges);
 /* Merge them into txn->patch.  `base` (as above) has reserved memory for the others' ranges. */
 void sdb_txn_merge_patches(sdb_txn *txn, size_t first, sdb_patch *base);

@@ -37,8 +37,8 @@ static int write_direct(const sdb_change *change, uint64_t offset, const void *d
   sdb_txn *txn = &change->db->txn;
   if (bytes == 0) return SEQDB_OK;
   check_direct(store, offset, bytes);
-  /* The note comes before the write.  Without memory for the note nothing was written; should the write fail, what was noted is
-  ** synced for nothing. */
+  /* The note comes before the write.  Without memory for the note nothing was written; should the write fail, what was
+  ** noted is synced for nothing. */
   if (sdb_range_add(&txn->direct, offset, bytes) != SEQDB_OK ||
       sdb_patch_remove(&txn->patch, offset, bytes) != SEQDB_OK)
     return sdb_error_nomem(change->op);
@@ -172,8 +172,8 @@ static void note_slack(const sdb_change *change) {
   sdb_store_note_cut(change->db->store, change->index, entry->start, entry->length, entry->reserved);
 }
 
-/* Bytes [from, reserved) of the extent are new in it.  They came with blocks of what was there before and will not be written soon.
-** Much is punched now, before anybody syncs it; little at the next checkpoint. */
+/* Bytes [from, reserved) of the extent are new in it.  They came with blocks of what was there before and will not be
+** written soon.  Much is punched now, before anybody syncs it; little at the next checkpoint. */
 static void clean_reserve(const sdb_change *change, uint64_t from) {
   const sdb_entry *entry = entry_of(change);
   sdb_store *store = change->db->store;
@@ -245,8 +245,8 @@ static int grow(const sdb_change *change, uint64_t bytes, bool exact, const sdb_
   uint64_t needed = sdb_page_up(bytes);
   int rc = extend(change, needed, exact, &done);
   if (rc != SEQDB_OK || done) return rc;
-  /* Eightfold: over a region's life the copies add up to at most 8/7 of its length (with doubling, up to twice).  A reserve is
-  ** sparse, it costs offsets and no disk; from 1 GiB on those count more. */
+  /* Eightfold: over a region's life the copies add up to at most 8/7 of its length (with doubling, up to twice).  A
+  ** reserve is sparse, it costs offsets and no disk; from 1 GiB on those count more. */
   uint64_t factor = entry->reserved < (uint64_t)1 << 30 ? 8 : 2;
   uint64_t want = exact || entry->length == 0 ? needed : SDB_MAX(needed, factor * entry->reserved);
   rc = relocate(change, want, splice);
@@ -334,7 +334,8 @@ static bool should_relocate(uint64_t patched, uint64_t kept) {
   return patched >= RELOCATE_MAX_BYTES || (patched >= RELOCATE_MIN_BYTES && patched >= kept);
 }
 
-/* The entry's nodes become this transaction's own before any byte is written: setting the length afterwards cannot fail. */
+/* The entry's nodes become this transaction's own before any byte is written: setting the length afterwards cannot
+** fail. */
 static int own_entry(const sdb_change *change, sdb_entry *entry, bool grows) {
   int rc = SEQDB_OK;
   sdb_txn_set_changing(&change->db->txn);

@@ -12,8 +12,8 @@
 int sdb_writer_lock(seqdb *db, const sdb_op *op);
 void sdb_writer_unlock(seqdb *db);
 
-/* Upkeep: a moment's work that needs the writer lock but belongs to no handle.  begin() never waits: false if somebody has the
-** lock.  Handles wait for the end of upkeep whatever their timeout. */
+/* Upkeep: a moment's work that needs the writer lock but belongs to no handle.  begin() never waits: false if somebody
+** has the lock.  Handles wait for the end of upkeep whatever their timeout. */
 bool sdb_upkeep_begin(sdb_store *store);
 void sdb_upkeep_end(sdb_store *store);
 
