@@ -15,7 +15,6 @@
 #include "os/os.h"
 #include "space/extents.h"
 #include "store/recover.h"
-#include "store/snapshot.h"
 #include "txn/append.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"

@@ -7,8 +7,6 @@
 ** The own view pins no space.  Without a transaction it shares the committed tree (memory only, so that names stay valid)
 ** and takes a snapshot for the moment of each read.
 */
-#include "store/snapshot.h"
-
 #include "os/os.h"
 #include "store/open.h"
 #include "txn/append.h"

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "os/os.h"
 #include "space/extents.h"
-#include "store/snapshot.h"
+#include "txn/handle.h"
 
 static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
   uint64_t bytes = 0;

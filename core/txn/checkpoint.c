@@ -3,17 +3,16 @@
 ** checkpoint.c: see checkpoint.h.
 **
 ** The steps have the numbers of FORMAT.md 6, Checkpoint:
-**                                                        a crash after it leaves
-**   7 (of the prepare)  decide about a published prepare   the new state for good
-**   1  apply overwrites to `data`                          parts of them; recovery writes all from the records
-**   2  fdatasync(data)                                     all of them, durable
-**   3  write every entry that a record names               pages old, new or torn; recovery writes all of them
-**   4  fdatasync(regions)                                  all of them, durable
-**   5  write the other header, with a new salt             the old header: as above.  The new one: nothing to redo
-**   6  fdatasync(journal)                                  the new header
-**   7  punch what nothing holds any more                   holes with garbage; recovery punches all of them once
-** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, a checkpoint does what it can of
-** step 1.
+**                                                    a crash after it leaves
+**     decide about a published prepare               the new state for good
+**     1  apply overwrites to `data`                  parts of them; recovery writes all of them from the records
+**     2  fdatasync(data)                             all of them, durable
+**     3  write every entry that a record names       pages old, new or torn; recovery writes all of them
+**     4  fdatasync(regions)                          all of them, durable
+**     5  write the other header, with a new salt     the old header: as after 4; the new one: nothing to redo
+**     6  fdatasync(journal)                          the new header
+**     7  punch what nothing holds any more           holes with garbage; recovery punches all of them once
+** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, only step 1 is done, as far as it may.
 ** INVARIANT: the guard stands before step 2: without it the next open believes what it reads, durable or not (R6a).
 */
 #include "txn/checkpoint.h"
@@ -24,9 +23,9 @@
 #include "space/tree_file.h"
 #include "txn/decide.h"
 
-#define JOURNAL_MIN_BYTES \
-  (UINT64_C(4) << 20) /* a checkpoint is due when the journal has grown to this, in a small database ... */
-#define JOURNAL_MAX_BYTES (UINT64_C(64) << 20) /* ... and in a large one */
+/* A checkpoint is due when the journal has grown to ... */
+#define JOURNAL_MIN_BYTES (UINT64_C(4) << 20)  /* ... in a small database */
+#define JOURNAL_MAX_BYTES (UINT64_C(64) << 20) /* ... in a large one */
 
 /* ---- before step 2: the guard */
 

@@ -35,6 +35,14 @@ struct seqdb {
   sdb_tree own_tree; /* the committed tree that the own view last showed outside a transaction */
 };
 
+/* A pin on one catalog, in the store's list; or the handle's own view. */
+struct seqdb_snapshot {
+  seqdb *db;
+  sdb_catalog *catalog; /* NULL: the handle's own view */
+  uint64_t generation, opened_ms;
+  struct seqdb_snapshot *older, *newer;
+};
+
 /* ---- the frame of a public call
 **
 **     seqdb_error error;

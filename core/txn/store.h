@@ -22,7 +22,7 @@
 #include "space/space.h"
 
 struct seqdb;          /* handle.h */
-struct seqdb_snapshot; /* store/snapshot.h */
+struct seqdb_snapshot; /* handle.h */
 
 typedef struct sdb_store {
   /* the registry's mutex */

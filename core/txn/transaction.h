@@ -18,6 +18,7 @@
 ** CHANGED   has changes; the journal knows nothing of them
 ** PREPARED  the journal's last record says just what the tree says
 ** STALE     ... or did, before the last change
+** A rollback to a savepoint leads to CLEAN or CHANGED; with a prepare, to STALE.
 ** OWNS all it points to.  THREADS: the handle's txn_mutex guards it.
 ** INVARIANT: `prepared` is not NULL exactly in PREPARED and STALE.
 */
