@@ -7,8 +7,12 @@
 ** The own view pins no space.  Without a transaction it shares the committed tree (memory only, so that names stay valid)
 ** and takes a snapshot for the moment of each read.
 */
-#include "txn/db.h"
-#include "base/error.h"
+#include "os/os.h"
+#include "store/open.h"
+#include "txn/append.h"
+#include "txn/begin.h"
+#include "txn/checkpoint.h"
+#include "txn/writer_lock.h"
 
 /* ---- open and close */
 
@@ -30,16 +34,9 @@ static void pin(sdb_store *store, seqdb_snapshot *snapshot) {
 
 /* Apply overlays that only waited for the snapshot just closed, if no writer is at work (the writer would do it itself). */
 static void upkeep(sdb_store *store) {
-  pthread_mutex_lock(&store->mutex);
-  bool mine = !store->writer && !store->upkeep; /* GCOVR_EXCL_BR_LINE: two threads that close snapshots at once */
-  if (mine) store->upkeep = true;
-  pthread_mutex_unlock(&store->mutex);
-  if (!mine) return;
+  if (!sdb_upkeep_begin(store)) return;
   (void)sdb_checkpoint_drain(store, &sdb_unheard);
-  pthread_mutex_lock(&store->mutex);
-  store->upkeep = false;
-  pthread_cond_broadcast(&store->writer_free);
-  pthread_mutex_unlock(&store->mutex);
+  sdb_upkeep_end(store);
 }
 
 static void unpin(sdb_store *store, seqdb_snapshot *snapshot, bool may_apply) {
@@ -55,8 +52,7 @@ static void unpin(sdb_store *store, seqdb_snapshot *snapshot, bool may_apply) {
   store->snapshot_count--;
   sdb_space_unref(&store->space, snapshot->catalog);
   pthread_mutex_unlock(&store->mutex);
-  if (may_apply && !sdb_overlay_is_empty(&store->overlay) && store->recovered && !atomic_load(&store->poisoned))
-    upkeep(store);
+  if (may_apply && !sdb_overlay_is_empty(&store->overlay) && store->recovered && !sdb_is_poisoned(store)) upkeep(store);
 }
 
 int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot) {
@@ -95,10 +91,10 @@ void seqdb_snapshot_totals(const seqdb_snapshot *snapshot, uint64_t *regions, ui
   if (snapshot->catalog) {
     entries = snapshot->catalog->tree.entries;
     bytes = snapshot->catalog->tree.content_bytes;
-  } else if (sdb_usable(db, &sdb_unheard) == SEQDB_OK) { /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
+  } else if (sdb_usable(db, &sdb_unheard) == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
     pthread_mutex_lock(&db->store->mutex);
-    const sdb_tree *tree = db->txn.active ? &db->txn.tree : &db->store->committed->tree;
+    const sdb_tree *tree = sdb_txn_is_open(&db->txn) ? &db->txn.tree : &db->store->committed->tree;
     entries = tree->entries;
     bytes = tree->content_bytes;
     pthread_mutex_unlock(&db->store->mutex);
@@ -115,7 +111,7 @@ seqdb_snapshot *seqdb_own_view(seqdb *db) {
 
 /* ---- which tree a view reads */
 
-/* Lock the view and return its tree, with slots settled so that lengths are true. */
+/* Lock the view and return its tree, with tails settled so that lengths are true. */
 static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const sdb_op *op) {
   seqdb *db = view->db;
   sdb_store *store = db->store;
@@ -126,7 +122,7 @@ static int view_enter(seqdb_snapshot *view, const sdb_tree **tree, const sdb_op 
     return SEQDB_OK;
   }
   pthread_mutex_lock(&db->txn_mutex);
-  if (db->txn.active) {
+  if (sdb_txn_is_open(&db->txn)) {
     rc = sdb_tails_settle(db, op);
     *tree = &db->txn.tree;
   } else {
@@ -189,7 +185,7 @@ int seqdb_get_info(seqdb_snapshot *snapshot, seqdb_region region, seqdb_region_i
     if (sdb_region_is(region, entry))
       fill_info(sdb_region_index(region), entry, info);
     else
-      rc = sdb_gone(snapshot->db, &op);
+      rc = sdb_gone(&op);
     view_leave(snapshot);
   }
   return sdb_fail(snapshot->db, rc, &op);
@@ -238,7 +234,7 @@ int seqdb_read(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offset, u
   if (rc != SEQDB_OK) return sdb_fail(snapshot->db, rc, &op);
   if (!snapshot->catalog) return SEQDB_COPY;
   const sdb_entry *entry = sdb_tree_get(&snapshot->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_fail(snapshot->db, sdb_gone(snapshot->db, &op), &op);
+  if (!sdb_region_is(region, entry)) return sdb_fail(snapshot->db, sdb_gone(&op), &op);
   if (offset > entry->length || bytes > entry->length - offset)
     return sdb_fail(snapshot->db, past_end(entry, offset, bytes, &op), &op);
   const uint8_t *address = sdb_data_at(&store->data, entry->start + offset, bytes);
@@ -254,7 +250,7 @@ static int read_pinned(seqdb_snapshot *snapshot, seqdb_region region, uint64_t o
                        size_t *got, const sdb_op *op) {
   sdb_store *store = snapshot->db->store;
   const sdb_entry *entry = sdb_tree_get(&snapshot->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_gone(snapshot->db, op);
+  if (!sdb_region_is(region, entry)) return sdb_gone(op);
   size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
   if (store->damage.count && entry->start + offset + part > atomic_load(&store->data.size_bytes))
     return sdb_error_set(op, SEQDB_CORRUPT, "data", entry->start + offset, "%s", store->damage.first.message);
@@ -268,7 +264,7 @@ static int read_pinned(seqdb_snapshot *snapshot, seqdb_region region, uint64_t o
 static int read_own(seqdb *db, seqdb_region region, uint64_t offset, void *buffer, size_t bytes, size_t *got,
                     const sdb_op *op) {
   uint32_t index;
-  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, op);
+  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(op);
   int rc = sdb_tail_settle(db, index, op);
   if (rc != SEQDB_OK) return rc;
   const sdb_entry *entry = sdb_txn_entry(db, region, &index);
@@ -288,7 +284,7 @@ int seqdb_read_copy(seqdb_snapshot *snapshot, seqdb_region region, uint64_t offs
     rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &op);
   } else if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    if (db->txn.active) {
+    if (sdb_txn_is_open(&db->txn)) {
       rc = read_own(db, region, offset, buffer, bytes, got, &op);
     } else {
       seqdb_snapshot moment = {.db = db};
@@ -313,7 +309,7 @@ int seqdb_read_named(seqdb_snapshot *snapshot, const char *name, size_t name_byt
     if (rc == SEQDB_OK) rc = read_pinned(snapshot, region, offset, buffer, bytes, got, &op);
   } else if (rc == SEQDB_OK) {
     pthread_mutex_lock(&db->txn_mutex);
-    if (db->txn.active) {
+    if (sdb_txn_is_open(&db->txn)) {
       rc = find_named(db, &db->txn.tree, name, name_bytes, &region, &op);
       if (rc == SEQDB_OK) rc = read_own(db, region, offset, buffer, bytes, got, &op);
     } else {
