@@ -2,20 +2,23 @@
 **
 ** change.c: one change of one region, from a statement (update.c) or a function (functions_write.c).
 **
-** A change happens as a whole or not at all.  SQLite sets no savepoint for INSERT of one row or UPDATE of one row, so
-** a change of several steps (create, then append) sets a mark of its own in the engine, above every level that SQLite
-** uses, and goes back to it when a step fails.  Single steps are atomic in the engine and need none, with one
-** exception: an overwrite that fails may leave bytes which the same transaction wrote before mixed with the new ones.
-** A mark would prevent it, but then every overwrite would have to keep the old bytes; so the function's failure is
-** remembered instead (conn->torn), and the transaction cannot be committed unless it goes back to before it.
+** A change happens as a whole or not at all.  SQLite sets no savepoint for INSERT of one row or UPDATE of one row.
+** So a change of several steps (create, then append) sets a mark of its own in the engine, above every level that
+** SQLite uses, and goes back to it when a step fails.
 **
-** The writer lock is taken by the engine with the first change; if that is SEQDB_BUSY nothing happened yet, and the
-** change can be tried again with more patience (connection.c).
+** A single step is atomic in the engine and needs no mark, with one exception: an overwrite that fails may leave
+** bytes that the same transaction wrote before mixed with the new ones.  A mark would make every overwrite keep the
+** old bytes.  Instead the failure is remembered (SDB_TRANSACTION_MIXED): the transaction cannot be committed unless
+** it goes back to before it.
+**
+** The engine takes the writer lock with the first change.  If that is SEQDB_BUSY nothing has happened yet, and the
+** change is tried again with more patience (directory.c).
 */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include "ext.h"
+#include "change.h"
+#include "transaction.h"
 
 /* Level of the engine mark around a change of several steps; SQLite's levels are far below. */
 #define CHANGE_MARK INT_MAX
@@ -28,7 +31,7 @@ static int marked(seqdb *engine, sdb_change *change, change_step *step) {
   rc = step(engine, change);
   if (rc != SEQDB_OK) {
     int undo_rc = seqdb_rollback_to(engine, CHANGE_MARK);
-    if (undo_rc != SEQDB_OK) rc = undo_rc; /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
+    if (undo_rc != SEQDB_OK) rc = undo_rc;
   }
   int release_rc = seqdb_release(engine, CHANGE_MARK);
   return rc != SEQDB_OK ? rc : release_rc;
@@ -42,7 +45,7 @@ static int append_step(seqdb *engine, sdb_change *change) {
 
 static int write_step(seqdb *engine, sdb_change *change) {
   change->result = change->data_bytes;
-  change->tears = seqdb_region_changed(engine, change->region) != 0;
+  change->mixes = seqdb_region_changed(engine, change->region) != 0;
   return seqdb_write(engine, change->region, change->number, change->data, change->data_bytes);
 }
 
@@ -53,7 +56,7 @@ static int truncate_step(seqdb *engine, sdb_change *change) {
 
 static int truncate_write_step(seqdb *engine, sdb_change *change) {
   change->result = change->number + change->data_bytes;
-  change->tears = seqdb_region_changed(engine, change->region) != 0;
+  change->mixes = seqdb_region_changed(engine, change->region) != 0;
   return seqdb_truncate_write(engine, change->region, change->number, change->data, change->data_bytes);
 }
 
@@ -84,7 +87,7 @@ static int change_append(seqdb *engine, sdb_change *change) {
   rc = append_step(engine, change);
   if (rc != SEQDB_OK && created) {
     int undo_rc = seqdb_remove(engine, change->region);
-    if (undo_rc != SEQDB_OK) rc = undo_rc; /* GCOVR_EXCL_BR_LINE: only a child of fork fails here */
+    if (undo_rc != SEQDB_OK) rc = undo_rc;
   }
   return rc;
 }
@@ -112,7 +115,7 @@ static int rename_step(seqdb *engine, sdb_change *change) {
   change->conflict = !change->replace;
   if (change->conflict) return rc;
   rc = seqdb_find(seqdb_own_view(engine), change->name, change->name_bytes, &other);
-  if (rc == SEQDB_OK) rc = seqdb_remove(engine, other); /* GCOVR_EXCL_BR_LINE: as in insert_step() */
+  if (rc == SEQDB_OK) rc = seqdb_remove(engine, other);
   if (rc == SEQDB_OK) rc = seqdb_rename(engine, change->region, change->name, change->name_bytes);
   return rc;
 }
@@ -136,7 +139,7 @@ static int missing_row_is_no_change(int rc) {
 
 static int run(seqdb *engine, void *context) {
   sdb_change *change = context;
-  switch (change->kind) { /* GCOVR_EXCL_BR_LINE: there are no other kinds */
+  switch (change->kind) {
     case SDB_CHANGE_APPEND:
       return change_append(engine, change);
     case SDB_CHANGE_WRITE:
@@ -152,10 +155,9 @@ static int run(seqdb *engine, void *context) {
     case SDB_CHANGE_UPDATE:
       return missing_row_is_no_change(marked(engine, change, update_step));
     case SDB_CHANGE_DELETE:
-      return missing_row_is_no_change(seqdb_remove(engine, change->region));
-    default:
-      return SEQDB_MISUSE;
+      break;
   }
+  return missing_row_is_no_change(seqdb_remove(engine, change->region));
 }
 
 /* No file system's files are all larger than this (ext4 with pages of 4 KiB); some allow more. */
@@ -163,10 +165,9 @@ static int run(seqdb *engine, void *context) {
 
 /* The engine's message tells the region, unless it comes from a file: "data: cannot grow to ...".  A length that the
 ** file system cannot have is the statement's mistake: with SQLITE_FULL it would cost the whole transaction. */
-static int change_full(sdb_conn *conn, const sdb_change *change, const char *name, sdb_failure *f) {
+static int change_full(sdb_directory *directory, const sdb_change *change, const char *name, sdb_failure *f) {
   seqdb_error error = SEQDB_ERROR_INIT;
-  seqdb_get_error(conn->engine, &error);
-  /* GCOVR_EXCL_BR_LINE: no message of FULL names one yet */
+  seqdb_get_error(directory->engine, &error);
   if (change->name_bytes > 0 && !strstr(error.message, "region '")) {
     sdb_failure_set(f, SQLITE_FULL, "region '%s': %s", name, error.message);
   } else {
@@ -176,66 +177,64 @@ static int change_full(sdb_conn *conn, const sdb_change *change, const char *nam
   return f->code;
 }
 
-static int change_failed(sdb_conn *conn, const sdb_change *change, int rc, sdb_failure *f) {
+static int change_failed(sdb_directory *directory, const sdb_change *change, int rc, sdb_failure *f) {
   char text[SDB_SHOWN_NAME_MAX];
   sdb_shown_name(change->name, change->name_bytes, text);
   if (change->conflict)
-    return sdb_failure_set(f, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: %s.name", conn->name);
-  if (rc == SEQDB_NOTFOUND) return sdb_failure_set(f, SQLITE_ERROR, "%s: no such region: '%s'", conn->name, text);
-  if (rc == SEQDB_FULL) return change_full(conn, change, text, f);
-  return sdb_failure_engine(f, conn->engine, rc);
+    return sdb_failure_set(f, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: %s.name", directory->name);
+  if (rc == SEQDB_NOTFOUND) return sdb_failure_set(f, SQLITE_ERROR, "%s: no such region: '%s'", directory->name, text);
+  if (rc == SEQDB_FULL) return change_full(directory, change, text, f);
+  return sdb_failure_engine(f, directory->engine, rc);
 }
 
 /* ---- appending to the same region again ---------------------------------------------------------------------
 **
-** Having appended, this transaction holds the writer lock to its end: the name stands for that region until a change of
-** this connection, or a rollback, says otherwise.  This spares the look-up by name, which costs more than the append.
+** Having appended, this transaction holds the writer lock to its end: the name stands for that region until a change
+** of this connection, or a rollback, says otherwise.  This spares the look-up by name, which costs more than the
+** append.
 */
 
-void sdb_change_forget(sdb_conn *conn) {
-  conn->appended.bytes = 0;
-}
-
-static bool appends_again(sdb_conn *conn, sdb_change *change) {
-  if (change->name_bytes == 0 || change->name_bytes != conn->appended.bytes) return false;
-  if (memcmp(change->name, conn->appended.name, change->name_bytes) != 0) return false;
-  change->region = conn->appended.region;
+static bool appends_again(const sdb_directory *directory, sdb_change *change) {
+  const sdb_transaction *t = &directory->transaction;
+  if (change->name_bytes == 0 || change->name_bytes != t->appended.bytes) return false;
+  if (memcmp(change->name, t->appended.name, change->name_bytes) != 0) return false;
+  change->region = t->appended.region;
   return true;
 }
 
-static void note_appended(sdb_conn *conn, const sdb_change *change) {
+static void note_appended(sdb_directory *directory, const sdb_change *change) {
+  sdb_transaction *t = &directory->transaction;
   if (change->data_bytes == 0 || change->name_bytes > SDB_APPENDED_NAME_MAX) return;
-  memcpy(conn->appended.name, change->name, change->name_bytes);
-  conn->appended.bytes = change->name_bytes;
-  conn->appended.region = change->region;
+  memcpy(t->appended.name, change->name, change->name_bytes);
+  t->appended.bytes = change->name_bytes;
+  t->appended.region = change->region;
 }
 
-static int run_append(sdb_conn *conn, sdb_change *change) {
+static int run_append(sdb_directory *directory, sdb_change *change) {
   int rc = SEQDB_NOTFOUND;
-  if (appends_again(conn, change)) rc = append_step(conn->engine, change);
+  if (appends_again(directory, change)) rc = append_step(directory->engine, change);
   if (rc == SEQDB_NOTFOUND) {
-    sdb_change_forget(conn);
-    rc = sdb_conn_patiently(conn, run, change);
-    if (rc == SEQDB_OK) note_appended(conn, change);
+    sdb_transaction_forget_appended(directory);
+    rc = sdb_directory_patiently(directory, run, change);
+    if (rc == SEQDB_OK) note_appended(directory, change);
   }
   return rc;
 }
 
-int sdb_change_run(sdb_conn *conn, sdb_change *change, sdb_failure *f) {
+int sdb_change_run(sdb_directory *directory, sdb_change *change, sdb_failure *f) {
   int rc;
-  conn->synced = false;
+  sdb_transaction_changes(directory);
   if (change->kind == SDB_CHANGE_APPEND) {
-    rc = run_append(conn, change);
+    rc = run_append(directory, change);
   } else {
-    sdb_change_forget(conn);
-    rc = sdb_conn_patiently(conn, run, change);
+    sdb_transaction_forget_appended(directory);
+    rc = sdb_directory_patiently(directory, run, change);
   }
   if (rc == SEQDB_OK) return SQLITE_OK;
-  sdb_change_forget(conn);
-  change_failed(conn, change, rc, f);
-  if (change->tears && !conn->torn && (rc == SEQDB_FULL || rc == SEQDB_IO || rc == SEQDB_NOMEM)) {
-    conn->torn = f->code;
-    conn->torn_level = conn->mark_level;
+  sdb_transaction_forget_appended(directory);
+  change_failed(directory, change, rc, f);
+  if (change->mixes && (rc == SEQDB_FULL || rc == SEQDB_IO || rc == SEQDB_NOMEM)) {
+    sdb_transaction_mixed(directory, f->code);
   }
   return f->code;
 }

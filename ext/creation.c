@@ -2,27 +2,30 @@
 **
 ** creation.c: notices that ROLLBACK TO has undone a CREATE VIRTUAL TABLE.
 **
-** SQLite lets a table that is created take part in the transaction, but not in the savepoints that are open already: after
-** ROLLBACK TO it calls xSync and xCommit of the table that is gone, and no xRollbackTo before.  No look at the schema can tell:
-** the table that was dropped before may be there again, or another one of that name.
+** SQLite lets a table that is created take part in the transaction, but not in the savepoints that are open already:
+** after ROLLBACK TO it calls xSync and xCommit of the table that is gone, and no xRollbackTo before.  The schema
+** cannot tell either: the table that was dropped before may be there again, or another one of that name.
 **
 ** So xCreate runs a DELETE on a table of ours that holds nothing.  It joins the transaction like any table that is
 ** written, and is told of every savepoint.
 **
-** INVARIANT: conn->made_level is SQLite's newest savepoint that was open when the table was created and still is; -1: none.
-** ROLLBACK TO that one, or to an older one, undoes the CREATE.
+** INVARIANT: transaction.created_level is SQLite's newest savepoint that was open when the table was created and
+** still is; -1: none.  ROLLBACK TO that one, or to an older one, undoes the CREATE.
 */
-#include "ext.h"
-
-static sdb_client *client_of(sqlite3_vtab *vtab) {
-  return ((sdb_eponymous *)vtab)->client;
-}
+#include "creation.h"
+#include "directory.h"
+#include "eponymous.h"
+#include "transaction.h"
 
 /* ---- being told -------------------------------------------------------------------------------------------- */
 
-static int creation_begin(sqlite3_vtab *vtab) {
-  client_of(vtab)->level = -1;
+static int set_level(sqlite3_vtab *vtab, int level) {
+  sdb_eponymous_connection(vtab)->level = level;
   return SQLITE_OK;
+}
+
+static int creation_begin(sqlite3_vtab *vtab) {
+  return set_level(vtab, -1);
 }
 
 static int creation_sync(sqlite3_vtab *vtab) {
@@ -31,58 +34,42 @@ static int creation_sync(sqlite3_vtab *vtab) {
 }
 
 static int creation_end(sqlite3_vtab *vtab) {
-  client_of(vtab)->level = -1;
-  return SQLITE_OK;
+  return set_level(vtab, -1);
 }
 
 static int creation_savepoint(sqlite3_vtab *vtab, int level) {
-  client_of(vtab)->level = level;
-  return SQLITE_OK;
+  return set_level(vtab, level);
 }
 
 static int creation_release(sqlite3_vtab *vtab, int level) {
-  sdb_client *client = client_of(vtab);
-  client->level = level - 1;
-  for (sdb_conn *conn = client->conns; conn; conn = conn->next) {
-    if (conn->made && conn->made_level >= level) conn->made_level = level - 1;
-  }
-  return SQLITE_OK;
+  sdb_directory *directory = sdb_eponymous_connection(vtab)->directories;
+  for (; directory; directory = directory->next)
+    sdb_transaction_release_creation(directory, level);
+  return set_level(vtab, level - 1);
 }
 
+/* Goes on when one fails. */
 static int creation_rollback_to(sqlite3_vtab *vtab, int level) {
-  sdb_client *client = client_of(vtab);
+  sdb_directory *directory = sdb_eponymous_connection(vtab)->directories;
   sdb_failure f = {0};
-  client->level = level;
-  for (sdb_conn *conn = client->conns; conn; conn = conn->next) {
-    if (!conn->made || conn->made_level < level) continue;
-    int rc = seqdb_rollback(conn->engine); /* there were no changes when it was created */
-    sdb_conn_end_transaction(conn);
-    sdb_conn_lose_name(conn);
-    if (rc != SEQDB_OK && f.code == SQLITE_OK) sdb_failure_engine(&f, conn->engine, rc);
-  }
-  return f.code == SQLITE_OK ? SQLITE_OK : sdb_failure_to_vtab(&f, vtab);
+  set_level(vtab, level);
+  for (; directory; directory = directory->next)
+    sdb_transaction_undo_creation(directory, level, &f);
+  return sdb_failure_to_vtab(&f, vtab);
 }
 
 /* ---- asking for it ----------------------------------------------------------------------------------------- */
 
-int sdb_creation_watch(sdb_client *client, sdb_failure *f) {
-  if (sqlite3_get_autocommit(client->db)) {
-    client->level = -1;
+int sdb_creation_watch(sdb_connection *connection, sdb_failure *f) {
+  if (sqlite3_get_autocommit(connection->db)) {
+    connection->level = -1;
     return SQLITE_OK;
   }
-  if (sqlite3_exec(client->db, "DELETE FROM temp.seqdb_creation", NULL, NULL, NULL) == SQLITE_OK) return SQLITE_OK;
-  return sdb_failure_nested(f, client->db);
+  int rc = sqlite3_exec(connection->db, "DELETE FROM temp.seqdb_creation", NULL, NULL, NULL);
+  return rc == SQLITE_OK ? SQLITE_OK : sdb_failure_nested(f, connection->db);
 }
 
 /* ---- a table without rows ---------------------------------------------------------------------------------- */
-
-static int creation_connect(sqlite3 *db, void *client, int argc, const char *const *argv, sqlite3_vtab **out,
-                            char **error) {
-  (void)argc;
-  (void)argv;
-  (void)error;
-  return sdb_eponymous_connect(db, client, "CREATE TABLE x(x)", true, out);
-}
 
 static int creation_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
   (void)vtab;
@@ -141,10 +128,10 @@ static int creation_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, s
   return sdb_failure_to_vtab(&f, vtab);
 }
 
-int sdb_register_creation(sdb_client *client) {
+int sdb_register_creation(sdb_connection *connection) {
   static const sqlite3_module module = {
       .iVersion = 2,
-      .xConnect = creation_connect,
+      .xConnect = sdb_eponymous_connect,
       .xBestIndex = creation_best_index,
       .xDisconnect = sdb_eponymous_disconnect,
       .xOpen = creation_open,
@@ -163,5 +150,6 @@ int sdb_register_creation(sdb_client *client) {
       .xRelease = creation_release,
       .xRollbackTo = creation_rollback_to,
   };
-  return sqlite3_create_module_v2(client->db, "seqdb_creation", &module, sdb_client_ref(client), sdb_client_unref);
+  static const sdb_eponymous creation = {"seqdb_creation", "CREATE TABLE x(x)", true, &module};
+  return sdb_eponymous_register(connection, &creation);
 }

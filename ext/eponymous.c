@@ -1,15 +1,44 @@
 /* SPDX-License-Identifier: MIT
 **
-** eponymous.c: what the tables that exist without CREATE share: an object that knows the connection.
+** eponymous.c: what the tables that exist without CREATE share.
 */
-#include "ext.h"
+#include "eponymous.h"
 
-int sdb_eponymous_connect(sqlite3 *db, void *client, const char *declaration, bool direct_only, sqlite3_vtab **out) {
-  sdb_eponymous *table = sqlite3_malloc64(sizeof *table);
+/* Client data of the module. */
+typedef struct sdb_registered {
+  sdb_connection *connection;
+  const sdb_eponymous *eponymous;
+} sdb_registered;
+
+typedef struct sdb_eponymous_table {
+  sqlite3_vtab base;
+  sdb_connection *connection;
+} sdb_eponymous_table;
+
+static void unregister(void *context) {
+  sdb_registered *registered = context;
+  sdb_connection_unref(registered->connection);
+  sqlite3_free(registered);
+}
+
+int sdb_eponymous_register(sdb_connection *connection, const sdb_eponymous *eponymous) {
+  sdb_registered *registered = sqlite3_malloc64(sizeof *registered);
+  if (!registered) return SQLITE_NOMEM;
+  *registered = (sdb_registered){sdb_connection_ref(connection), eponymous};
+  return sqlite3_create_module_v2(connection->db, eponymous->name, eponymous->module, registered, unregister);
+}
+
+int sdb_eponymous_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **out,
+                          char **error) {
+  const sdb_registered *registered = context;
+  (void)argc;
+  (void)argv;
+  (void)error;
+  sdb_eponymous_table *table = sqlite3_malloc64(sizeof *table);
   if (!table) return SQLITE_NOMEM;
-  *table = (sdb_eponymous){.client = client};
-  int rc = sqlite3_declare_vtab(db, declaration);
-  if (rc == SQLITE_OK && direct_only) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+  *table = (sdb_eponymous_table){.connection = registered->connection};
+  int rc = sqlite3_declare_vtab(db, registered->eponymous->declaration);
+  if (rc == SQLITE_OK && registered->eponymous->direct_only) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
   if (rc != SQLITE_OK) {
     sqlite3_free(table);
     return rc;
@@ -20,5 +49,27 @@ int sdb_eponymous_connect(sqlite3 *db, void *client, const char *declaration, bo
 
 int sdb_eponymous_disconnect(sqlite3_vtab *vtab) {
   sqlite3_free(vtab);
+  return SQLITE_OK;
+}
+
+sdb_connection *sdb_eponymous_connection(sqlite3_vtab *vtab) {
+  return ((sdb_eponymous_table *)vtab)->connection;
+}
+
+int sdb_eponymous_argument(sqlite3_index_info *info, int column, bool *present) {
+  int usable = -1;
+  *present = false;
+  for (int i = 0; i < info->nConstraint; i++) {
+    if (info->aConstraint[i].iColumn != column || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
+    *present = true;
+    if (info->aConstraint[i].usable) usable = i;
+  }
+  if (!*present) {
+    info->estimatedCost = 1e99;
+    return SQLITE_OK;
+  }
+  if (usable < 0) return SQLITE_CONSTRAINT;
+  info->aConstraintUsage[usable].argvIndex = 1;
+  info->aConstraintUsage[usable].omit = 1;
   return SQLITE_OK;
 }

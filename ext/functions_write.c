@@ -8,115 +8,136 @@
 **   SELECT seqdb_truncate_write('regions', 'log', 1, x'42');   -- new length
 **   SELECT seqdb_reserve('regions', 'log', 1000000);           -- bytes reserved
 **
-** SQLite does not know that such a SELECT writes, so it begins no transaction on the table.  While the table is not
-** enlisted the change therefore goes through INSERT INTO T(T) VALUES(pointer), which SQLite treats as any write: it
-** begins, and in autocommit commits when the INSERT ends.  Once enlisted (after the first change in BEGIN, or inside
-** another write statement) the engine is called directly: 86 ns instead of a statement.
+** SQLite does not know that such a SELECT writes, so it begins no transaction on the table.  While none is open the
+** change goes through INSERT INTO T(T) VALUES(pointer), which SQLite treats as any write: it begins, and in
+** autocommit commits when the INSERT ends.  Once one is open (after the first change in BEGIN, or inside another
+** write statement) the engine is called directly: 86 ns instead of a statement.
 **
 ** In autocommit every call is a transaction of its own, and a later error undoes none of them.
 */
-#include "ext.h"
+#include "attach.h"
+#include "change.h"
+#include "find_table.h"
+#include "functions_write.h"
+#include "transaction.h"
+#include "value.h"
 
-/* The table is not enlisted, or COMMIT is under way and SQLite refuses this: lets SQLite do an INSERT that brings the change to xUpdate. */
-static int insert_pointer(sdb_client *client, sdb_target *target, sdb_change *change, sdb_failure *f) {
-  sdb_conn *conn = target->conn;
-  if (!target->insert) {
-    char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\") VALUES(?1)", conn->schema, conn->name, conn->name);
-    if (!sql) return sdb_failure_nomem(f);
-    int rc = sqlite3_prepare_v2(client->db, sql, -1, &target->insert, NULL);
-    sqlite3_free(sql);
-    if (rc != SQLITE_OK) return sdb_failure_nested(f, client->db);
-  }
-  sqlite3_bind_pointer(target->insert, 1, change, SDB_CHANGE_POINTER, NULL);
-  sqlite3_step(target->insert);
-  if (sqlite3_reset(target->insert) != SQLITE_OK) sdb_failure_nested(f, client->db);
-  sqlite3_clear_bindings(target->insert);
+/* ---- while no transaction is open --------------------------------------------------------------------------- */
+
+/* Lets SQLite do an INSERT that brings the change to xUpdate.  While COMMIT is under way SQLite refuses it.  The
+** statement does not outlive the call: one on a virtual table keeps sqlite3_close() from succeeding. */
+static int insert_pointer(sdb_directory *directory, sdb_change *change, sdb_failure *f) {
+  sqlite3 *db = directory->connection->db;
+  sqlite3_stmt *insert = NULL;
+  const char *name = directory->name;
+  char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\") VALUES(?1)", directory->schema, name, name);
+  if (!sql) return sdb_failure_nomem(f);
+  int rc = sqlite3_prepare_v2(db, sql, -1, &insert, NULL);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK) return sdb_failure_nested(f, db);
+  sqlite3_bind_pointer(insert, 1, change, SDB_CHANGE_POINTER, NULL);
+  sqlite3_step(insert);
+  if (sqlite3_reset(insert) != SQLITE_OK) sdb_failure_nested(f, db);
+  sqlite3_finalize(insert);
   return f->code;
 }
 
-static void perform(sqlite3_context *context, sqlite3_value *table, sdb_change *change, sdb_failure *f) {
-  sdb_client *client = sqlite3_user_data(context);
-  sdb_target *target = NULL;
-  sdb_conn *conn = NULL;
-  if (f->code == SQLITE_OK && sdb_resolve(client, table, &conn, f) == SQLITE_OK) {
-    if (conn->enlisted && !conn->synced) {
-      sdb_change_run(conn, change, f);
-    } else if (sdb_target_get(context, conn, &target, f) == SQLITE_OK) {
-      insert_pointer(client, target, change, f);
-      sdb_target_keep(context, target);
+/* ---- a call ------------------------------------------------------------------------------------------------ */
+
+typedef struct sdb_call {
+  sqlite3_context *context;
+  sqlite3_value **argv;
+  const char *function; /* for messages */
+  sdb_change change;
+  sdb_failure f;
+} sdb_call;
+
+/* Argument 0 is T, argument 1 the name.  These do nothing once one of them has failed. */
+
+static void take_name(sdb_call *call) {
+  sdb_change *change = &call->change;
+  sdb_value_name(call->function, ": name", call->argv[1], &change->name, &change->name_bytes, &call->f);
+}
+
+static void take_number(sdb_call *call, const char *what, int argument) {
+  if (call->f.code == SQLITE_OK)
+    sdb_value_number(call->function, what, call->argv[argument], &call->change.number, &call->f);
+}
+
+static void take_data(sdb_call *call, int argument) {
+  sdb_change *change = &call->change;
+  if (call->f.code != SQLITE_OK) return;
+  sdb_value_data(call->function, ": data", call->argv[argument], &change->data, &change->data_bytes, &call->f);
+}
+
+static void perform(sdb_call *call) {
+  sdb_directory *directory = NULL;
+  sdb_failure *f = &call->f;
+  if (f->code == SQLITE_OK &&
+      sdb_find_table(sqlite3_user_data(call->context), call->argv[0], &directory, f) == SQLITE_OK) {
+    if (sdb_transaction_takes_changes(directory)) {
+      sdb_change_run(directory, &call->change, f);
+    } else {
+      insert_pointer(directory, &call->change, f);
     }
-    sdb_conn_detach(conn);
+    sdb_directory_release(directory);
   }
   if (f->code == SQLITE_OK) {
-    sqlite3_result_int64(context, (sqlite3_int64)change->result);
+    sqlite3_result_int64(call->context, (sqlite3_int64)call->change.result);
   } else {
-    sdb_failure_to_result(f, context);
+    sdb_failure_to_result(f, call->context);
   }
 }
+
+/* ---- the functions ----------------------------------------------------------------------------------------- */
 
 static void append_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
-  sdb_change change = {.kind = SDB_CHANGE_APPEND};
-  sdb_failure f = {0};
+  sdb_call call = {context, argv, "seqdb_append", {.kind = SDB_CHANGE_APPEND}, {0}};
   (void)argc;
-  if (sdb_argument_name("seqdb_append", argv[1], &change.name, &change.name_bytes, &f) == SQLITE_OK) {
-    sdb_argument_data("seqdb_append", argv[2], &change.data, &change.data_bytes, &f);
-  }
-  perform(context, argv[0], &change, &f);
-}
-
-static void write_at(sqlite3_context *context, const char *function, int kind, sqlite3_value **argv) {
-  sdb_change change = {.kind = kind};
-  sdb_failure f = {0};
-  if (sdb_argument_name(function, argv[1], &change.name, &change.name_bytes, &f) == SQLITE_OK &&
-      sdb_argument_number(function, "offset", argv[2], &change.number, &f) == SQLITE_OK) {
-    sdb_argument_data(function, argv[3], &change.data, &change.data_bytes, &f);
-  }
-  perform(context, argv[0], &change, &f);
-}
-
-static void set_size(sqlite3_context *context, const char *function, const char *what, int kind, sqlite3_value **argv) {
-  sdb_change change = {.kind = kind};
-  sdb_failure f = {0};
-  if (sdb_argument_name(function, argv[1], &change.name, &change.name_bytes, &f) == SQLITE_OK) {
-    sdb_argument_number(function, what, argv[2], &change.number, &f);
-  }
-  perform(context, argv[0], &change, &f);
+  take_name(&call);
+  take_data(&call, 2);
+  perform(&call);
 }
 
 static void write_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_write", {.kind = SDB_CHANGE_WRITE}, {0}};
   (void)argc;
-  write_at(context, "seqdb_write", SDB_CHANGE_WRITE, argv);
+  take_name(&call);
+  take_number(&call, ": offset", 2);
+  take_data(&call, 3);
+  perform(&call);
 }
 
 static void truncate_write_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_truncate_write", {.kind = SDB_CHANGE_TRUNCATE_WRITE}, {0}};
   (void)argc;
-  write_at(context, "seqdb_truncate_write", SDB_CHANGE_TRUNCATE_WRITE, argv);
+  take_name(&call);
+  take_number(&call, ": offset", 2);
+  take_data(&call, 3);
+  perform(&call);
 }
 
 static void truncate_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_truncate", {.kind = SDB_CHANGE_TRUNCATE}, {0}};
   (void)argc;
-  set_size(context, "seqdb_truncate", "length", SDB_CHANGE_TRUNCATE, argv);
+  take_name(&call);
+  take_number(&call, ": length", 2);
+  perform(&call);
 }
 
 static void reserve_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_call call = {context, argv, "seqdb_reserve", {.kind = SDB_CHANGE_RESERVE}, {0}};
   (void)argc;
-  set_size(context, "seqdb_reserve", "bytes", SDB_CHANGE_RESERVE, argv);
+  take_name(&call);
+  take_number(&call, ": bytes", 2);
+  perform(&call);
 }
 
-int sdb_register_functions_write(sdb_client *client) {
-  static const struct {
-    const char *name;
-    int arguments;
-    void (*function)(sqlite3_context *, int, sqlite3_value **);
-  } functions[] = {
-      {"seqdb_append", 3, append_function},     {"seqdb_write", 4, write_function},
-      {"seqdb_truncate", 3, truncate_function}, {"seqdb_truncate_write", 4, truncate_write_function},
-      {"seqdb_reserve", 3, reserve_function},
+int sdb_register_functions_write(sdb_connection *connection) {
+  static const sdb_function functions[] = {
+      {"seqdb_append", 3, 0, append_function},     {"seqdb_write", 4, 0, write_function},
+      {"seqdb_truncate", 3, 0, truncate_function}, {"seqdb_truncate_write", 4, 0, truncate_write_function},
+      {"seqdb_reserve", 3, 0, reserve_function},
   };
-  int rc = SQLITE_OK;
-  for (size_t i = 0; rc == SQLITE_OK && i < sizeof functions / sizeof functions[0]; i++) {
-    rc = sqlite3_create_function_v2(client->db, functions[i].name, functions[i].arguments, SQLITE_UTF8,
-                                    sdb_client_ref(client), functions[i].function, NULL, NULL, sdb_client_unref);
-  }
-  return rc;
+  return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);
 }

@@ -12,17 +12,19 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
-#include "ext.h"
+#include "check.h"
+#include "path.h"
 
 /* The file of the schema, NULL if there is none.  A memdb looks like a file to sqlite3_db_filename() on 3.40. */
 static const char *schema_file(sqlite3 *db, const char *schema) {
   const char *file = sqlite3_db_filename(db, schema);
-  if (!file || !file[0]) return NULL; /* GCOVR_EXCL_BR_LINE: of a schema that is there */
+  if (!file || !file[0]) return NULL;
   char *vfs = NULL;
   sqlite3_file_control(db, schema, SQLITE_FCNTL_VFSNAME, &vfs);
-  bool in_memory = vfs && strncmp(vfs, "memdb", 5) == 0; /* GCOVR_EXCL_BR_LINE: NULL: no memory */
+  bool in_memory = vfs && strncmp(vfs, "memdb", 5) == 0;
   sqlite3_free(vfs);
   return in_memory ? NULL : file;
 }
@@ -33,8 +35,7 @@ static char *base_folder(sqlite3 *db, const char *schema, sdb_failure *f) {
   char *folder = NULL;
   if (file) {
     const char *slash = strrchr(file, '/');
-    /* GCOVR_EXCL_BR_LINE: SQLite has made it absolute */
-    folder = sqlite3_mprintf("%.*s", slash ? (int)(slash - file) : 0, file);
+    folder = sqlite3_mprintf("%.*s", SDB_ALWAYS(slash) ? (int)(slash - file) : 0, file); /* SQLite made it absolute */
   } else {
     char buffer[PATH_MAX];
     if (!getcwd(buffer, sizeof buffer)) {
@@ -47,8 +48,8 @@ static char *base_folder(sqlite3 *db, const char *schema, sdb_failure *f) {
   return folder;
 }
 
-int sdb_path_resolve(sqlite3 *db, const char *schema, const char *table, const char *given, char **absolute,
-                     sdb_failure *f) {
+int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const char *given, char **absolute,
+                      sdb_failure *f) {
   char *path = NULL;
   if (given && given[0] == '/') {
     path = sqlite3_mprintf("%s", given);
@@ -78,11 +79,11 @@ int sdb_path_check_trusted(sqlite3 *db, const char *schema, const char *absolute
 
   folder = base_folder(db, schema, f);
   if (!folder) goto done;
-  real_folder = realpath(folder[0] ? folder : "/", NULL); /* GCOVR_EXCL_BR_LINE: an SQLite file in the root */
+  real_folder = realpath(folder[0] ? folder : "/", NULL);
   real_path = realpath(absolute, NULL);
   if (!real_path && errno == ENOENT) goto done; /* opening it will say so */
   size_t bytes = real_folder ? strlen(real_folder) : 0;
-  /* GCOVR_EXCL_BR_LINE: an SQLite file in the root */
+
   if (bytes == 1) bytes = 0; /* the root: every path goes on with '/' after 0 bytes */
   if (!real_folder || !real_path || strncmp(real_path, real_folder, bytes) != 0 || real_path[bytes] != '/') {
     sdb_failure_set(f, SQLITE_CANTOPEN,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** plan.c: xBestIndex of the table and of seqdb_regions().
+** plan.c: how a statement is going to read the table, or seqdb_regions(): what xBestIndex answers.
 **
 ** idxNum is a set of bits, idxStr is not used.  Arguments of xFilter come in the order of this list:
 **
@@ -20,8 +20,8 @@
 ** Content is touched by xColumn alone, which SQLite calls only for columns a statement uses.  colUsed makes plans
 ** that read it dearer, so that a join reads each content as few times as possible.
 */
-#include <string.h>
-#include "ext.h"
+#include <stdbool.h>
+#include "plan.h"
 
 #define NONE (-1)
 
@@ -72,11 +72,11 @@ static bool order_is_ours(sqlite3_index_info *info, bool *descending) {
   return false;
 }
 
-int sdb_plan(sqlite3_index_info *info, int first_arg, uint64_t regions) {
+void sdb_plan(sqlite3_index_info *info, int first_arg, uint64_t regions) {
   sdb_terms terms = find_terms(info);
   int argument = first_arg, plan = 0, lookup = terms.rowid != NONE ? terms.rowid : terms.name;
   bool descending = false;
-  double rows = (double)(regions > ROWS_MIN ? regions : ROWS_MIN); /* GCOVR_EXCL_BR_LINE: a million regions */
+  double rows = (double)(regions > ROWS_MIN ? regions : ROWS_MIN);
 
   if (lookup != NONE) {
     plan = lookup == terms.rowid ? SDB_PLAN_ROWID : SDB_PLAN_NAME;
@@ -108,12 +108,4 @@ int sdb_plan(sqlite3_index_info *info, int first_arg, uint64_t regions) {
   info->idxNum = plan;
   info->estimatedRows = (sqlite3_int64)rows;
   info->estimatedCost = 10 + rows * (reads_content ? 20 : 1);
-  return SQLITE_OK;
-}
-
-int sdb_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-  const sdb_table *table = (const sdb_table *)vtab;
-  uint64_t regions = 0;
-  if (table->conn) seqdb_view_totals(seqdb_own_view(table->conn->engine), &regions, NULL);
-  return sdb_plan(info, 0, regions);
 }

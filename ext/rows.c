@@ -2,40 +2,42 @@
 **
 ** rows.c: the rows a cursor walks; for the table and for seqdb_regions().
 **
-** Two views.  Without changes of the own transaction rows come from the pin taken when the cursor was opened; a
-** repeated xFilter keeps it, so that every pass of a join sees the same.  With changes they come from the engine's own
-** view, which moves with each change: its rows are listed at xFilter and looked up one by one when their turn comes, so
-** that a statement never walks into regions it is just making (SELECT seqdb_append(T, name||'2', x) FROM T ends), and
-** regions removed on the way are left out.
+** Two views.  Without changes of the own transaction rows come from the loan that was taken when the cursor was
+** opened.  A repeated xFilter keeps it, so that every pass of a join sees the same.  With changes they come from the
+** engine's own view, which moves with each change.  Its rows are listed at xFilter and looked up when their turn
+** comes: a statement never walks into regions that it is just making (SELECT seqdb_append(T, name||'2', x) FROM T
+** ends), and leaves out those removed on the way.
 **
 ** Two ways to walk: a scan of a snapshot upwards, which allocates nothing, and a list of regions, by rowid.
 **
-** Content of an own view is still read without a copy if the transaction did not touch the region: the writer lock
-** is ours, so the newest commit, taken at xFilter as `base`, is the one below the transaction.  When the
-** transaction has ended (epoch), base may be older than the view, and content is copied.
+** Content of an own view is still read without a copy if the transaction did not touch the region.  The writer lock
+** is ours, so the newest commit, taken at xFilter as `base`, is the one below the transaction.  Once that has ended,
+** base may be older than the view, and content is copied.
 */
 #include <stdlib.h>
 #include <string.h>
-#include "ext.h"
+#include "check.h"
+#include "rows.h"
+#include "transaction.h"
 
 static seqdb_view *view_of(sdb_rows *rows) {
-  return rows->own_view ? seqdb_own_view(rows->engine) : seqdb_snapshot_view(rows->pin->snapshot);
+  return rows->own_view ? seqdb_own_view(rows->engine) : seqdb_snapshot_view(rows->loan->snapshot);
 }
 
-int sdb_rows_open(sdb_rows *rows, sdb_client *client, sdb_conn *conn, seqdb *engine, sdb_failure *f) {
+int sdb_rows_open(sdb_rows *rows, sdb_connection *connection, sdb_directory *directory, seqdb *engine, sdb_failure *f) {
   memset(rows, 0, offsetof(sdb_rows, own_name));
-  rows->client = client;
-  rows->conn = conn;
+  rows->connection = connection;
+  rows->directory = directory;
   rows->engine = engine;
   rows->eof = true;
-  return sdb_pin_get(client, conn, engine, &rows->pin, f);
+  return sdb_loan_take(connection, directory, engine, &rows->loan, f);
 }
 
 void sdb_rows_close(sdb_rows *rows) {
-  sdb_pin_put(rows->client, rows->base);
-  sdb_pin_put(rows->client, rows->pin);
+  sdb_loan_return(rows->connection, rows->base);
+  sdb_loan_return(rows->connection, rows->loan);
   sqlite3_free(rows->list);
-  rows->base = rows->pin = NULL;
+  rows->base = rows->loan = NULL;
   rows->list = NULL;
 }
 
@@ -63,7 +65,6 @@ static void list_sort(sdb_rows *rows) {
   if (rows->list_count < 2) return;
   qsort(rows->list, rows->list_count, sizeof *rows->list, by_index);
   for (size_t i = 1; i < rows->list_count; i++) {
-    /* GCOVR_EXCL_BR_LINE: SQLite leaves equal ones out */
     if (rows->list[i].index != rows->list[kept].index) rows->list[++kept] = rows->list[i];
   }
   rows->list_count = kept + 1;
@@ -116,7 +117,7 @@ static int list_lookup(sdb_rows *rows, int plan, sqlite3_value *argument, sdb_fa
   if (!(plan & SDB_PLAN_IN)) return add(rows, argument, f);
   sqlite3_value *value = NULL;
   int rc = sqlite3_vtab_in_first(argument, &value);
-  while (rc == SQLITE_OK && value) { /* GCOVR_EXCL_BR_LINE: OK comes with a value */
+  while (rc == SQLITE_OK && SDB_ALWAYS(value)) {
     if (add(rows, value, f) != SQLITE_OK) return f->code;
     rc = sqlite3_vtab_in_next(argument, &value);
   }
@@ -152,9 +153,8 @@ static int look_ahead(sdb_rows *rows, sdb_failure *f) {
   size_t count = 0;
   rows->ahead_count = rows->ahead_done = 0;
   if (rows->next_index >= rows->stop_index) return SQLITE_OK;
-  int rc = seqdb_iterate_many(seqdb_snapshot_view(rows->pin->snapshot), rows->next_index, rows->ahead, SDB_ROWS_AHEAD,
+  int rc = seqdb_iterate_many(seqdb_snapshot_view(rows->loan->snapshot), rows->next_index, rows->ahead, SDB_ROWS_AHEAD,
                               &count);
-  /* GCOVR_EXCL_BR_LINE: a snapshot fails after fork only */
   if (rc != SEQDB_OK && rc != SEQDB_DONE) return sdb_failure_engine(f, rows->engine, rc);
   rows->ahead_count = (unsigned)count;
   rows->next_index = count ? (uint64_t)rows->ahead[count - 1].index + 1 : UINT64_MAX;
@@ -163,7 +163,6 @@ static int look_ahead(sdb_rows *rows, sdb_failure *f) {
 
 int sdb_rows_next(sdb_rows *rows, sdb_failure *f) {
   if (rows->listed) return next_listed(rows, f);
-  /* GCOVR_EXCL_BR_LINE: a snapshot fails after fork only */
   if (rows->ahead_done == rows->ahead_count && look_ahead(rows, f) != SQLITE_OK) return f->code;
   rows->eof = rows->ahead_done == rows->ahead_count || rows->ahead[rows->ahead_done].index >= rows->stop_index;
   if (!rows->eof) rows->row = rows->ahead[rows->ahead_done++];
@@ -188,24 +187,23 @@ static uint64_t stop_index(sqlite3_value *bound) {
 }
 
 static int choose_view(sdb_rows *rows, sdb_failure *f) {
-  sdb_conn *conn = rows->conn;
-  sdb_pin_put(rows->client, rows->base);
+  sdb_directory *directory = rows->directory;
+  sdb_loan_return(rows->connection, rows->base);
   rows->base = NULL;
-  rows->own_view = conn && seqdb_has_changes(rows->engine);
-  if (!conn) return SQLITE_OK;
-  rows->epoch = conn->epoch;
-  if (rows->own_view && sdb_pin_get(rows->client, conn, rows->engine, &rows->base, f) != SQLITE_OK) return f->code;
-  if (conn->enlisted) { /* what rowids of this statement mean: see update.c */
-    if (conn->scanned) sdb_pin_put(rows->client, conn->scanned);
-    conn->scanned = rows->own_view ? NULL : rows->pin;
-    if (conn->scanned) conn->scanned->users++;
+  rows->own_view = directory && seqdb_has_changes(rows->engine);
+  if (!directory) return SQLITE_OK;
+  rows->ends = directory->transaction.ends;
+  if (rows->own_view && sdb_loan_take(rows->connection, directory, rows->engine, &rows->base, f) != SQLITE_OK) {
+    return f->code;
+  }
+  if (sdb_transaction_is_open(directory)) { /* what rowids of this statement mean: see update.c */
+    sdb_transaction_scans(directory, rows->own_view ? NULL : rows->loan);
   }
   return SQLITE_OK;
 }
 
-int sdb_rows_filter(sdb_rows *rows, int plan, int argc, sqlite3_value **argv, sdb_failure *f) {
+int sdb_rows_filter(sdb_rows *rows, int plan, sqlite3_value **argv, sdb_failure *f) {
   int used = 0;
-  (void)argc;
   rows->eof = true;
   rows->list_count = rows->list_done = 0;
   rows->ahead_count = rows->ahead_done = 0;
@@ -242,14 +240,14 @@ static int content_copy(sdb_rows *rows, sqlite3_context *context, uint64_t bytes
   return SQLITE_OK;
 }
 
-/* The pin to point into, NULL if the row must be copied. */
-static sdb_pin *pin_to_lend(sdb_rows *rows) {
-  if (!rows->own_view) return rows->pin;
-  bool base_is_current = rows->base && rows->conn->epoch == rows->epoch; /* GCOVR_EXCL_BR_LINE: an own view has one */
+/* What to point into, NULL if the row must be copied. */
+static sdb_loan *loan_to_lend(sdb_rows *rows) {
+  if (!rows->own_view) return rows->loan;
+  bool base_is_current = SDB_ALWAYS(rows->base) && rows->directory->transaction.ends == rows->ends;
   return base_is_current && !seqdb_region_changed(rows->engine, rows->row.region) ? rows->base : NULL;
 }
 
-int sdb_rows_content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
+static int content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
   uint64_t bytes = rows->row.length_bytes;
   if (rows->own_view) { /* this statement's functions may have changed the row since it was loaded */
     seqdb_region_info now;
@@ -258,7 +256,7 @@ int sdb_rows_content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
     if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
     bytes = now.length_bytes;
   }
-  if (bytes > (uint64_t)sqlite3_limit(rows->client->db, SQLITE_LIMIT_LENGTH, -1)) {
+  if (bytes > (uint64_t)sqlite3_limit(rows->connection->db, SQLITE_LIMIT_LENGTH, -1)) {
     char text[SDB_SHOWN_NAME_MAX];
     return sdb_failure_set(f, SQLITE_TOOBIG, "string or blob too big: region '%s' has %llu bytes",
                            sdb_shown_name(rows->row.name, rows->row.name_bytes, text), (unsigned long long)bytes);
@@ -267,21 +265,25 @@ int sdb_rows_content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
     sqlite3_result_zeroblob(context, 0);
     return SQLITE_OK;
   }
-  sdb_pin *pin = pin_to_lend(rows);
+  sdb_loan *loan = loan_to_lend(rows);
   const void *data = NULL;
-  int rc = pin ? seqdb_read(seqdb_snapshot_view(pin->snapshot), rows->row.region, 0, bytes, &data) : SEQDB_COPY;
+  int rc = loan ? seqdb_read(seqdb_snapshot_view(loan->snapshot), rows->row.region, 0, bytes, &data) : SEQDB_COPY;
   if (rc == SEQDB_COPY) return content_copy(rows, context, bytes, f);
   if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
-  pin->lent = true;
+  loan->lent = true;
   sqlite3_result_blob64(context, data, bytes, SQLITE_STATIC);
   return SQLITE_OK;
+}
+
+sqlite3_int64 sdb_rows_rowid(const sdb_rows *rows) {
+  return (sqlite3_int64)rows->row.index + 1;
 }
 
 int sdb_rows_column(sdb_rows *rows, sqlite3_context *context, int column, sdb_failure *f) {
   const seqdb_region_info *row = &rows->row;
   switch (column) {
     case SDB_COLUMN_NAME:
-      if (!rows->own_view) rows->pin->lent = true;
+      if (!rows->own_view) rows->loan->lent = true;
       sqlite3_result_text64(context, row->name, row->name_bytes, rows->own_view ? SQLITE_TRANSIENT : SQLITE_STATIC,
                             SQLITE_UTF8);
       break;
@@ -292,7 +294,7 @@ int sdb_rows_column(sdb_rows *rows, sqlite3_context *context, int column, sdb_fa
       sqlite3_result_int64(context, (sqlite3_int64)row->length_bytes);
       break;
     case SDB_COLUMN_CONTENT:
-      return sdb_rows_content(rows, context, f);
+      return content(rows, context, f);
     case SDB_COLUMN_RESERVED:
       sqlite3_result_int64(context, (sqlite3_int64)row->reserved_bytes);
       break;

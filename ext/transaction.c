@@ -1,112 +1,149 @@
 /* SPDX-License-Identifier: MIT
 **
-** transaction.c: xBegin to xRollbackTo.
+** transaction.c: the life of a transaction, from xBegin to xCommit or xRollback.
 **
-** All of it acts on the sdb_conn, whichever vtab object SQLite calls, so each call may come several times.
+** SQLite may hold several objects of one table and calls each of them, so every function may be called several times.
 ** Nothing begins in the engine before the first change: SELECT, DELETE of no rows and INSERT OR IGNORE of a known name
 ** neither wait for the writer lock nor write.
 **
-**   xBegin        enlisted: functions act on the engine directly from here on
+**   xBegin        functions act on the engine directly from here on
 **   xSync         everything that can fail: the whole transaction in a durable prepare record
 **   xCommit       publish: cannot fail, SQLite would not listen
 **   xRollback     undo; after an xSync too (another table's xSync, or SQLite's own commit, failed)
-**   xSavepoint    marks by SQLite's numbers; the engine takes -1 and unknown numbers as the begin, and ignores what has
-**                 no transaction
+**   xSavepoint    a mark in the engine with SQLite's number.  The engine takes a number without a mark as the begin
 **
-** xSync may come again with changes between (COMMIT answered SQLITE_BUSY and the program went on), or without:
-** `synced` spares the second record then.
+** xSync may come again with changes between (COMMIT answered SQLITE_BUSY and the program went on), or without: the
+** state SYNCED spares the second record then.
 **
-** An object that joins late, for ALTER TABLE has made a new one, gets xSavepoint(n) of a savepoint that is older than the
-** changes of the object before it: such a number makes no mark.  Where the first one joined without a mark n, as inside a
-** statement, what n leads to is the begin.
-**
-** A table created inside a savepoint that is rolled back still gets xSync, but no xRollbackTo before it: see creation.c.
+** After ALTER TABLE a new object joins late and gets xSavepoint(n) of a savepoint that is older than the changes made
+** so far.  Such a number makes no new mark: the one that is there is right.
 */
-#include "ext.h"
+#include <assert.h>
+#include "transaction.h"
 
-static sdb_conn *conn_of(sqlite3_vtab *vtab) {
-  return ((sdb_table *)vtab)->conn;
+bool sdb_transaction_is_open(const sdb_directory *directory) {
+  return directory->transaction.state != SDB_TRANSACTION_NONE;
 }
 
-void sdb_conn_end_transaction(sdb_conn *conn) {
-  conn->enlisted = false;
-  conn->synced = false;
-  conn->made = false;
-  conn->torn = 0;
-  conn->mark_level = -1;
-  conn->epoch++;
-  sdb_change_forget(conn);
-  if (conn->scanned) sdb_pin_put(conn->client, conn->scanned);
-  conn->scanned = NULL;
+bool sdb_transaction_takes_changes(const sdb_directory *directory) {
+  enum sdb_transaction_state state = directory->transaction.state;
+  return state == SDB_TRANSACTION_ENLISTED || state == SDB_TRANSACTION_MIXED;
 }
 
-static int engine_result(sqlite3_vtab *vtab, int rc) {
-  sdb_failure f = {0};
-  if (rc == SEQDB_OK) return SQLITE_OK;
-  sdb_failure_engine(&f, conn_of(vtab)->engine, rc);
-  return sdb_failure_to_vtab(&f, vtab);
+/* ---- from state to state ----------------------------------------------------------------------------------- */
+
+void sdb_transaction_begin(sdb_directory *directory) {
+  sdb_transaction *t = &directory->transaction;
+  if (t->state == SDB_TRANSACTION_NONE) t->state = SDB_TRANSACTION_ENLISTED;
 }
 
-int sdb_table_begin(sqlite3_vtab *vtab) {
-  sdb_failure f = {0};
-  if (sdb_table_ready((sdb_table *)vtab, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
-  conn_of(vtab)->enlisted = true;
+void sdb_transaction_created(sdb_directory *directory, int level) {
+  sdb_transaction_begin(directory); /* SQLite calls no xBegin after xCreate */
+  directory->transaction.created_level = level;
+}
+
+void sdb_transaction_changes(sdb_directory *directory) {
+  sdb_transaction *t = &directory->transaction;
+  assert(t->state != SDB_TRANSACTION_NONE);
+  if (t->state == SDB_TRANSACTION_SYNCED) t->state = SDB_TRANSACTION_ENLISTED;
+}
+
+/* The first failure counts: only a savepoint before it mends the bytes. */
+void sdb_transaction_mixed(sdb_directory *directory, int code) {
+  sdb_transaction *t = &directory->transaction;
+  assert(sdb_transaction_takes_changes(directory));
+  if (t->state == SDB_TRANSACTION_MIXED) return;
+  t->state = SDB_TRANSACTION_MIXED;
+  t->mixed_level = t->level;
+  t->mixed_code = code;
+}
+
+void sdb_transaction_scans(sdb_directory *directory, sdb_loan *loan) {
+  sdb_transaction *t = &directory->transaction;
+  sdb_loan *before = t->scanned;
+  t->scanned = loan ? sdb_loan_share(loan) : NULL;
+  sdb_loan_return(directory->connection, before);
+}
+
+void sdb_transaction_forget_appended(sdb_directory *directory) {
+  directory->transaction.appended.bytes = 0;
+}
+
+/* The one place where a transaction ends. */
+static void end(sdb_directory *directory) {
+  sdb_transaction *t = &directory->transaction;
+  t->state = SDB_TRANSACTION_NONE;
+  t->level = -1;
+  t->created_level = SDB_NOT_CREATED;
+  t->ends++;
+  sdb_transaction_forget_appended(directory);
+  sdb_transaction_scans(directory, NULL);
+}
+
+int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
+  sdb_transaction *t = &directory->transaction;
+  if (t->state == SDB_TRANSACTION_SYNCED) return SQLITE_OK;
+  if (t->state == SDB_TRANSACTION_NONE) return SQLITE_OK; /* the CREATE was undone, and SQLite goes on with it */
+  if (seqdb_has_changes(directory->engine)) {
+    if (t->state == SDB_TRANSACTION_MIXED) {
+      return sdb_failure_set(f, t->mixed_code,
+                             "seqdb table %s: an overwrite failed half way in this transaction: roll it back",
+                             directory->name);
+    }
+    int rc = seqdb_prepare(directory->engine, NULL, NULL);
+    if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  }
+  t->state = SDB_TRANSACTION_SYNCED; /* without changes too: one made by another table's xSync would come too late */
   return SQLITE_OK;
 }
 
-int sdb_table_sync(sqlite3_vtab *vtab) {
-  sdb_conn *conn = conn_of(vtab);
-  if (conn->synced) return SQLITE_OK;
-  if (!seqdb_has_changes(conn->engine)) {
-    conn->synced = true; /* a function that another table's xSync calls would come too late */
-    return SQLITE_OK;
-  }
-  if (conn->torn) {
-    sdb_failure f = {0};
-    sdb_failure_set(&f, conn->torn, "seqdb table %s: an overwrite failed half way in this transaction: roll it back",
-                    conn->name);
-    return sdb_failure_to_vtab(&f, vtab);
-  }
-  int rc = seqdb_prepare(conn->engine, NULL, NULL);
-  conn->synced = rc == SEQDB_OK;
-  return engine_result(vtab, rc);
+void sdb_transaction_commit(sdb_directory *directory) {
+  seqdb_publish(directory->engine);
+  end(directory);
 }
 
-int sdb_table_commit(sqlite3_vtab *vtab) {
-  sdb_conn *conn = conn_of(vtab);
-  seqdb_publish(conn->engine);
-  sdb_conn_end_transaction(conn);
-  return SQLITE_OK;
+int sdb_transaction_rollback(sdb_directory *directory, sdb_failure *f) {
+  int rc = seqdb_rollback(directory->engine);
+  end(directory);
+  return sdb_failure_engine(f, directory->engine, rc);
 }
 
-int sdb_table_rollback(sqlite3_vtab *vtab) {
-  sdb_conn *conn = conn_of(vtab);
-  int rc = seqdb_rollback(conn->engine);
-  sdb_conn_end_transaction(conn);
-  return engine_result(vtab, rc);
+/* ---- savepoints -------------------------------------------------------------------------------------------- */
+
+int sdb_transaction_savepoint(sdb_directory *directory, int level, sdb_failure *f) {
+  sdb_transaction *t = &directory->transaction;
+  if (level <= t->level) return SQLITE_OK;
+  int rc = seqdb_release(directory->engine, level); /* left by a RELEASE that failed: for SQLite it has happened */
+  if (rc == SEQDB_OK) rc = seqdb_savepoint(directory->engine, level);
+  if (rc == SEQDB_OK) t->level = level;
+  return sdb_failure_engine(f, directory->engine, rc);
 }
 
-int sdb_table_savepoint(sqlite3_vtab *vtab, int level) {
-  sdb_conn *conn = conn_of(vtab);
-  if (level <= conn->mark_level) return SQLITE_OK;
-  int rc = seqdb_release(conn->engine, level); /* of a RELEASE that failed: for SQLite it has happened */
-  if (rc == SEQDB_OK) rc = seqdb_savepoint(conn->engine, level);
-  if (rc == SEQDB_OK) conn->mark_level = level;
-  return engine_result(vtab, rc);
+int sdb_transaction_release(sdb_directory *directory, int level, sdb_failure *f) {
+  sdb_transaction *t = &directory->transaction;
+  t->level = level - 1;
+  if (t->mixed_level > t->level) t->mixed_level = t->level;
+  return sdb_failure_engine(f, directory->engine, seqdb_release(directory->engine, level));
 }
 
-int sdb_table_release(sqlite3_vtab *vtab, int level) {
-  sdb_conn *conn = conn_of(vtab);
-  conn->mark_level = level - 1;
-  if (conn->torn_level > conn->mark_level) conn->torn_level = conn->mark_level;
-  return engine_result(vtab, seqdb_release(conn->engine, level));
+int sdb_transaction_rollback_to(sdb_directory *directory, int level, sdb_failure *f) {
+  sdb_transaction *t = &directory->transaction;
+  bool mended = t->state == SDB_TRANSACTION_MIXED && level <= t->mixed_level;
+  if (mended || t->state == SDB_TRANSACTION_SYNCED) t->state = SDB_TRANSACTION_ENLISTED;
+  t->level = level;
+  sdb_transaction_forget_appended(directory);
+  return sdb_failure_engine(f, directory->engine, seqdb_rollback_to(directory->engine, level));
 }
 
-int sdb_table_rollback_to(sqlite3_vtab *vtab, int level) {
-  sdb_conn *conn = conn_of(vtab);
-  conn->synced = false;
-  conn->mark_level = level;
-  sdb_change_forget(conn);
-  if (level <= conn->torn_level) conn->torn = 0;
-  return engine_result(vtab, seqdb_rollback_to(conn->engine, level));
+/* ---- of a table that was created in this transaction ------------------------------------------------------- */
+
+void sdb_transaction_release_creation(sdb_directory *directory, int level) {
+  sdb_transaction *t = &directory->transaction;
+  if (t->created_level >= level) t->created_level = level - 1;
+}
+
+int sdb_transaction_undo_creation(sdb_directory *directory, int level, sdb_failure *f) {
+  if (directory->transaction.created_level < level) return SQLITE_OK; /* not created, or before that savepoint */
+  sdb_directory_lose_name(directory);
+  return sdb_transaction_rollback(directory, f); /* there were no changes when it was created */
 }

@@ -8,7 +8,11 @@
 ** visible to a snapshot or to recovery) or tail.  name and used (the length) are those of a region.  It shows the
 ** newest commit; the engine makes the whole list at xFilter, so that the rows agree with each other.
 */
-#include "ext.h"
+#include <stdbool.h>
+#include "attach.h"
+#include "eponymous.h"
+#include "find_table.h"
+#include "tvf_layout.h"
 
 enum { COLUMN_OFFSET, COLUMN_BYTES, COLUMN_KIND, COLUMN_NAME, COLUMN_USED, COLUMN_TABLE };
 
@@ -18,33 +22,13 @@ typedef struct sdb_layout_cursor {
   size_t count, at;
 } sdb_layout_cursor;
 
-static int layout_connect(sqlite3 *db, void *client, int argc, const char *const *argv, sqlite3_vtab **out,
-                          char **error) {
-  (void)argc;
-  (void)argv;
-  (void)error;
-  return sdb_eponymous_connect(db, client,
-                               "CREATE TABLE x(offset INTEGER, bytes INTEGER, kind TEXT, name TEXT, used INTEGER,"
-                               " \"table\" TEXT HIDDEN)",
-                               false, out);
-}
-
-/* idxNum 1: the table's name is argument 1; 0: it is missing, which xFilter tells (see tvf_regions.c). */
+/* idxNum 1: the table's name is argument 1; 0: it is missing, which xFilter tells. */
 static int layout_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-  bool present = false;
-  int at = -1;
+  bool present;
   (void)vtab;
-  for (int i = 0; i < info->nConstraint; i++) {
-    if (info->aConstraint[i].iColumn != COLUMN_TABLE || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
-    present = true;
-    if (info->aConstraint[i].usable) at = i;
-  }
-  if (present && at < 0) return SQLITE_CONSTRAINT;
-  info->estimatedCost = 1e99;
-  if (!present) return SQLITE_OK;
+  int rc = sdb_eponymous_argument(info, COLUMN_TABLE, &present);
+  if (rc != SQLITE_OK || !present) return rc;
   info->idxNum = 1;
-  info->aConstraintUsage[at].argvIndex = 1;
-  info->aConstraintUsage[at].omit = 1;
   info->estimatedCost = 10000;
   info->estimatedRows = 1000;
   if (info->nOrderBy == 1 && info->aOrderBy[0].iColumn == COLUMN_OFFSET && !info->aOrderBy[0].desc) {
@@ -76,20 +60,19 @@ static int layout_close(sqlite3_vtab_cursor *base) {
 
 static int layout_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv) {
   sdb_layout_cursor *cursor = (sdb_layout_cursor *)base;
-  sdb_client *client = ((sdb_eponymous *)base->pVtab)->client;
+  sdb_connection *connection = sdb_eponymous_connection(base->pVtab);
   sdb_failure f = {0};
-  sdb_conn *conn = NULL;
+  sdb_directory *directory = NULL;
   (void)text;
   (void)argc;
   free_rows(cursor);
   if (plan == 0) {
     sdb_failure_set(&f, SQLITE_ERROR, "seqdb_layout: its argument, the name of a seqdb table, is missing");
-  } else if (sdb_resolve(client, argv[0], &conn, &f) == SQLITE_OK) {
-    int rc = seqdb_layout(conn->engine, &cursor->rows, &cursor->count);
-    if (rc != SEQDB_OK) sdb_failure_engine(&f, conn->engine, rc);
-    sdb_conn_detach(conn);
+  } else if (sdb_find_table(connection, argv[0], &directory, &f) == SQLITE_OK) {
+    sdb_failure_engine(&f, directory->engine, seqdb_layout(directory->engine, &cursor->rows, &cursor->count));
+    sdb_directory_release(directory);
   }
-  return f.code == SQLITE_OK ? SQLITE_OK : sdb_failure_to_vtab(&f, base->pVtab);
+  return sdb_failure_to_vtab(&f, base->pVtab);
 }
 
 static int layout_next(sqlite3_vtab_cursor *base) {
@@ -146,9 +129,9 @@ static int layout_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
   return SQLITE_OK;
 }
 
-int sdb_register_layout(sdb_client *client) {
+int sdb_register_layout(sdb_connection *connection) {
   static const sqlite3_module module = {
-      .xConnect = layout_connect,
+      .xConnect = sdb_eponymous_connect,
       .xBestIndex = layout_best_index,
       .xDisconnect = sdb_eponymous_disconnect,
       .xOpen = layout_open,
@@ -159,5 +142,9 @@ int sdb_register_layout(sdb_client *client) {
       .xColumn = layout_column,
       .xRowid = layout_rowid,
   };
-  return sqlite3_create_module_v2(client->db, "seqdb_layout", &module, sdb_client_ref(client), sdb_client_unref);
+  static const sdb_eponymous layout = {
+      "seqdb_layout",
+      "CREATE TABLE x(offset INTEGER, bytes INTEGER, kind TEXT, name TEXT, used INTEGER, \"table\" TEXT HIDDEN)", false,
+      &module};
+  return sdb_eponymous_register(connection, &layout);
 }

@@ -8,136 +8,155 @@
 **   DELETE FROM r WHERE ...                remove
 **   INSERT INTO r(r) VALUES('flush')       flush, checkpoint, compact, check
 **
-** The hidden column of the table's own name also carries pointers: functions that find the table not enlisted send
-** their change through it (resolve.c).  A pointer's SQL type is NULL, so it is looked for first.
+** The hidden column of the table's own name also carries pointers: a function that finds no transaction open sends
+** its change through it (functions_write.c).  A pointer's SQL type is NULL, so it is looked for first.
 **
-** Conflicts: nothing is undone but the row's own steps (change.c); SQLITE_CONSTRAINT_UNIQUE makes SQLite do what the
-** statement says (ABORT, FAIL, IGNORE, ROLLBACK), and REPLACE has removed the other region before.
+** Conflicts: nothing is undone but the row's own steps (change.c).  SQLITE_CONSTRAINT_UNIQUE makes SQLite do what the
+** statement says (ABORT, FAIL, IGNORE, ROLLBACK).  With REPLACE the other region is removed, and there is no error.
 **
-** Rowids of UPDATE and DELETE come from a scan.  A table of another host database may have removed a region and put
-** another into its entry between that scan and our first change; so a rowid is read in the pin the scan used, which
-** gives the region that was meant, and if that is gone the row is left out.  Scans of an own view hold the writer lock.
-**
-** Values must have their column's type: a length of '12' or 12.0 is an error, nothing is cast.
+** Rowids of UPDATE and DELETE come from a scan.  Between that scan and the first change a table of another SQLite
+** file may have removed a region and put another one into its entry.  So a rowid is read in the snapshot that the
+** scan used: that gives the region that was meant, and if it is gone the row is left out.  A scan of an own view
+** needs no care: the writer lock is held.
 */
+#include <stdbool.h>
 #include <string.h>
-#include "ext.h"
+#include "change.h"
+#include "check.h"
+#include "loan.h"
+#include "plan.h"
+#include "table.h"
+#include "update.h"
+#include "upkeep.h"
+#include "value.h"
 
-static int column_fail(sdb_conn *conn, const char *column, const char *why, sdb_failure *f) {
-  return sdb_failure_set(f, SQLITE_ERROR, "%s.%s %s", conn->name, column, why);
+/* What SQLite asks for one row.  The functions below return f.code. */
+typedef struct sdb_request {
+  sdb_directory *directory;
+  sqlite3_value **column; /* the values given, by enum sdb_column */
+  sdb_change change;
+  sdb_failure f;
+} sdb_request;
+
+/* ---- values ------------------------------------------------------------------------------------------------ */
+
+static int refuse(sdb_request *r, const char *column, const char *why) {
+  return sdb_failure_set(&r->f, SQLITE_ERROR, "%s.%s %s", r->directory->name, column, why);
 }
 
 static bool is_null(sqlite3_value *value) {
   return sqlite3_value_type(value) == SQLITE_NULL;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------ */
+static bool is_given(const sdb_request *r, enum sdb_column column) {
+  return !is_null(r->column[column]);
+}
 
-static int take_name(sdb_conn *conn, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
-  if (sqlite3_value_type(value) != SQLITE_TEXT) return column_fail(conn, "name", "must be TEXT", f);
-  change->name = (const char *)sqlite3_value_text(value);
-  change->name_bytes = (size_t)sqlite3_value_bytes(value);
+static int take_name(sdb_request *r) {
+  sdb_change *change = &r->change;
   change->has_name = true;
-  return change->name ? SQLITE_OK : sdb_failure_nomem(f);
+  return sdb_value_name(r->directory->name, ".name", r->column[SDB_COLUMN_NAME], &change->name, &change->name_bytes,
+                        &r->f);
 }
 
-/* TEXT is taken as UTF-8, whatever the encoding of the database. */
-static int take_data(sdb_conn *conn, const char *column, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
-  int type = sqlite3_value_type(value);
-  if (type != SQLITE_BLOB && type != SQLITE_TEXT) return column_fail(conn, column, "must be BLOB or TEXT", f);
-  change->data = type == SQLITE_TEXT ? (const void *)sqlite3_value_text(value) : sqlite3_value_blob(value);
-  change->data_bytes = (size_t)sqlite3_value_bytes(value);
+static int take_content(sdb_request *r) {
+  sdb_change *change = &r->change;
   change->has_data = true;
-  if (!change->data && change->data_bytes > 0) return sdb_failure_nomem(f);
-  if (!change->data) change->data = "";
-  return SQLITE_OK;
+  return sdb_value_data(r->directory->name, ".content", r->column[SDB_COLUMN_CONTENT], &change->data,
+                        &change->data_bytes, &r->f);
 }
 
-/* change->name tells whose length it is. */
-static int take_length(sdb_conn *conn, sqlite3_value *value, sdb_change *change, sdb_failure *f) {
+static int take_append(sdb_request *r) {
+  sdb_change *change = &r->change;
+  change->has_data = true;
+  return sdb_value_data(r->directory->name, ".append", r->column[SDB_COLUMN_APPEND], &change->data, &change->data_bytes,
+                        &r->f);
+}
+
+/* change.name tells whose length it is. */
+static int take_length(sdb_request *r) {
   char text[SDB_SHOWN_NAME_MAX];
-  if (sqlite3_value_type(value) != SQLITE_INTEGER) return column_fail(conn, "length", "must be an INTEGER", f);
-  sqlite3_int64 length = sqlite3_value_int64(value);
+  sqlite3_int64 length = 0;
+  if (sdb_value_integer(r->directory->name, ".length", r->column[SDB_COLUMN_LENGTH], &length, &r->f) != SQLITE_OK)
+    return r->f.code;
   if (length < 0) {
-    return sdb_failure_set(f, SQLITE_ERROR, "region '%s': length %lld is negative",
-                           sdb_shown_name(change->name, change->name_bytes, text), length);
+    return sdb_failure_set(&r->f, SQLITE_ERROR, "region '%s': length %lld is negative",
+                           sdb_shown_name(r->change.name, r->change.name_bytes, text), length);
   }
-  change->number = (uint64_t)length;
-  change->has_number = true;
+  r->change.number = (uint64_t)length;
+  r->change.has_number = true;
   return SQLITE_OK;
 }
 
 /* ---- INSERT ------------------------------------------------------------------------------------------------ */
 
-static int take_insert(sdb_conn *conn, sqlite3_value *rowid, sqlite3_value **column, sdb_change *change,
-                       sdb_failure *f) {
-  bool content = !is_null(column[SDB_COLUMN_CONTENT]), length = !is_null(column[SDB_COLUMN_LENGTH]);
-  bool append = !is_null(column[SDB_COLUMN_APPEND]);
-  if (!is_null(rowid)) return column_fail(conn, "rowid", "cannot be given: it is the region's entry", f);
-  if (!is_null(column[SDB_COLUMN_OFFSET]))
-    return column_fail(conn, "offset", "cannot be given: seqdb places regions", f);
-  if (!is_null(column[SDB_COLUMN_RESERVED]))
-    return column_fail(conn, "reserved", "cannot be given: see seqdb_reserve()", f);
+static int take_insert(sdb_request *r, sqlite3_value *rowid) {
+  bool content = is_given(r, SDB_COLUMN_CONTENT), length = is_given(r, SDB_COLUMN_LENGTH);
+  bool append = is_given(r, SDB_COLUMN_APPEND);
+  if (!is_null(rowid)) return refuse(r, "rowid", "cannot be given: it is the region's entry");
+  if (is_given(r, SDB_COLUMN_OFFSET)) return refuse(r, "offset", "cannot be given: seqdb places regions");
+  if (is_given(r, SDB_COLUMN_RESERVED)) return refuse(r, "reserved", "cannot be given: see seqdb_reserve()");
   if (content + length + append > 1) {
-    return sdb_failure_set(f, SQLITE_ERROR, "%s: an INSERT takes one of content, length and append", conn->name);
+    return sdb_failure_set(&r->f, SQLITE_ERROR, "%s: an INSERT takes one of content, length and append",
+                           r->directory->name);
   }
-  if (take_name(conn, column[SDB_COLUMN_NAME], change, f) != SQLITE_OK) return f->code;
-  change->kind = append ? SDB_CHANGE_APPEND : SDB_CHANGE_INSERT;
-  if (content) return take_data(conn, "content", column[SDB_COLUMN_CONTENT], change, f);
-  if (append) return take_data(conn, "append", column[SDB_COLUMN_APPEND], change, f);
-  if (length) return take_length(conn, column[SDB_COLUMN_LENGTH], change, f);
-  return SQLITE_OK;
+  if (take_name(r) != SQLITE_OK) return r->f.code;
+  r->change.kind = append ? SDB_CHANGE_APPEND : SDB_CHANGE_INSERT;
+  if (content) return take_content(r);
+  if (append) return take_append(r);
+  return length ? take_length(r) : SQLITE_OK;
 }
 
-static int insert(sdb_conn *conn, sqlite3_value **argv, sqlite3_int64 *rowid, sdb_failure *f) {
-  sdb_change change = {.replace = sqlite3_vtab_on_conflict(conn->client->db) == SQLITE_REPLACE};
-  if (take_insert(conn, argv[1], argv + 2, &change, f) != SQLITE_OK) return f->code;
-  if (sdb_change_run(conn, &change, f) != SQLITE_OK) return f->code;
-  *rowid = (sqlite3_int64)seqdb_region_index(change.region) + 1;
+static int insert(sdb_request *r, sqlite3_value *given_rowid, sqlite3_int64 *rowid) {
+  r->change.replace = sqlite3_vtab_on_conflict(r->directory->connection->db) == SQLITE_REPLACE;
+  if (take_insert(r, given_rowid) != SQLITE_OK) return r->f.code;
+  if (sdb_change_run(r->directory, &r->change, &r->f) != SQLITE_OK) return r->f.code;
+  *rowid = (sqlite3_int64)seqdb_region_index(r->change.region) + 1;
   return SQLITE_OK;
 }
 
 /* ---- UPDATE, DELETE ---------------------------------------------------------------------------------------- */
 
 /* What rowids of the running statement mean. */
-static seqdb_view *rowid_view(sdb_conn *conn) {
-  return conn->scanned ? seqdb_snapshot_view(conn->scanned->snapshot) : seqdb_own_view(conn->engine);
+static seqdb_view *rowid_view(sdb_directory *directory) {
+  return directory->transaction.scanned ? seqdb_snapshot_view(directory->transaction.scanned->snapshot)
+                                        : seqdb_own_view(directory->engine);
 }
 
 /* *found is false if there is no such row, which is no error. */
-static int region_of_rowid(sdb_conn *conn, sqlite3_value *value, seqdb_region_info *info, bool *found, sdb_failure *f) {
-  uint64_t index = (uint64_t)sqlite3_value_int64(value) - 1;
-  int rc = seqdb_iterate(rowid_view(conn), index, info);
+static int region_of_rowid(sdb_request *r, sqlite3_value *rowid, seqdb_region_info *info, bool *found) {
+  uint64_t index = (uint64_t)sqlite3_value_int64(rowid) - 1;
+  int rc = seqdb_iterate(rowid_view(r->directory), index, info);
   *found = rc == SEQDB_OK && info->index == index;
-  return rc >= SEQDB_OK ? SQLITE_OK : sdb_failure_engine(f, conn->engine, rc);
+  if (*found) r->change.region = info->region;
+  return rc == SEQDB_DONE ? SQLITE_OK : sdb_failure_engine(&r->f, r->directory->engine, rc);
 }
 
-/* SQLite marks columns the statement does not name (sqlite3_value_nochange), but not in UPDATE ... FROM, before it
-** learned to: there every column is set, most of them to what they were. */
-static bool is_set(sqlite3_value *value) {
-  return !sqlite3_value_nochange(value);
+/* SQLite marks the columns that the statement does not name (sqlite3_value_nochange).  In UPDATE ... FROM it does not,
+** before it learned to: there every column is set, most of them to what they were. */
+static bool is_set(const sdb_request *r, enum sdb_column column) {
+  return !sqlite3_value_nochange(r->column[column]);
 }
 
-static bool is_update_from(sqlite3_value **column) {
+static bool is_update_from(const sdb_request *r) {
   for (int i = 0; i < SDB_COLUMN_COUNT; i++) {
-    if (!is_set(column[i])) return false;
+    if (!is_set(r, (enum sdb_column)i)) return false;
   }
   return true;
 }
 
 /* Compares piece by piece.  False as well if it cannot be read: then writing the value says why. */
-static bool is_same_content(sdb_conn *conn, const seqdb_region_info *row, sqlite3_value *value) {
+static bool is_same_content(sdb_directory *directory, const seqdb_region_info *row, sqlite3_value *value) {
   char piece[4096];
   size_t got = 0;
   uint64_t at = 0, bytes = (uint64_t)sqlite3_value_bytes(value);
   if (sqlite3_value_type(value) != SQLITE_BLOB || bytes != row->length_bytes) return false;
   const char *data = sqlite3_value_blob(value);
-  if (!data && bytes > 0) return false; /* no memory: take_data() says so */
+  if (!data && bytes > 0) return false; /* no memory: sdb_value_data() says so */
   while (at < bytes) {
     size_t wanted = bytes - at < sizeof piece ? (size_t)(bytes - at) : sizeof piece;
-    int rc = seqdb_read_copy(rowid_view(conn), row->region, at, piece, wanted, &got);
-    /* GCOVR_EXCL_BR_LINE: the row is as long as it says */
-    if (rc != SEQDB_OK || got != wanted || memcmp(piece, data + at, wanted) != 0) return false;
+    int rc = seqdb_read_copy(rowid_view(directory), row->region, at, piece, wanted, &got);
+    if (rc != SEQDB_OK || SDB_NEVER(got != wanted) || memcmp(piece, data + at, wanted) != 0) return false;
     at += wanted;
   }
   return true;
@@ -148,117 +167,116 @@ static bool is_same_number(sqlite3_value *value, uint64_t number) {
 }
 
 /* Columns that no UPDATE may change. */
-static int refuse_fixed(sdb_conn *conn, sqlite3_value **argv, const seqdb_region_info *row, sdb_failure *f) {
-  sqlite3_value **column = argv + 2;
-  bool from = is_update_from(column);
-  if (sqlite3_value_type(argv[1]) != SQLITE_INTEGER || sqlite3_value_int64(argv[0]) != sqlite3_value_int64(argv[1])) {
-    return column_fail(conn, "rowid", "cannot be changed", f);
+static int refuse_fixed(sdb_request *r, sqlite3_value **rowids, const seqdb_region_info *row) {
+  bool from = is_update_from(r);
+  bool same_offset = from && is_same_number(r->column[SDB_COLUMN_OFFSET], row->offset);
+  bool same_reserved = from && is_same_number(r->column[SDB_COLUMN_RESERVED], row->reserved_bytes);
+  if (sqlite3_value_type(rowids[1]) != SQLITE_INTEGER ||
+      sqlite3_value_int64(rowids[0]) != sqlite3_value_int64(rowids[1])) {
+    return refuse(r, "rowid", "cannot be changed");
   }
-  if (is_set(column[SDB_COLUMN_OFFSET]) && !(from && is_same_number(column[SDB_COLUMN_OFFSET], row->offset))) {
-    return column_fail(conn, "offset", "cannot be changed", f);
+  if (is_set(r, SDB_COLUMN_OFFSET) && !same_offset) return refuse(r, "offset", "cannot be changed");
+  if (is_set(r, SDB_COLUMN_RESERVED) && !same_reserved) {
+    return refuse(r, "reserved", "cannot be changed: see seqdb_reserve()");
   }
-  if (is_set(column[SDB_COLUMN_RESERVED]) &&
-      !(from && is_same_number(column[SDB_COLUMN_RESERVED], row->reserved_bytes))) {
-    return column_fail(conn, "reserved", "cannot be changed: see seqdb_reserve()", f);
+  if (is_set(r, SDB_COLUMN_APPEND) && !(from && !is_given(r, SDB_COLUMN_APPEND))) {
+    return refuse(r, "append", "is for INSERT: see seqdb_append()");
   }
-  if (is_set(column[SDB_COLUMN_APPEND]) && !(from && is_null(column[SDB_COLUMN_APPEND]))) {
-    return column_fail(conn, "append", "is for INSERT: see seqdb_append()", f);
-  }
-  if (is_set(column[SDB_COLUMN_SELF]) && !(from && is_null(column[SDB_COLUMN_SELF]))) {
-    return column_fail(conn, conn->name, "is for INSERT of a command", f);
+  if (is_set(r, SDB_COLUMN_SELF) && !(from && !is_given(r, SDB_COLUMN_SELF))) {
+    return refuse(r, r->directory->name, "is for INSERT of a command");
   }
   return SQLITE_OK;
 }
 
-static int take_update(sdb_conn *conn, sqlite3_value **column, const seqdb_region_info *row, sdb_change *change,
-                       sdb_failure *f) {
-  bool name = is_set(column[SDB_COLUMN_NAME]), content = is_set(column[SDB_COLUMN_CONTENT]);
-  bool length = is_set(column[SDB_COLUMN_LENGTH]);
-  if (is_update_from(column)) {
-    length = !is_same_number(column[SDB_COLUMN_LENGTH], row->length_bytes);
-    content = !is_same_content(conn, row, column[SDB_COLUMN_CONTENT]);
+static int take_update(sdb_request *r, const seqdb_region_info *row) {
+  bool name = is_set(r, SDB_COLUMN_NAME), content = is_set(r, SDB_COLUMN_CONTENT);
+  bool length = is_set(r, SDB_COLUMN_LENGTH);
+  if (is_update_from(r)) {
+    length = !is_same_number(r->column[SDB_COLUMN_LENGTH], row->length_bytes);
+    content = !is_same_content(r->directory, row, r->column[SDB_COLUMN_CONTENT]);
   }
   if (content && length) {
-    return sdb_failure_set(f, SQLITE_ERROR, "%s: an UPDATE takes one of content and length", conn->name);
+    return sdb_failure_set(&r->f, SQLITE_ERROR, "%s: an UPDATE takes one of content and length", r->directory->name);
   }
-  if (name && take_name(conn, column[SDB_COLUMN_NAME], change, f) != SQLITE_OK) return f->code;
-  if (content) return take_data(conn, "content", column[SDB_COLUMN_CONTENT], change, f);
-  if (length) return take_length(conn, column[SDB_COLUMN_LENGTH], change, f);
-  return SQLITE_OK;
+  if (name && take_name(r) != SQLITE_OK) return r->f.code;
+  if (content) return take_content(r);
+  return length ? take_length(r) : SQLITE_OK;
 }
 
-static int update(sdb_conn *conn, sqlite3_value **argv, sdb_failure *f) {
-  sdb_change change = {.kind = SDB_CHANGE_UPDATE,
-                       .replace = sqlite3_vtab_on_conflict(conn->client->db) == SQLITE_REPLACE};
+/* rowids: the one that the row has, and the one that it is given. */
+static int update(sdb_request *r, sqlite3_value **rowids) {
   char old_name[SEQDB_NAME_BYTES_MAX];
   seqdb_region_info row;
   bool found;
-  if (region_of_rowid(conn, argv[0], &row, &found, f) != SQLITE_OK || !found) return f->code;
-  change.region = row.region;
+  r->change.kind = SDB_CHANGE_UPDATE;
+  r->change.replace = sqlite3_vtab_on_conflict(r->directory->connection->db) == SQLITE_REPLACE;
+  if (region_of_rowid(r, rowids[0], &row, &found) != SQLITE_OK || !found) return r->f.code;
   memcpy(old_name, row.name, row.name_bytes); /* for messages: the engine's is gone with the first change */
-  change.name = old_name;
-  change.name_bytes = row.name_bytes;
-  if (refuse_fixed(conn, argv, &row, f) != SQLITE_OK) return f->code;
-  if (take_update(conn, argv + 2, &row, &change, f) != SQLITE_OK) return f->code;
-  return sdb_change_run(conn, &change, f);
+  r->change.name = old_name;
+  r->change.name_bytes = row.name_bytes;
+  if (refuse_fixed(r, rowids, &row) != SQLITE_OK) return r->f.code;
+  if (take_update(r, &row) != SQLITE_OK) return r->f.code;
+  return sdb_change_run(r->directory, &r->change, &r->f);
 }
 
-static int delete_row(sdb_conn *conn, sqlite3_value *rowid, sdb_failure *f) {
-  sdb_change change = {.kind = SDB_CHANGE_DELETE};
+static int delete_row(sdb_request *r, sqlite3_value *rowid) {
   seqdb_region_info row;
   bool found;
-  if (region_of_rowid(conn, rowid, &row, &found, f) != SQLITE_OK || !found) return f->code;
-  change.region = row.region;
-  return sdb_change_run(conn, &change, f);
+  r->change.kind = SDB_CHANGE_DELETE;
+  if (region_of_rowid(r, rowid, &row, &found) != SQLITE_OK || !found) return r->f.code;
+  return sdb_change_run(r->directory, &r->change, &r->f);
 }
 
 /* ---- commands ---------------------------------------------------------------------------------------------- */
 
-static int check_command(sdb_conn *conn, sdb_failure *f) {
+static int check_command(sdb_directory *directory, sdb_failure *f) {
   char *problem = NULL;
-  if (sdb_conn_check(conn, true, &problem, f) == SQLITE_OK && problem) {
-    sdb_failure_set(f, SQLITE_CORRUPT_VTAB, "%s: %s", conn->name, problem);
+  if (sdb_upkeep_check(directory, true, &problem, f) == SQLITE_OK && problem) {
+    sdb_failure_set(f, SQLITE_CORRUPT_VTAB, "%s: %s", directory->name, problem);
   }
   sqlite3_free(problem);
   return f->code;
 }
 
-static int command(sdb_conn *conn, sqlite3_value **column, sdb_failure *f) {
+static int command(sdb_request *r) {
+  sdb_directory *directory = r->directory;
+  sqlite3_value *self = r->column[SDB_COLUMN_SELF];
+  sdb_failure *f = &r->f;
   for (int i = 0; i < SDB_COLUMN_SELF; i++) {
-    if (!is_null(column[i])) return sdb_failure_set(f, SQLITE_ERROR, "%s: a command takes no other column", conn->name);
+    if (!is_given(r, (enum sdb_column)i)) continue;
+    return sdb_failure_set(f, SQLITE_ERROR, "%s: a command takes no other column", directory->name);
   }
-  if (sqlite3_value_type(column[SDB_COLUMN_SELF]) != SQLITE_TEXT) {
-    return sdb_failure_set(f, SQLITE_ERROR, "%s: a command must be TEXT", conn->name);
+  if (sqlite3_value_type(self) != SQLITE_TEXT) {
+    return sdb_failure_set(f, SQLITE_ERROR, "%s: a command must be TEXT", directory->name);
   }
-  const char *word = (const char *)sqlite3_value_text(column[SDB_COLUMN_SELF]);
+  const char *word = (const char *)sqlite3_value_text(self);
   if (!word) return sdb_failure_nomem(f);
-  if (sqlite3_stricmp(word, "flush") == 0) return sdb_conn_flush(conn, NULL, f);
-  if (sqlite3_stricmp(word, "checkpoint") == 0) return sdb_conn_checkpoint(conn, f);
-  if (sqlite3_stricmp(word, "compact") == 0) return sdb_conn_compact(conn, NULL, f);
-  if (sqlite3_stricmp(word, "check") == 0) return check_command(conn, f);
-  return sdb_failure_set(f, SQLITE_ERROR, "%s: unknown command '%s' (flush, checkpoint, compact, check)", conn->name,
-                         word);
+  if (sqlite3_stricmp(word, "flush") == 0) return sdb_upkeep_flush(directory, NULL, f);
+  if (sqlite3_stricmp(word, "checkpoint") == 0) return sdb_upkeep_checkpoint(directory, f);
+  if (sqlite3_stricmp(word, "compact") == 0) return sdb_upkeep_compact(directory, NULL, f);
+  if (sqlite3_stricmp(word, "check") == 0) return check_command(directory, f);
+  return sdb_failure_set(f, SQLITE_ERROR, "%s: unknown command '%s' (flush, checkpoint, compact, check)",
+                         directory->name, word);
 }
 
 /* ---- xUpdate ----------------------------------------------------------------------------------------------- */
 
+/* INSERT: a change that a function sends, a command, or a row. */
+static int insert_any(sdb_request *r, sqlite3_value *given_rowid, sqlite3_int64 *rowid) {
+  sdb_change *sent = sqlite3_value_pointer(r->column[SDB_COLUMN_SELF], SDB_CHANGE_POINTER);
+  if (sent) return sdb_change_run(r->directory, sent, &r->f);
+  return is_given(r, SDB_COLUMN_SELF) ? command(r) : insert(r, given_rowid, rowid);
+}
+
+/* argv: the old rowid; then, but for DELETE, the new rowid and the columns.  A rowid that is not there is NULL. */
 int sdb_table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid) {
-  sdb_conn *conn = ((sdb_table *)vtab)->conn;
-  sdb_failure f = {0};
+  sdb_request r = {.directory = ((sdb_table *)vtab)->directory, .column = argc > 1 ? argv + 2 : NULL};
   if (argc == 1) {
-    delete_row(conn, argv[0], &f);
+    delete_row(&r, argv[0]);
   } else if (!is_null(argv[0])) {
-    update(conn, argv, &f);
+    update(&r, argv);
   } else {
-    sqlite3_value *self = argv[2 + SDB_COLUMN_SELF];
-    sdb_change *change = sqlite3_value_pointer(self, SDB_CHANGE_POINTER);
-    if (change) {
-      sdb_change_run(conn, change, &f);
-    } else if (!is_null(self)) {
-      command(conn, argv + 2, &f);
-    } else {
-      insert(conn, argv, rowid, &f);
-    }
+    insert_any(&r, argv[1], rowid);
   }
-  return f.code == SQLITE_OK ? SQLITE_OK : sdb_failure_to_vtab(&f, vtab);
+  return sdb_failure_to_vtab(&r.f, vtab);
 }

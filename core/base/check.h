@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** check.h: conditions that are known to be always true, or never, and are tested all the same.  Layer 0.
+** check.h: conditions that are known to be always true, or never, and are tested all the same.
 **
 ** `if (SDB_NEVER(x)) return error;` says: x cannot happen, and should it happen, the engine still does the right thing.
 **   test builds (-DSDB_CHECKS)       assert that it does not happen

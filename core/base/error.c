@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** error.c: filling the error record, quoting names for messages, the fixed text of each result code.  Layer 0.
+** error.c: filling the error record, quoting names for messages, the fixed text of each result code.
 **
 ** Owns nothing: the caller's record is written in place and no memory is allocated, so that a message can be made
 ** when memory has run out.
@@ -15,11 +15,12 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include "base/check.h"
 
 /* The largest count <= `bytes` at which the text may be cut. */
 static size_t utf8_cut(const char *text, size_t bytes) {
   size_t start = bytes;
-  while (start > 0 && bytes - start < 4) { /* GCOVR_EXCL_BR_LINE: no record is so small */
+  while (SDB_ALWAYS(start > 0) && bytes - start < 4) { /* no record is smaller than a character */
     start--;
     if (((uint8_t)text[start] & 0xC0) != 0x80) return sdb_utf8_char(text + start, bytes - start) > 0 ? bytes : start;
   }
@@ -35,8 +36,8 @@ static void copy_text(char *to, size_t capacity, const char *text) {
 
 static void format_message(seqdb_error *e, const char *format, va_list args) {
   int wanted = vsnprintf(e->message, sizeof e->message, format, args);
-  /* GCOVR_EXCL_BR_LINE: vsnprintf() fails for wide characters alone */
-  if (wanted < 0) copy_text(e->message, sizeof e->message, format);
+  if (SDB_NEVER(wanted < 0)) /* it fails for wide characters alone */
+    copy_text(e->message, sizeof e->message, format);
   if (wanted >= (int)sizeof e->message) e->message[utf8_cut(e->message, sizeof e->message - 1)] = 0;
 }
 
@@ -91,8 +92,8 @@ int sdb_error_os(const sdb_op *op, int os_errno, const char *file, uint64_t offs
 
     /* The cause must survive a long message: it displaces the message's end. */
     cause[0] = 0;
-    /* GCOVR_EXCL_BR_LINE: the C library has a text for every number, or says EINVAL */
-    if (strerror_r(os_errno, cause, sizeof cause) != 0 || cause[0] == 0) {
+    /* The C library has a text for every number, or says EINVAL. */
+    if (strerror_r(os_errno, cause, sizeof cause) != 0 || SDB_NEVER(cause[0] == 0)) {
       snprintf(cause, sizeof cause, "error %d", os_errno);
     }
     size_t room = sizeof e->message - sizeof ": " - strlen(cause);

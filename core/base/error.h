@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** error.h: filling the error record.  Layer 0.
+** error.h: filling the error record.
 ** The deepest function that knows object, operation, offset and cause fills the record, once; callers above pass the
 ** code on.
 */
@@ -9,8 +9,8 @@
 
 #include "base/base.h"
 
-/* A call of the public API on its way through the rooms: its name, for messages, and the record that its failure fills.  `error` may
-** be NULL: then only the code comes back. */
+/* A call of the public API on its way through the rooms: its name, for messages, and the record that its failure
+** fills.  `error` may be NULL: then only the code comes back. */
 typedef struct sdb_op {
   const char *operation;
   seqdb_error *error;
@@ -19,13 +19,13 @@ typedef struct sdb_op {
 /* For work that is done later if it fails now: nobody reads why. */
 static const sdb_op sdb_unheard = {"upkeep", NULL};
 
-/* Fill the record and return `code`, so that `return sdb_error_set(...)` reads well.  `file` may be NULL (empty).  The message is cut
-** at the record's size, never in the middle of a UTF-8 character. */
+/* Fill the record and return `code`, so that `return sdb_error_set(...)` reads well.  `file` may be NULL
+** (empty).  The message is cut at the record's size, never in the middle of a UTF-8 character. */
 int sdb_error_set(const sdb_op *op, int code, const char *file, uint64_t offset, const char *format, ...)
     SDB_PRINTF(5, 6);
 
-/* Same for a failed system call: `os_errno` chooses the code (ENOSPC, EDQUOT, EFBIG: FULL; ENOMEM: NOMEM; EROFS, EACCES, EPERM:
-** READONLY; else IO) and ": strerror(os_errno)" is added to the message. */
+/* Same for a failed system call: `os_errno` chooses the code (ENOSPC, EDQUOT, EFBIG: FULL; ENOMEM: NOMEM; EROFS,
+** EACCES, EPERM: READONLY; else IO) and ": strerror(os_errno)" is added to the message. */
 int sdb_error_os(const sdb_op *op, int os_errno, const char *file, uint64_t offset, const char *format, ...)
     SDB_PRINTF(5, 6);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** rbtree.h: where the platform keeps BSD's <sys/tree.h> (red-black trees as macros).  Layer 0.
+** rbtree.h: where the platform keeps BSD's <sys/tree.h> (red-black trees as macros).
 ** Debian has it in libbsd-dev, as a header that needs no library at run time.
 */
 #ifndef SDB_RBTREE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** data_file.h: the file `data`: its size, its read-only mapping, positioned reads and writes.  Layer 2.
-** Asks nobody whether a byte may be written: callers have asked space.h.  Never stores through the mapping (R8), and the
-** mapping never moves (R9): one window reserves address space far past the file's end; when the file outgrows it,
+** data_file.h: the file `data`: its size, its read-only mapping, positioned reads and writes.
+** Asks nobody whether a byte may be written: callers have asked space.h.  Never stores through the mapping (R8), and
+** the mapping never moves (R9): one window reserves address space far past the file's end; when the file outgrows it,
 ** a larger window is mapped beside it and the old one stays until close.
 ** THREADS: reads from any thread; ensure() and cut() by the writer.
 */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
 **
-** journal.h: the file `journal`: two alternating header pages, then records.  Layer 3.
+** journal.h: the file `journal`: two alternating header pages, then records.
 ** Knows how records are placed, chained and killed; not what they mean.  FORMAT.md sections 3 and 4.
-** INVARIANT: at most one record is ever written and not yet durable.  A record whose write failed is killed (its start zeroed,
-** durably) before anything else is written, or the journal may not be written any more (*poison).
+** INVARIANT: at most one record is ever written and not yet durable.  A record whose write failed is killed (its
+** start zeroed, durably) before anything else is written, or the journal may not be written any more (*poison).
 ** THREADS: the writer's.
 */
 #ifndef SDB_JOURNAL_H
 #define SDB_JOURNAL_H
 
 #include "base/error.h"
-#include "pure/format.h"
+#include "pure/journal_header.h"
+#include "pure/record.h"
 #include "os/os.h"
 
 typedef struct sdb_journal {
@@ -48,8 +49,9 @@ void sdb_journal_scan_free(sdb_journal_scan *scan);
 ** too, or an fdatasync failed, *poison is set.  On success the tail moves. */
 int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
                        const sdb_op *op);
-/* Write the present header page and the last record once more, durably: after a failed fdatasync they may be in the page cache
-** only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written before. */
+/* Write the present header page and the last record once more, durably: after a failed fdatasync they may be in the
+** page cache only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written
+** before. */
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
 /* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
 ** A failure leaves the state of that page unknown: *poison. */

@@ -4,16 +4,14 @@
 */
 #include "files/regions_file.h"
 
-#include "base/error.h"
-#include "pure/format.h"
+#include <errno.h>
 
 #define BATCH_PAGES 64u
 #define BATCH_BYTES (BATCH_PAGES * SDB_ENTRY_BYTES)
 #define MAP_PAGES   16384u /* of one mapping: 64 MiB of address space */
 #define GAP_PAGES   256u   /* shorter holes are read */
 
-#define NAMES_RESERVED_MAX ((uint64_t)1 << 20)
-#define PREFETCH_PAGES     8u
+#define PREFETCH_PAGES 8u
 #if defined(__GNUC__)
 #define SDB_PREFETCH(address) __builtin_prefetch(address)
 #else
@@ -22,11 +20,21 @@
 
 /* ---- reading */
 
-static int add_bad(sdb_regions_load *load, const sdb_bad_entry *bad, const sdb_op *op) {
+/* A reading under way. */
+struct reading {
+  sdb_fd fd;
+  sdb_regions_visit *visit;
+  void *context;
+  sdb_regions_load *load;
+  const sdb_op *op;
+};
+
+static int add_bad(struct reading *r, const sdb_bad_entry *bad) {
+  sdb_regions_load *load = r->load;
   if (load->bad_count == load->bad_capacity) {
     size_t capacity = load->bad_capacity ? 2 * load->bad_capacity : 16;
     sdb_bad_entry *grown = sdb_realloc(load->bad, capacity * sizeof *grown);
-    if (!grown) return sdb_error_nomem(op);
+    if (!grown) return sdb_error_nomem(r->op);
     load->bad = grown;
     load->bad_capacity = capacity;
   }
@@ -34,8 +42,7 @@ static int add_bad(sdb_regions_load *load, const sdb_bad_entry *bad, const sdb_o
   return SEQDB_OK;
 }
 
-static int read_page(const uint8_t *page, uint32_t index, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
-                     const sdb_op *op) {
+static int read_page(struct reading *r, const uint8_t *page, uint32_t index) {
   sdb_entry_image image;
   sdb_bad_entry bad = {.index = index};
   switch (sdb_entry_decode_used(page, index, &image, &bad.at, &bad.why)) {
@@ -44,60 +51,47 @@ static int read_page(const uint8_t *page, uint32_t index, sdb_names *names, sdb_
     case SDB_ENTRY_DAMAGED:
       bad.start = sdb_get64(page);
       bad.reserved = sdb_get64(page + 16);
-      return add_bad(load, &bad, op);
+      return add_bad(r, &bad);
     case SDB_ENTRY_USED:
       break;
   }
-  load->any_trailer |= image.has_trailer;
-  sdb_entry entry = {.start = image.start,
-                     .length = image.length,
-                     .reserved = image.reserved,
-                     .generation = image.generation,
-                     .has_trailer = image.has_trailer,
-                     .incarnation = 1};
-  entry.name = sdb_name_new(names, image.name, image.name_bytes, index);
-  if (!entry.name) return sdb_error_nomem(op);
-  int rc = sdb_tree_put(tree, names, 0, index, &entry);
-  sdb_name_unref(names, entry.name);
-  return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
+  r->load->any_trailer |= image.has_trailer;
+  return r->visit(r->context, index, &image, r->op);
 }
 
-/* Pages [from, to) through a mapping: of a page of 4096 bytes only the few that are in use are touched.  *mapped becomes false,
-** and nothing is read, where the system does not map or does not say beforehand what cannot be read. */
-static int read_mapped(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_names *names, sdb_tree *tree,
-                       sdb_regions_load *load, bool *mapped, const sdb_op *op) {
+/* Pages [from, to) through a mapping: of a page of 4096 bytes only the few that are in use are touched.  *mapped
+** becomes false, and nothing is read, where the system does not map or does not say beforehand what cannot be read. */
+static int read_mapped(struct reading *r, uint64_t from, uint64_t to, bool *mapped) {
   const uint8_t *pages;
   uint64_t bytes = (to - from) * SDB_ENTRY_BYTES;
   int rc = SEQDB_OK;
-  *mapped = sdb_os_map(file->fd, from * SDB_ENTRY_BYTES, bytes, &pages) == 0;
+  *mapped = sdb_os_map(r->fd, from * SDB_ENTRY_BYTES, bytes, &pages) == 0;
   if (!*mapped) return SEQDB_OK;
   *mapped = sdb_os_populate(pages, bytes) == 0;
   for (uint64_t i = 0; *mapped && i < to - from && rc == SEQDB_OK; i++) {
     const uint8_t *ahead = pages + SDB_MIN(i + PREFETCH_PAGES, to - from - 1) * SDB_ENTRY_BYTES;
     SDB_PREFETCH(ahead);
     SDB_PREFETCH(ahead + SDB_ENTRY_TRAILER_OFF);
-    rc = read_page(pages + i * SDB_ENTRY_BYTES, (uint32_t)(from + i), names, tree, load, op);
+    rc = read_page(r, pages + i * SDB_ENTRY_BYTES, (uint32_t)(from + i));
   }
   sdb_os_unmap(pages, bytes);
   return rc;
 }
 
-static int read_batches(sdb_regions_file *file, uint64_t from, uint64_t to, sdb_names *names, sdb_tree *tree,
-                        sdb_regions_load *load, const sdb_op *op) {
+static int read_batches(struct reading *r, uint64_t from, uint64_t to) {
   int rc = SEQDB_OK;
   uint8_t *batch = sdb_malloc(BATCH_BYTES);
-  if (!batch) return sdb_error_nomem(op);
+  if (!batch) return sdb_error_nomem(r->op);
   for (uint64_t page = from; page < to && rc == SEQDB_OK; page += BATCH_PAGES) {
     uint64_t count = SDB_MIN(BATCH_PAGES, to - page);
     size_t want = (size_t)(count * SDB_ENTRY_BYTES), got = 0;
-    int os = sdb_os_pread(file->fd, batch, want, page * SDB_ENTRY_BYTES, &got);
-    if (os || got < want) {
-      rc = sdb_error_os(op, os ? os : 5 /* EIO: it shrank */, "regions", page * SDB_ENTRY_BYTES,
-                        "regions: cannot read entries from %llu on", (unsigned long long)page);
-      break;
-    }
+    int os = sdb_os_pread(r->fd, batch, want, page * SDB_ENTRY_BYTES, &got);
+    if (!os && got < want) os = EIO; /* it shrank */
+    if (os)
+      rc = sdb_error_os(r->op, os, "regions", page * SDB_ENTRY_BYTES, "regions: cannot read entries from %llu on",
+                        (unsigned long long)page);
     for (uint32_t i = 0; i < count && rc == SEQDB_OK; i++)
-      rc = read_page(batch + (size_t)i * SDB_ENTRY_BYTES, (uint32_t)page + i, names, tree, load, op);
+      rc = read_page(r, batch + (size_t)i * SDB_ENTRY_BYTES, (uint32_t)page + i);
   }
   sdb_free(batch);
   return rc;
@@ -121,27 +115,32 @@ static uint64_t next_run(const sdb_regions_file *file, uint64_t page, uint64_t *
   return from;
 }
 
-int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
-                     const sdb_op *op) {
+int sdb_regions_measure(sdb_regions_file *file, sdb_regions_load *load, const sdb_op *op) {
   sdb_os_info info;
-  int rc = SEQDB_OK, os = sdb_os_info_of(file->fd, &info);
+  uint8_t guard = 0;
+  size_t got = 0;
+  int os = sdb_os_info_of(file->fd, &info);
   if (os) return sdb_error_os(op, os, "regions", 0, "regions: cannot read its size");
   file->pages = info.size_bytes / SDB_ENTRY_BYTES;
   file->guarded = info.size_bytes % SDB_ENTRY_BYTES == 1;
   load->odd_bytes = file->guarded ? 0 : info.size_bytes % SDB_ENTRY_BYTES;
-  uint8_t guard = 0;
-  size_t got = 0;
   os = file->guarded ? sdb_os_pread(file->fd, &guard, 1, file->pages * SDB_ENTRY_BYTES, &got) : 0;
   if (os) return sdb_error_os(op, os, "regions", info.size_bytes - 1, "regions: cannot read the guard byte");
   file->odd_guard = guard != 0;
   if (file->pages > SDB_INDEX_MAX)
     return sdb_error_set(op, SEQDB_CORRUPT, "regions", 0, "regions: more entries than a database can have");
-  sdb_names_reserve(names, SDB_MIN(file->pages, NAMES_RESERVED_MAX)); /* pages may be free */
+  return SEQDB_OK;
+}
+
+int sdb_regions_read(const sdb_regions_file *file, sdb_regions_visit *visit, void *context, sdb_regions_load *load,
+                     const sdb_op *op) {
+  struct reading r = {file->fd, visit, context, load, op};
   bool mapped = file->map;
+  int rc = SEQDB_OK;
   for (uint64_t page = 0, to; page < file->pages && rc == SEQDB_OK; page = to) {
     uint64_t from = next_run(file, page, &to);
-    if (mapped && from < to) rc = read_mapped(file, from, to, names, tree, load, &mapped, op);
-    if (!mapped && from < to) rc = read_batches(file, from, to, names, tree, load, op);
+    if (mapped && from < to) rc = read_mapped(&r, from, to, &mapped);
+    if (!mapped && from < to) rc = read_batches(&r, from, to);
   }
   return rc;
 }
@@ -179,32 +178,22 @@ int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-static void encode_page(uint8_t *page, const sdb_tree *tree, uint32_t index) {
-  const sdb_entry *entry = sdb_tree_get(tree, index);
-  if (!entry) {
-    memset(page, 0, SDB_ENTRY_BYTES);
-    return;
-  }
-  sdb_entry_image image = {.start = entry->start,
-                           .length = entry->length,
-                           .reserved = entry->reserved,
-                           .generation = entry->generation,
-                           .has_trailer = entry->has_trailer,
-                           .name_bytes = sdb_name_bytes(entry->name),
-                           .name = sdb_name_text(entry->name)};
-  sdb_entry_encode(page, index, &image);
-}
-
-int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to,
-                      const sdb_op *op) {
+int sdb_regions_write(const sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill,
+                      const void *context, const sdb_op *op) {
   assert(file->guarded && to <= file->pages);
   uint8_t *batch = sdb_malloc(SDB_MIN(BATCH_PAGES, to - from) * SDB_ENTRY_BYTES);
   int rc = SEQDB_OK;
   if (!batch) return sdb_error_nomem(op);
   for (uint32_t index = from; index < to && rc == SEQDB_OK;) {
     uint32_t count = SDB_MIN(BATCH_PAGES, to - index);
-    for (uint32_t i = 0; i < count; i++)
-      encode_page(batch + (size_t)i * SDB_ENTRY_BYTES, tree, index + i);
+    for (uint32_t i = 0; i < count; i++) {
+      uint8_t *page = batch + (size_t)i * SDB_ENTRY_BYTES;
+      sdb_entry_image image;
+      if (fill(context, index + i, &image))
+        sdb_entry_encode(page, index + i, &image);
+      else
+        memset(page, 0, SDB_ENTRY_BYTES);
+    }
     uint64_t at = (uint64_t)index * SDB_ENTRY_BYTES;
     int os = sdb_os_pwrite(file->fd, batch, (size_t)count * SDB_ENTRY_BYTES, at);
     if (os) rc = sdb_error_os(op, os, "regions", at, "regions: cannot write entry %u", index);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
 **
-** regions_file.h: the file `regions`: one entry a page, and the guard byte at its end.  Layer 2.
-** Reads all entries at open, writes those that a checkpoint names.  Never decides whether damage matters: it reports what
-** each page is, and recovery judges after redo.
+** regions_file.h: the file `regions`: one entry a page, and the guard byte at its end.
+** Knows pages, not regions: reading shows each entry to a visitor, writing asks for each entry.  Never decides
+** whether damage matters: it reports what each page is, and recovery judges after redo.
 ** THREADS: the writer's; reading happens at open.
 */
 #ifndef SDB_REGIONS_FILE_H
 #define SDB_REGIONS_FILE_H
 
 #include "base/error.h"
-#include "space/tree.h"
 #include "os/os.h"
+#include "pure/entry_page.h"
 
 typedef struct sdb_regions_file {
   sdb_fd fd;
@@ -34,17 +34,29 @@ typedef struct sdb_regions_load {
   uint64_t odd_bytes; /* size modulo 4096 beyond a guard byte: damage */
 } sdb_regions_load;
 
-/* Read every entry into *tree (empty before).  Damaged pages are listed in *load, not in the tree.  The zeros between the name
-** and a trailer are not looked at: check does that. */
-int sdb_regions_read(sdb_regions_file *file, sdb_names *names, sdb_tree *tree, sdb_regions_load *load,
+/* Called for each used entry, in order of index.  `image` and its name are valid during the call.  An error ends the
+** reading and is returned. */
+typedef int sdb_regions_visit(void *context, uint32_t index, const sdb_entry_image *image, const sdb_op *op);
+/* Fill *image for entry `index`, with a name that stays valid until the next call; false: the entry is free. */
+typedef bool sdb_regions_fill(const void *context, uint32_t index, sdb_entry_image *image);
+
+/* Look at size and guard: sets `pages`, `guarded`, `odd_guard` and load->odd_bytes.  Errors: IO; CORRUPT if there are
+** more pages than entries can be. */
+int sdb_regions_measure(sdb_regions_file *file, sdb_regions_load *load, const sdb_op *op);
+/* After measure(): show every used entry to `visit`.  Damaged pages are listed in *load and not shown.  The zeros
+** between the name and a trailer are not looked at: check does that.  Errors: IO, NOMEM, the visitor's. */
+int sdb_regions_read(const sdb_regions_file *file, sdb_regions_visit *visit, void *context, sdb_regions_load *load,
                      const sdb_op *op);
 /* Set (one byte more) or remove the guard and make it durable (unless sync_off).  A failed fdatasync sets *poison. */
 int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, const sdb_op *op);
-/* First page from `page` on that does not lie in a hole, file->pages if all do; *end: the hole after it, or file->pages.  Entries in
-** holes are free.  (Ours has none; but whoever sends us a file may have made it as long as a file can be.) */
+/* First page from `page` on that does not lie in a hole, file->pages if all do; *end: the hole after it, or
+** file->pages.  Entries in holes are free.  (Ours has none; but whoever sends us a file may have made it as long as a
+** file can be.) */
 uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t *end);
-/* Write pages `from`..`to` - 1 as `tree` has them.  Not synced.  The file must be guarded and large enough. */
-int sdb_regions_write(const sdb_regions_file *file, const sdb_tree *tree, uint32_t from, uint32_t to, const sdb_op *op);
+/* Write pages `from`..`to` - 1 as `fill` says.  Not synced.  The file must be guarded and large enough.  Errors: IO,
+** FULL, NOMEM. */
+int sdb_regions_write(const sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill,
+                      const void *context, const sdb_op *op);
 /* Write a zero where the guard byte is odd; to be synced before the file is extended. */
 int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op);
 /* Have room for `pages` entries, guard kept.  Never fewer than there are: a torn cut could leave noise in a page. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** os.h: everything the engine asks of the operating system and of the allocator.  Layer 0.
-** This header is the whole platform contract: os_posix.c implements it, os_linux.c, os_darwin.c and os_freebsd.c the few
-** parts that differ (fdatasync, hole punching, disk blocks); meson picks the file.
+** os.h: everything the engine asks of the operating system and of the allocator.
+** This header is the whole platform contract: os_posix.c implements it, os_linux.c, os_darwin.c and os_freebsd.c the
+** few parts that differ (fdatasync, hole punching, disk blocks); meson picks the file.
 **
 ** RETURNS: 0 or an errno value (> 0), unless said otherwise; errno itself is not part of the contract.  EINTR and
 ** short reads and writes never reach the caller.
@@ -26,15 +26,13 @@ typedef struct sdb_os_info {
   uint64_t device, inode;
 } sdb_os_info;
 
-/* Directories.  open_dir follows symbolic links in `path` (the user may link a database directory), the file calls below
-** follow none.  ENOTDIR if path is no directory. */
+/* Directories.  open_dir follows symbolic links in `path` (the user may link a database directory), the file calls
+** below follow none.  ENOTDIR if path is no directory. */
 int sdb_os_open_dir(const char *path, sdb_fd *dir);
 int sdb_os_make_dir(const char *path);    /* mode 0755 & ~umask; EEXIST is passed on */
 int sdb_os_sync_dir(sdb_fd dir);          /* fsync; EINVAL from file systems that cannot is success */
 int sdb_os_sync_parent(const char *path); /* fsync the directory that holds `path` */
 int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info);
-/* Real path of the directory as text for messages, malloc'd with sdb_malloc; NULL if it cannot be told. */
-char *sdb_os_real_path(const char *path);
 
 /* Files in a directory. */
 int sdb_os_open(sdb_fd dir, const char *name, unsigned flags,
@@ -58,19 +56,20 @@ int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes);
 ** *data = end if there is none.  File systems that cannot tell report everything as data. */
 int sdb_os_next_data(sdb_fd file, uint64_t offset, uint64_t end, uint64_t *data, uint64_t *data_end);
 
-/* Advisory lock on the whole file, bound to the open file (flock), not waiting.  EWOULDBLOCK: somebody else has it.  Converting
-** between shared and exclusive is allowed. */
+/* Advisory lock on the whole file, bound to the open file (flock), not waiting.  EWOULDBLOCK: somebody else has
+** it.  Converting between shared and exclusive is allowed. */
 int sdb_os_lock(sdb_fd file, bool exclusive);
 int sdb_os_unlock(sdb_fd file);
 
-/* Read-only shared mapping of [offset, offset + bytes) of the file; may reach past its end (touching there is SIGBUS, growing the
-** file makes it valid).  Bytes written with pwrite show through it at once. */
+/* Read-only shared mapping of [offset, offset + bytes) of the file; may reach past its end (touching there is SIGBUS,
+** growing the file makes it valid).  Bytes written with pwrite show through it at once. */
 int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
-/* Read a mapping in, so that touching it needs no disk: what cannot be read is an error here and no SIGBUS later.  ENOTSUP where
-** the system cannot do that. */
+/* Read a mapping in, so that touching it needs no disk: what cannot be read is an error here and no SIGBUS
+** later.  ENOTSUP where the system cannot do that. */
 int sdb_os_populate(const uint8_t *address, uint64_t bytes);
 void sdb_os_unmap(const uint8_t *address, uint64_t bytes);
-/* Does reading a hole of the file through a mapping take space, and end in SIGBUS where there is none?  On Linux's tmpfs it does. */
+/* Does reading a hole of the file through a mapping take space, and end in SIGBUS where there is none?  On Linux's
+** tmpfs it does. */
 bool sdb_os_dense(sdb_fd file);
 /* Address space one mapping may take at the most: 1 TiB on 64-bit machines, less on 32-bit ones. */
 uint64_t sdb_os_map_window(void);
@@ -85,8 +84,8 @@ int sdb_os_random(void *buffer, size_t bytes); /* from the system's generator */
 bool sdb_os_single_threaded(void); /* surely no other thread in this process; false where the system does not tell */
 void sdb_os_give_way(bool sleep);  /* let other threads run; `sleep`: some 50 us at least */
 uint64_t sdb_os_now_ms(void);      /* monotonic */
-/* Number of fork() calls this process is a child of, counted since the library was loaded: a handle whose number differs was
-** inherited. */
+/* Number of fork() calls this process is a child of, counted since the library was loaded: a handle whose number
+** differs was inherited. */
 uint64_t sdb_os_fork_count(void);
 
 #endif /* SDB_OS_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_darwin.c: the parts of os.h that macOS does its own way: making durable, punching holes, random bytes.  Layer 0.
+** os_darwin.c: the parts of os.h that macOS does its own way: making durable, punching holes, random bytes.
 ** OWNS: nothing.  THREADS: any.
 */
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include "os/os.h"
 
-/* fsync() here only hands the bytes to the drive, which may keep and reorder them; F_FULLFSYNC empties the drive's cache.
-** File systems that do not know it (SMB, some FUSE) get the fsync. */
+/* fsync() here only hands the bytes to the drive, which may keep and reorder them; F_FULLFSYNC empties the drive's
+** cache.  File systems that do not know it (SMB, some FUSE) get the fsync. */
 int sdb_os_fsync(sdb_fd file) {
   int rc;
   do {

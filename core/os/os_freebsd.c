@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
 ** os_freebsd.c: the parts of os.h that FreeBSD (14 and later) does its own way: making durable, punching holes, random
-** bytes.  Layer 0.
+** bytes.
 ** OWNS: nothing.  THREADS: any.
 */
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes.  Layer 0.
+** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes.
 ** OWNS: nothing.  THREADS: any.
 */
 #ifndef _GNU_SOURCE
@@ -55,8 +55,8 @@ int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
 /* As in <linux/magic.h>, which a C library need not bring along (musl does not). */
 #define TMPFS_MAGIC 0x01021994
 
-/* Seen on Linux 6: a read through a shared mapping of a full tmpfs, at a place never written, is SIGBUS; other file systems map
-** a page of zeros. */
+/* Seen on Linux 6: a read through a shared mapping of a full tmpfs, at a place never written, is SIGBUS; other file
+** systems map a page of zeros. */
 bool sdb_os_dense(sdb_fd file) {
   struct statfs info;
   return fstatfs(file, &info) == 0 && info.f_type == TMPFS_MAGIC;

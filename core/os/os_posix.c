@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_posix.c: the part of os.h that all POSIX systems share.  Layer 0.
+** os_posix.c: the part of os.h that all POSIX systems share.
 ** OWNS: the fork counter; nothing else has state.
 ** THREADS: any.
 ** INVARIANTS
@@ -114,20 +114,6 @@ int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info) {
   return info_of(dir, true, info);
 }
 
-char *sdb_os_real_path(const char *path) {
-  char *copy = NULL;
-  char *resolved = realpath(path, NULL);
-  if (resolved != NULL) {
-    size_t bytes = strlen(resolved) + 1;
-    copy = sdb_malloc(bytes);
-    if (copy != NULL) { /* GCOVR_EXCL_BR_LINE: in test builds this allocation passes the faults by */
-      memcpy(copy, resolved, bytes);
-    }
-    free(resolved);
-  }
-  return copy;
-}
-
 /* ---- files ------------------------------------------------------------------------------------------------- */
 
 /* O_NONBLOCK: opening a FIFO must not hang; it has no meaning for the regular files that remain after the check. */
@@ -163,7 +149,7 @@ int sdb_os_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file) {
 
 /* Never retried: after EINTR the descriptor is closed on Linux and macOS, and its number may be another thread's. */
 void sdb_os_close(sdb_fd fd) {
-  if (fd >= 0) { /* GCOVR_EXCL_BR_LINE: in test builds os_dispatch.c asks first */
+  if (fd >= 0) {
     close(fd);
   }
 }
@@ -297,7 +283,7 @@ int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **add
 }
 
 void sdb_os_unmap(const uint8_t *address, uint64_t bytes) {
-  if (address != NULL) { /* GCOVR_EXCL_BR_LINE: in test builds os_dispatch.c asks first */
+  if (address != NULL) {
     munmap((void *)(uintptr_t)address, (size_t)bytes);
   }
 }
@@ -361,6 +347,5 @@ __attribute__((constructor)) static void watch_forks(void) { /* when the library
 
 /* Not getpid(): a system call on each use, and numbers repeat.  It serves only where atfork had no memory. */
 uint64_t sdb_os_fork_count(void) {
-  /* GCOVR_EXCL_BR_LINE: pthread_atfork() fails for lack of memory as the program starts */
   return fork_watched ? atomic_load_explicit(&fork_count, memory_order_relaxed) : (uint64_t)getpid();
 }

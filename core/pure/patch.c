@@ -2,12 +2,17 @@
 **
 ** patch.c: see patch.h.
 **
-** Ranges stand sorted in blocks of up to 64, and the blocks in a red-black tree by their first offset: a million small
-** overwrites are some twenty thousand blocks, and a neighbour is next in memory.  Each range refers to bytes in a chunk: small writes
-** share 64 KiB chunks, a large one has its own, and splitting a range copies nothing.  A write that falls wholly into one
-** existing range replaces its bytes in place: a counter rewritten a million times costs its eight bytes once.
-** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one; block->end is where its
-** last range ends.
+**     red-black tree of blocks       [ ends 900 ] <----> [ ends 5200 ] <----> ...
+**                                          |
+**     a block: up to 64 ranges       | 100..108 | 300..364 | 880..900 |
+**                                          |         |          |
+**     chunks: their bytes            [ .......... 64 KiB, shared .......... ]
+**
+** A million small overwrites are some twenty thousand blocks, and a neighbour is next in memory.  Small writes share
+** chunks, a large one has its own; to split a range copies nothing.  A write that falls wholly into one range
+** replaces its bytes there: a counter rewritten a million times costs its eight bytes once.
+** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one; block->end is
+** where its last range ends.
 */
 #include "pure/patch.h"
 
@@ -60,19 +65,19 @@ static void note_end(sdb_patch_node *block) {
   if (block->count) block->end = end_of(&block->range[block->count - 1]);
 }
 
-/* ---- places: a block and a position in it */
+/* ---- positions: a block and which range of it */
 
-struct place {
+struct position {
   sdb_patch_node *block; /* NULL: behind everything */
   uint32_t at;
 };
 
-static struct range *range_at(struct place place) {
-  return &place.block->range[place.at];
+static struct range *range_at(struct position position) {
+  return &position.block->range[position.at];
 }
 
-/* The first range of the block that ends after `from`; there is one.  A block is 2 KiB, mostly in no cache: two probes around the
-** place where evenly spread ranges would have it find the neighbourhood, halving does the rest. */
+/* The first range of the block that ends after `from`; there is one.  A block is 2 KiB, mostly in no cache: two
+** probes around where evenly spread ranges would have it find the neighbourhood, halving does the rest. */
 static uint32_t find_in(const sdb_patch_node *block, uint64_t from) {
   uint32_t low = 0, high = block->count - 1;
   uint64_t first = block->range[0].offset, share = (block->end - first) / block->count + 1;
@@ -95,7 +100,7 @@ static uint32_t find_in(const sdb_patch_node *block, uint64_t from) {
 }
 
 /* First range that ends after `from`. */
-static struct place find(const sdb_patch *patch, uint64_t from) {
+static struct position find(const sdb_patch *patch, uint64_t from) {
   sdb_patch_node *at = patch->tree.rbh_root, *best = NULL;
   while (at) { /* the first block whose last range ends after `from` */
     if (at->end > from) {
@@ -105,12 +110,12 @@ static struct place find(const sdb_patch *patch, uint64_t from) {
       at = RB_RIGHT(at, link);
     }
   }
-  return best ? (struct place){best, find_in(best, from)} : (struct place){NULL, 0};
+  return best ? (struct position){best, find_in(best, from)} : (struct position){NULL, 0};
 }
 
-static struct place after(struct place place) {
-  if (place.at + 1 < place.block->count) return (struct place){place.block, place.at + 1};
-  return (struct place){sdb_patch_tree_RB_NEXT(place.block), 0};
+static struct position after(struct position position) {
+  if (position.at + 1 < position.block->count) return (struct position){position.block, position.at + 1};
+  return (struct position){sdb_patch_tree_RB_NEXT(position.block), 0};
 }
 
 /* ---- chunks */
@@ -180,8 +185,8 @@ static int spares_to(sdb_patch *patch, size_t blocks) {
   return rc;
 }
 
-/* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges split in two,
-** need no more blocks than are full now plus what their own number fills. */
+/* An insertion splits a block at most, and makes both halves half empty: `ranges` insertions, and as many ranges
+** split in two, need no more blocks than are full now plus what their own number fills. */
 int sdb_patch_reserve(sdb_patch *patch, size_t ranges) {
   size_t insertions = 2 * ranges;
   return spares_to(patch, ranges ? SDB_MIN(insertions, patch->blocks) + insertions / (BLOCK_RANGES / 2) + 1 : 0);
@@ -203,86 +208,88 @@ static void block_drop(sdb_patch *patch, sdb_patch_node *block) {
   spare_give(patch, block);
 }
 
-/* Put *range before `place`.  Uses at most one spare. */
-static void insert(sdb_patch *patch, struct place place, const struct range *range) {
-  sdb_patch_node *block = place.block;
+/* Put *range before `position`.  Uses at most one spare. */
+static void insert(sdb_patch *patch, struct position position, const struct range *range) {
+  sdb_patch_node *block = position.block;
   if (!block) { /* behind everything */
     block = RB_MAX(sdb_patch_tree, &patch->tree);
-    place.at = block ? block->count : 0;
+    position.at = block ? block->count : 0;
   }
   if (!block || block->count == BLOCK_RANGES) {
     sdb_patch_node *fresh = spare_take(patch);
-    if (block && place.at < BLOCK_RANGES) { /* split in halves; appending at the end leaves the full block as it is */
+    /* Split in halves; a range behind the last one leaves the full block as it is. */
+    if (block && position.at < BLOCK_RANGES) {
       fresh->count = BLOCK_RANGES / 2;
       block->count = BLOCK_RANGES / 2;
       memcpy(fresh->range, block->range + BLOCK_RANGES / 2, sizeof *fresh->range * (BLOCK_RANGES / 2));
       note_end(fresh);
       note_end(block);
       RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
-      if (place.at > BLOCK_RANGES / 2) {
-        place.at -= BLOCK_RANGES / 2;
+      if (position.at > BLOCK_RANGES / 2) {
+        position.at -= BLOCK_RANGES / 2;
         block = fresh;
       }
     } else {
       fresh->end = end_of(range);
       RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
       block = fresh;
-      place.at = 0;
+      position.at = 0;
     }
     patch->blocks++;
   }
-  memmove(block->range + place.at + 1, block->range + place.at, sizeof *range * (block->count - place.at));
-  block->range[place.at] = *range;
+  memmove(block->range + position.at + 1, block->range + position.at, sizeof *range * (block->count - position.at));
+  block->range[position.at] = *range;
   block->count++;
   note_end(block);
   patch->count++;
   patch->total_bytes += range->bytes;
 }
 
-/* Take the range out; returns the place of the one behind it. */
-static struct place erase(sdb_patch *patch, struct place place) {
-  sdb_patch_node *block = place.block;
+/* Take the range out; returns the position of the one behind it. */
+static struct position erase(sdb_patch *patch, struct position position) {
+  sdb_patch_node *block = position.block;
   patch->count--;
-  patch->total_bytes -= range_at(place)->bytes;
-  chunk_unref(range_at(place)->owner);
+  patch->total_bytes -= range_at(position)->bytes;
+  chunk_unref(range_at(position)->owner);
   block->count--;
-  memmove(block->range + place.at, block->range + place.at + 1, sizeof(struct range) * (block->count - place.at));
+  memmove(block->range + position.at, block->range + position.at + 1,
+          sizeof(struct range) * (block->count - position.at));
   note_end(block);
-  if (place.at < block->count) return place;
-  struct place next = {sdb_patch_tree_RB_NEXT(block), 0};
+  if (position.at < block->count) return position;
+  struct position next = {sdb_patch_tree_RB_NEXT(block), 0};
   if (block->count == 0) block_drop(patch, block);
   return next;
 }
 
-/* Make room: no range overlaps [offset, end) afterwards.  Returns the place where one would go.  Needs a spare only if a range
-** reaches beyond both ends. */
-static struct place cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) {
-  struct place place = find(patch, offset);
-  if (!place.block || range_at(place)->offset >= end) return place;
-  struct range *range = range_at(place);
+/* Make room: no range overlaps [offset, end) afterwards.  Returns the position where one would go.  Needs a spare
+** only if a range reaches beyond both ends. */
+static struct position cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) {
+  struct position position = find(patch, offset);
+  if (!position.block || range_at(position)->offset >= end) return position;
+  struct range *range = range_at(position);
   if (range->offset < offset) {
     struct range tail = {end, end_of(range) - end, range->data + (end - range->offset), range->owner};
     bool splits = end_of(range) > end;
     patch->total_bytes -= end_of(range) - offset;
     range->bytes = offset - range->offset;
-    note_end(place.block);
-    place = after(place);
+    note_end(position.block);
+    position = after(position);
     if (splits) {
       tail.owner->refs++;
-      insert(patch, place, &tail);
+      insert(patch, position, &tail);
       return find(patch, offset);
     }
   }
-  while (place.block && end_of(range_at(place)) <= end)
-    place = erase(patch, place);
-  if (place.block && range_at(place)->offset < end) { /* order among the neighbours is unchanged */
-    range = range_at(place);
+  while (position.block && end_of(range_at(position)) <= end)
+    position = erase(patch, position);
+  if (position.block && range_at(position)->offset < end) { /* order among the neighbours is unchanged */
+    range = range_at(position);
     patch->total_bytes -= end - range->offset;
     range->data += end - range->offset;
     range->bytes -= end - range->offset;
     range->offset = end;
   }
-  return place;
+  return position;
 }
 
 /* ---- public */
@@ -306,9 +313,8 @@ void sdb_patch_clear(sdb_patch *patch) {
 
 int sdb_patch_write(sdb_patch *patch, uint64_t offset, const void *data, size_t bytes) {
   if (bytes == 0) return SEQDB_OK;
-  struct place place = find(patch, offset);
-  struct range *there = place.block ? range_at(place) : NULL;
-  /* GCOVR_EXCL_BR_LINE: the compiler tests `there` twice */
+  struct position position = find(patch, offset);
+  struct range *there = position.block ? range_at(position) : NULL;
   if (there && there->offset <= offset && end_of(there) - offset >= bytes) {
     uint8_t *to = there->data + (offset - there->offset);
     if (data)
@@ -320,7 +326,7 @@ int sdb_patch_write(sdb_patch *patch, uint64_t offset, const void *data, size_t 
   if (spares_to(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
   sdb_patch_chunk *chunk = chunk_for(patch, bytes);
   if (!chunk) return SEQDB_NOMEM;
-  if (there && there->offset < offset + bytes) place = cut_out(patch, offset, offset + bytes); /* splits nothing */
+  if (there && there->offset < offset + bytes) position = cut_out(patch, offset, offset + bytes); /* splits nothing */
   struct range range = {offset, bytes, chunk->bytes + chunk->used, chunk};
   chunk->refs++;
   chunk->used += bytes;
@@ -328,16 +334,15 @@ int sdb_patch_write(sdb_patch *patch, uint64_t offset, const void *data, size_t 
     memcpy(range.data, data, bytes);
   else
     memset(range.data, 0, bytes);
-  insert(patch, place, &range);
+  insert(patch, position, &range);
   return SEQDB_OK;
 }
 
 int sdb_patch_remove(sdb_patch *patch, uint64_t offset, uint64_t bytes) {
   if (bytes == 0 || !patch->tree.rbh_root) return SEQDB_OK;
-  struct place place = find(patch, offset);
-  if (!place.block || range_at(place)->offset >= offset + bytes) return SEQDB_OK;
-  bool splits = range_at(place)->offset < offset && end_of(range_at(place)) > offset + bytes;
-  /* GCOVR_EXCL_BR_LINE: removals of the engine reach the end of a range */
+  struct position position = find(patch, offset);
+  if (!position.block || range_at(position)->offset >= offset + bytes) return SEQDB_OK;
+  bool splits = range_at(position)->offset < offset && end_of(range_at(position)) > offset + bytes;
   if (splits && spares_to(patch, 1) != SEQDB_OK) return SEQDB_NOMEM;
   (void)cut_out(patch, offset, offset + bytes);
   return SEQDB_OK;
@@ -366,17 +371,18 @@ void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer) {
 
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer) {
   uint64_t end = offset + bytes;
-  for (struct place place = find(patch, offset); place.block && range_at(place)->offset < end; place = after(place)) {
-    const struct range *range = range_at(place);
+  for (struct position position = find(patch, offset); position.block && range_at(position)->offset < end;
+       position = after(position)) {
+    const struct range *range = range_at(position);
     uint64_t from = SDB_MAX(range->offset, offset), to = SDB_MIN(end_of(range), end);
     memcpy(buffer + (from - offset), range->data + (from - range->offset), (size_t)(to - from));
   }
 }
 
-static bool show(struct place place, sdb_patch_range *range) {
-  if (!place.block) return false;
-  const struct range *at = range_at(place);
-  *range = (sdb_patch_range){at->offset, at->bytes, at->data, place.block, place.at};
+static bool show(struct position position, sdb_patch_range *range) {
+  if (!position.block) return false;
+  const struct range *at = range_at(position);
+  *range = (sdb_patch_range){at->offset, at->bytes, at->data, position.block, position.at};
   return true;
 }
 
@@ -385,5 +391,5 @@ bool sdb_patch_next(const sdb_patch *patch, uint64_t from, sdb_patch_range *rang
 }
 
 bool sdb_patch_following(sdb_patch_range *range) {
-  return show(after((struct place){range->block, range->at}), range);
+  return show(after((struct position){range->block, range->at}), range);
 }

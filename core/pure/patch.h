@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
 ** patch.h: sets of disjoint byte ranges with bytes in them, newest wins: the overwrites of a transaction (one patch per
-** open savepoint) and, after its commit, the overlay of the catalog (R4).  Layer 1: pure, no I/O.
+** open savepoint) and, after its commit, the overlay of the catalog (R4).  Pure: no I/O.
 ** OWNS blocks of ranges and reference-counted chunks of bytes; a byte position in a chunk belongs to at most one range.
 ** THREADS: none of its own; the owner serializes writers against readers.
 */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
 **
-** extent.c: sets of disjoint byte ranges, and the pool their nodes come from.  See extent.h.
+** ranges.c: sets of disjoint byte ranges, and the pool their nodes come from.  See ranges.h.
 **
 ** One node is one range and hangs in one or two red-black trees: ordered by start, and (sized sets) by bytes, then
-** start.  So look-ups by place and best fit are both O(log n), and growing a range in place costs one re-insertion
+** start.  So look-ups by offset and best fit are both O(log n), and growing a range costs one re-insertion
 ** in the size tree and none in the offset tree, because neighbours never change order.
 **
 ** Owns: the nodes, in the pool or in a set.
@@ -128,7 +128,7 @@ static void erase(sdb_range_set *set, sdb_range_node *node) {
   pool_put(set->pool, node);
 }
 
-/* Give the node another range, one that keeps its place among its neighbours. */
+/* Give the node another range, one that stands where it stood among its neighbours. */
 static void resize(sdb_range_set *set, sdb_range_node *node, uint64_t start, uint64_t bytes) {
   unlink_size(set, node);
   set->total_bytes += bytes - node->bytes;
@@ -284,8 +284,7 @@ bool sdb_range_next(const sdb_range_set *set, uint64_t from, sdb_range *found) {
 
 bool sdb_range_at(const sdb_range_set *set, uint64_t at, sdb_range *found) {
   const sdb_range_node *node = first_beyond(set, at);
-  /* GCOVR_EXCL_BR_LINE: tell() fails for no node alone */
-  return node != NULL && node->start <= at && tell(node, found);
+  return tell(node != NULL && node->start <= at ? node : NULL, found);
 }
 
 bool sdb_range_last(const sdb_range_set *set, sdb_range *found) {

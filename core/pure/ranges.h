@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
 **
-** extent.h: sets of disjoint byte ranges, ordered by offset and, on request, by size.  Layer 1: pure, no I/O.
-** Used for holes, for pending space, for what the journal pins and for what awaits punching.  Adjacent ranges coalesce.
-** Nodes come from a pool, so that operations that must not fail can be given their memory beforehand.
+** ranges.h: sets of disjoint byte ranges, ordered by offset and, on request, by size.  Pure: no I/O.
+** Used for holes, for pending space, for what records in the journal would write and for what awaits
+** punching.  Adjacent ranges coalesce.  Nodes come from a pool, so that operations that must not fail can be given
+** their memory beforehand.
 ** THREADS: none of its own; the owner serializes.
 */
 #ifndef SDB_RANGES_H

@@ -2,20 +2,22 @@
 **
 ** names.c: see names.h.
 **
-** The table is open addressing with linear probing (Knuth, The Art of Computer Programming 3, 6.4, algorithms L and R): a look-up
-** touches one or two neighbouring cache lines of (hash, pointer) pairs and then the name itself.  A table whose elements are
-** chained through the names took a third of the time of opening a database, waiting for memory, and 40 bytes more a name.
-** INVARIANTS: the slots from a name's home (hash & mask) to where it stands are all in use; at least a quarter of the slots
-** is free.  Removing moves names back and needs no memory: giving a name up cannot fail.
+** The table is open addressing with linear probing (Knuth, The Art of Computer Programming 3, 6.4, algorithms L and
+** R): a look-up touches one or two neighbouring cache lines of (hash, pointer) pairs and then the name itself.  A
+** table whose elements are chained through the names took a third of the time of opening a database, waiting for
+** memory, and 40 bytes more a name.
+** INVARIANTS: the cells from a name's home (hash & mask) to where it stands are all in use; at least a quarter of the
+** cells is free.  Removing moves names back and needs no memory: giving a name up cannot fail.
 */
 #include "space/names.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include "pure/format.h"
+#include "base/check.h"
+#include "pure/hash.h"
 #include "os/os.h"
 
-#define SLOTS_MIN 16u
+#define CELLS_MIN 16u
 
 struct sdb_name {
   _Atomic uint32_t refs;
@@ -23,7 +25,7 @@ struct sdb_name {
   char text[];
 };
 
-struct slot {
+struct cell {
   sdb_name *name; /* NULL: free */
   uint32_t hash;
 };
@@ -31,8 +33,8 @@ struct slot {
 struct sdb_names {
   pthread_mutex_t mutex; /* guards the rest */
   bool repeat;
-  size_t count, mask; /* mask: number of slots less one */
-  struct slot *slots; /* NULL: none yet, and count is 0 */
+  size_t count, mask; /* mask: number of cells less one */
+  struct cell *cells; /* NULL: none yet, and count is 0 */
 };
 
 int sdb_names_open(sdb_names **names) {
@@ -47,7 +49,7 @@ void sdb_names_close(sdb_names *names) {
   if (!names) return;
   assert(names->count == 0);
   pthread_mutex_destroy(&names->mutex);
-  sdb_free(names->slots);
+  sdb_free(names->cells);
   sdb_free(names);
 }
 
@@ -57,74 +59,72 @@ static uint32_t hash_of(const char *text, size_t bytes) {
   return (uint32_t)sdb_hash_bytes(text, bytes, 0);
 }
 
-static bool bears(const struct slot *slot, const char *text, size_t bytes, uint32_t hash) {
-  return slot->hash == hash && slot->name->bytes == bytes && memcmp(slot->name->text, text, bytes) == 0;
+static bool bears(const struct cell *cell, const char *text, size_t bytes, uint32_t hash) {
+  return cell->hash == hash && cell->name->bytes == bytes && memcmp(cell->name->text, text, bytes) == 0;
 }
 
-static void put(struct slot *slots, size_t mask, sdb_name *name, uint32_t hash) {
+static void put(struct cell *cells, size_t mask, sdb_name *name, uint32_t hash) {
   size_t at = hash & mask;
-  while (slots[at].name)
+  while (cells[at].name)
     at = (at + 1) & mask;
-  slots[at] = (struct slot){name, hash};
+  cells[at] = (struct cell){name, hash};
 }
 
 static int resize(sdb_names *names, size_t wanted) {
-  struct slot *slots = sdb_calloc(wanted, sizeof *slots);
-  if (!slots) return SEQDB_NOMEM;
-  for (size_t i = 0; names->slots && i <= names->mask; i++)
-    if (names->slots[i].name) put(slots, wanted - 1, names->slots[i].name, names->slots[i].hash);
-  sdb_free(names->slots);
-  names->slots = slots;
+  struct cell *cells = sdb_calloc(wanted, sizeof *cells);
+  if (!cells) return SEQDB_NOMEM;
+  for (size_t i = 0; names->cells && i <= names->mask; i++)
+    if (names->cells[i].name) put(cells, wanted - 1, names->cells[i].name, names->cells[i].hash);
+  sdb_free(names->cells);
+  names->cells = cells;
   names->mask = wanted - 1;
   return SEQDB_OK;
 }
 
 /* Slots for `count` names, a power of two. */
-static size_t slots_for(uint64_t count) {
-  size_t slots = SLOTS_MIN;
-  /* GCOVR_EXCL_BR_LINE: more names than memory */
-  while (slots / 4 * 3 < count && slots <= SIZE_MAX / 4 / sizeof(struct slot))
-    slots *= 2;
-  return slots;
+static size_t cells_for(uint64_t count) {
+  size_t cells = CELLS_MIN;
+  while (cells / 4 * 3 < count && SDB_ALWAYS(cells <= SIZE_MAX / 4 / sizeof(struct cell))) /* names fit into memory */
+    cells *= 2;
+  return cells;
 }
 
-static size_t slots_of(const sdb_names *names) {
-  return names->slots ? names->mask + 1 : 0;
+static size_t cells_of(const sdb_names *names) {
+  return names->cells ? names->mask + 1 : 0;
 }
 
 void sdb_names_reserve(sdb_names *names, uint64_t count) {
   pthread_mutex_lock(&names->mutex);
-  /* GCOVR_EXCL_BR_LINE: called once, before there are any */
-  if (slots_for(count) > slots_of(names)) (void)resize(names, slots_for(count));
+  if (cells_for(count) > cells_of(names)) (void)resize(names, cells_for(count));
   pthread_mutex_unlock(&names->mutex);
 }
 
 static int insert(sdb_names *names, sdb_name *name) {
-  size_t wanted = slots_for((uint64_t)names->count + 1);
-  if (wanted > slots_of(names) && resize(names, wanted) != SEQDB_OK) return SEQDB_NOMEM;
-  for (size_t at = name->hash & names->mask; names->slots[at].name && !names->repeat; at = (at + 1) & names->mask)
-    names->repeat = bears(&names->slots[at], name->text, name->bytes, name->hash);
-  put(names->slots, names->mask, name, name->hash);
+  size_t wanted = cells_for((uint64_t)names->count + 1);
+  if (wanted > cells_of(names) && resize(names, wanted) != SEQDB_OK) return SEQDB_NOMEM;
+  for (size_t at = name->hash & names->mask; names->cells[at].name && !names->repeat; at = (at + 1) & names->mask)
+    names->repeat = bears(&names->cells[at], name->text, name->bytes, name->hash);
+  put(names->cells, names->mask, name, name->hash);
   names->count++;
   return SEQDB_OK;
 }
 
-/* Free the slot and move back what stands behind it only because the slot was in use. */
+/* Free the cell and move back what stands behind it only because the cell was in use. */
 static void take_out(sdb_names *names, const sdb_name *name) {
-  struct slot *slots = names->slots;
+  struct cell *cells = names->cells;
   size_t mask = names->mask, hole = name->hash & mask;
-  while (slots[hole].name != name)
+  while (cells[hole].name != name)
     hole = (hole + 1) & mask;
-  for (size_t at = (hole + 1) & mask; slots[at].name; at = (at + 1) & mask) {
-    size_t home = slots[at].hash & mask;
+  for (size_t at = (hole + 1) & mask; cells[at].name; at = (at + 1) & mask) {
+    size_t home = cells[at].hash & mask;
     if (((at - home) & mask) < ((at - hole) & mask)) continue; /* its home lies behind the hole */
-    slots[hole] = slots[at];
+    cells[hole] = cells[at];
     hole = at;
   }
-  slots[hole].name = NULL;
+  cells[hole].name = NULL;
   names->count--;
-  size_t few = slots_for((uint64_t)names->count * 4);
-  if (few < slots_of(names) / 2) (void)resize(names, few); /* without memory it stays large */
+  size_t few = cells_for((uint64_t)names->count * 4);
+  if (few < cells_of(names) / 2) (void)resize(names, few); /* without memory it stays large */
 }
 
 /* ---- names */
@@ -173,10 +173,10 @@ bool sdb_names_find(sdb_names *names, const char *text, size_t bytes, sdb_name_v
   bool found = false;
   uint32_t hash = hash_of(text, bytes);
   pthread_mutex_lock(&names->mutex);
-  for (size_t at = hash & names->mask; names->slots && names->slots[at].name && !found; at = (at + 1) & names->mask) {
-    if (!bears(&names->slots[at], text, bytes, hash)) continue;
-    *index = names->slots[at].name->index;
-    found = visit(context, names->slots[at].name, *index);
+  for (size_t at = hash & names->mask; names->cells && names->cells[at].name && !found; at = (at + 1) & names->mask) {
+    if (!bears(&names->cells[at], text, bytes, hash)) continue;
+    *index = names->cells[at].name->index;
+    found = visit(context, names->cells[at].name, *index);
   }
   pthread_mutex_unlock(&names->mutex);
   return found;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
 **
-** names.h: the names of regions: immutable texts, counted, one object per (text, entry index), in one hash table per store.
-** Layer 2: memory only.
+** names.h: the names of regions: immutable texts, counted, one object per (text, entry index), in one hash table per
+** store.
 **
-** Several objects may bear one text, while several live catalogs give the name to different entries.  A look-up visits all
-** of them, and the caller takes the object that its own catalog refers to: pointer identity, so no catalog needs a table of
-** its own and old catalogs never see new names.
+** Several objects may bear one text, while several live catalogs give the name to different entries.  A look-up
+** visits all of them, and the caller takes the object that its own catalog refers to: pointer identity, so no catalog
+** needs a table of its own and old catalogs never see new names.
 ** THREADS: any; the table has its mutex, reference counts are atomic.
 */
 #ifndef SDB_NAMES_H
@@ -28,8 +28,8 @@ void sdb_name_ref(sdb_name *name);
 void sdb_name_unref(sdb_names *names, sdb_name *name);
 const char *sdb_name_text(const sdb_name *name);
 uint32_t sdb_name_bytes(const sdb_name *name);
-/* Call visit(context, name, index) for the objects that bear the text until it says true; tells whether it did.  The table's
-** mutex is held meanwhile. */
+/* Call visit(context, name, index) for the objects that bear the text until it says true; tells whether it did.  The
+** table's mutex is held meanwhile. */
 typedef bool sdb_name_visit(const void *context, const sdb_name *name, uint32_t index);
 bool sdb_names_find(sdb_names *names, const char *text, size_t bytes, sdb_name_visit *visit, const void *context,
                     uint32_t *index);

@@ -144,9 +144,10 @@ int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch
 
 /* ---- applying */
 
-/* Rewrite in one go where ranges lie close together: the bytes between them are written as they are.  A write of a few bytes costs
-** Linux a walk over all blocks of the page cache's folio, up to 2 MiB on ext4 and XFS (measured: 15 us).  Between two ranges
-** there is never a whole page, so no page is written, and no hole filled, that has no range in it. */
+/* Rewrite in one go where ranges lie close together: the bytes between them are written as they are.  A write of a
+** few bytes costs Linux a walk over all blocks of the page cache's folio, up to 2 MiB on ext4 and XFS (measured: 15
+** us).  Between two ranges there is never a whole page, so no page is written, and no hole filled, that has no range
+** in it. */
 static int apply_run(sdb_overlay *overlay, const sdb_patch *patch, uint64_t from, uint64_t to, uint8_t *block,
                      const sdb_op *op) {
   int rc = sdb_data_ensure(overlay->data, to, op);

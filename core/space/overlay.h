@@ -2,20 +2,21 @@
 **
 ** overlay.h: committed overwrites that `data` does not have yet (R4).
 **
-** A commit that overwrites committed bytes must not write them into `data` while a snapshot older than the commit is open:
-** the snapshot reads them there.  They stand in memory, as layers over `data`:
+** A commit that overwrites committed bytes must not write them into `data` while a snapshot older than the commit is
+** open: the snapshot reads them there.  They stand in memory, as layers over `data`:
 **
 **     snapshot of 5      snapshot of 8       the newest commit, 9
 **          |                  |                    |
 **          v                  v                    v
 **      [ data ]  <--  [ layer of 6..8 ]  <--  [ layer of 9 ]
 **
-** A reader of generation g takes `data` and lays over it every layer with generation <= g.  A commit joins the newest layer
-** unless a snapshot stands between them.  So there are at most as many layers as generations with snapshots, and one more.
+** A reader of generation g takes `data` and lays over it every layer with generation <= g.  A commit joins the newest
+** layer unless a snapshot stands between them.  So there are at most as many layers as generations with snapshots,
+** and one more.
 ** OWNS the layers and their lock; borrows the data file.
 ** THREADS: reading: any thread.  The rest: the writer, who alone changes layers.
-** INVARIANTS: every byte of a layer lies in a range of a record still in the journal: no direct write meets one, and after a
-** crash it is redone.  A layer is written to `data` only when nobody reads an older generation.
+** INVARIANTS: every byte of a layer lies in a range of a record still in the journal: no direct write meets one, and
+** after a crash it is redone.  A layer is written to `data` only when nobody reads an older generation.
 */
 #ifndef SDB_OVERLAY_H
 #define SDB_OVERLAY_H
@@ -64,8 +65,8 @@ void sdb_overlay_free_spare(sdb_layer **spare);
 /* add() and the new catalog become visible together: they happen between these two. */
 void sdb_overlay_lock(sdb_overlay *overlay);
 void sdb_overlay_unlock(sdb_overlay *overlay);
-/* Take over `patch` as the overwrites of commit `generation`.  `newest_reader`: the newest generation that a snapshot reads, 0 if
-** there is no snapshot.  Locked.  Cannot fail after reserve(). */
+/* Take over `patch` as the overwrites of commit `generation`.  `newest_reader`: the newest generation that a snapshot
+** reads, 0 if there is no snapshot.  Locked.  Cannot fail after reserve(). */
 void sdb_overlay_add(sdb_overlay *overlay, uint64_t generation, uint64_t newest_reader, sdb_patch *patch,
                      sdb_layer **spare);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
 **
-** catalog.c: see catalog.h.
+** tree.c: see tree.h.
 */
 #include "space/tree.h"
 
 #include <stdatomic.h>
-#include "pure/format.h"
+#include "base/check.h"
 #include "os/os.h"
 
 /* ---- nodes */
@@ -18,8 +18,8 @@ struct sdb_node {
   _Atomic uint32_t refs;
   bool leaf;
   uint64_t epoch;
-  uint64_t used; /* bit i: slot i holds an entry or a child */
-  uint64_t full; /* bit i: below slot i no index is unused */
+  uint64_t used; /* bit i: position i holds an entry or a child */
+  uint64_t full; /* bit i: below position i no index is unused */
   union {
     sdb_node *child[1]; /* FAN of them in an inner node */
     sdb_entry entry[1]; /* FAN of them in a leaf */
@@ -42,11 +42,11 @@ static const sdb_entry *entries_const(const sdb_node *node) {
   return &node->u.entry[0];
 }
 
-static unsigned slot_at(uint32_t index, unsigned level) {
+static unsigned position_of(uint32_t index, unsigned level) {
   return (index >> (FAN_BITS * level)) & (FAN - 1);
 }
-static uint64_t bit(unsigned slot) {
-  return UINT64_C(1) << slot;
+static uint64_t bit(unsigned at) {
+  return UINT64_C(1) << at;
 }
 static sdb_node *node_new(bool leaf, uint64_t epoch) {
   sdb_node *node = sdb_calloc(1, leaf ? LEAF_BYTES : INNER_BYTES);
@@ -61,11 +61,11 @@ static sdb_node *node_new(bool leaf, uint64_t epoch) {
 static void node_unref(sdb_node *node, sdb_names *names) {
   if (!node || atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) != 1) return;
   for (uint64_t used = node->used; used; used &= used - 1) {
-    unsigned slot = sdb_lowest_bit(used);
+    unsigned at = sdb_lowest_bit(used);
     if (node->leaf)
-      sdb_name_unref(names, entries(node)[slot].name);
+      sdb_name_unref(names, entries(node)[at].name);
     else
-      node_unref(children(node)[slot], names);
+      node_unref(children(node)[at], names);
   }
   sdb_free(node);
 }
@@ -83,11 +83,11 @@ static sdb_node *node_own(sdb_node *node, uint64_t epoch, sdb_names *names) {
   atomic_init(&copy->refs, 1);
   copy->epoch = epoch;
   for (uint64_t used = copy->used; used; used &= used - 1) {
-    unsigned slot = sdb_lowest_bit(used);
+    unsigned at = sdb_lowest_bit(used);
     if (copy->leaf)
-      sdb_name_ref(entries(copy)[slot].name);
+      sdb_name_ref(entries(copy)[at].name);
     else
-      atomic_fetch_add_explicit(&children(copy)[slot]->refs, 1, memory_order_relaxed);
+      atomic_fetch_add_explicit(&children(copy)[at]->refs, 1, memory_order_relaxed);
   }
   node_unref(node, names);
   return copy;
@@ -103,25 +103,25 @@ const sdb_entry *sdb_tree_get(const sdb_tree *tree, uint32_t index) {
   if (!covers(tree, index)) return NULL;
   const sdb_node *node = tree->root;
   for (unsigned level = tree->height; level > 0; level--) {
-    unsigned slot = slot_at(index, level);
-    if (!(node->used & bit(slot))) return NULL;
-    node = children_const(node)[slot];
+    unsigned at = position_of(index, level);
+    if (!(node->used & bit(at))) return NULL;
+    node = children_const(node)[at];
   }
-  unsigned slot = slot_at(index, 0);
-  return node->used & bit(slot) ? &entries_const(node)[slot] : NULL;
+  unsigned at = position_of(index, 0);
+  return node->used & bit(at) ? &entries_const(node)[at] : NULL;
 }
 
 static const sdb_entry *next_in(const sdb_node *node, unsigned level, uint64_t from, uint64_t base, uint32_t *index) {
   uint64_t first = from > base ? (from - base) >> (FAN_BITS * level) : 0;
-  if (first >= FAN) return NULL; /* GCOVR_EXCL_BR_LINE: the caller has seen that the tree covers `from` */
+  if (SDB_NEVER(first >= FAN)) return NULL; /* the caller has seen that the tree covers `from` */
   for (uint64_t used = node->used & (UINT64_MAX << first); used; used &= used - 1) {
-    unsigned slot = sdb_lowest_bit(used);
-    uint64_t at = base + ((uint64_t)slot << (FAN_BITS * level));
+    unsigned at = sdb_lowest_bit(used);
+    uint64_t first_below = base + ((uint64_t)at << (FAN_BITS * level));
     if (level == 0) {
-      *index = (uint32_t)at;
-      return &entries_const(node)[slot];
+      *index = (uint32_t)first_below;
+      return &entries_const(node)[at];
     }
-    const sdb_entry *found = next_in(children_const(node)[slot], level - 1, from, at, index);
+    const sdb_entry *found = next_in(children_const(node)[at], level - 1, from, first_below, index);
     if (found) return found;
   }
   return NULL;
@@ -135,11 +135,11 @@ const sdb_entry *sdb_tree_leaf(const sdb_tree *tree, uint64_t from, uint32_t *ba
   uint32_t index;
   const sdb_entry *entry = sdb_tree_next(tree, from, &index);
   if (!entry) return NULL;
-  unsigned slot = slot_at(index, 0);
-  const sdb_entry *first = entry - slot;
+  unsigned at = position_of(index, 0);
+  const sdb_entry *first = entry - at;
   const sdb_node *leaf = (const sdb_node *)(const void *)((const char *)first - offsetof(sdb_node, u));
-  *base = index - slot;
-  *used = leaf->used & UINT64_MAX << slot;
+  *base = index - at;
+  *used = leaf->used & UINT64_MAX << at;
   return first;
 }
 
@@ -149,10 +149,10 @@ uint32_t sdb_tree_unused_index(const sdb_tree *tree) {
   uint32_t index = 0;
   if (node->full == UINT64_MAX) return (uint32_t)(UINT64_C(1) << (FAN_BITS * (tree->height + 1)));
   for (unsigned level = tree->height;; level--) {
-    unsigned slot = sdb_lowest_bit(~node->full);
-    index |= (uint32_t)slot << (FAN_BITS * level);
-    if (level == 0 || !(node->used & bit(slot))) return index;
-    node = children_const(node)[slot];
+    unsigned at = sdb_lowest_bit(~node->full);
+    index |= (uint32_t)at << (FAN_BITS * level);
+    if (level == 0 || !(node->used & bit(at))) return index;
+    node = children_const(node)[at];
   }
 }
 
@@ -167,14 +167,18 @@ bool sdb_tree_find(const sdb_tree *tree, sdb_names *names, const char *text, siz
 
 /* ---- changing */
 
-static uint64_t term(uint32_t index, const sdb_entry *entry) {
-  sdb_entry_image image = {.start = entry->start,
+sdb_entry_image sdb_entry_to_image(const sdb_entry *entry) {
+  return (sdb_entry_image){.start = entry->start,
                            .length = entry->length,
                            .reserved = entry->reserved,
                            .generation = entry->generation,
                            .has_trailer = entry->has_trailer,
                            .name_bytes = entry->name_bytes,
                            .name = sdb_name_text(entry->name)};
+}
+
+uint64_t sdb_tree_hash(uint32_t index, const sdb_entry *entry) {
+  sdb_entry_image image = sdb_entry_to_image(entry);
   return sdb_entry_hash(index, &image);
 }
 
@@ -182,14 +186,14 @@ static void count_in(sdb_tree *tree, uint32_t index, const sdb_entry *entry) {
   tree->entries++;
   tree->content_bytes += entry->length;
   tree->reserved_bytes += entry->reserved;
-  tree->hash += term(index, entry);
+  tree->hash += sdb_tree_hash(index, entry);
 }
 
 static void count_out(sdb_tree *tree, uint32_t index, const sdb_entry *entry) {
   tree->entries--;
   tree->content_bytes -= entry->length;
   tree->reserved_bytes -= entry->reserved;
-  tree->hash -= term(index, entry);
+  tree->hash -= sdb_tree_hash(index, entry);
 }
 
 /* Make the root tall enough for `index`. */
@@ -214,31 +218,31 @@ static int grow(sdb_tree *tree, uint64_t epoch, uint32_t index) {
 /* Own every node on the path to `index`; path[level] is the node of that level.  NULL child on the way: created if
 ** `create`.  Copying changes no contents, so a failure half way is harmless. */
 static int own_path(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, sdb_node *path[HEIGHT_MAX]) {
-  sdb_node **at = &tree->root;
+  sdb_node **link = &tree->root;
   for (unsigned level = tree->height;; level--) {
-    sdb_node *node = node_own(*at, epoch, names);
+    sdb_node *node = node_own(*link, epoch, names);
     if (!node) return SEQDB_NOMEM;
-    *at = node;
+    *link = node;
     path[level] = node;
     if (level == 0) return SEQDB_OK;
-    unsigned slot = slot_at(index, level);
-    if (!(node->used & bit(slot))) {
+    unsigned at = position_of(index, level);
+    if (!(node->used & bit(at))) {
       sdb_node *child = node_new(level == 1, epoch);
       if (!child) return SEQDB_NOMEM;
-      children(node)[slot] = child;
-      node->used |= bit(slot);
+      children(node)[at] = child;
+      node->used |= bit(at);
     }
-    at = &children(node)[slot];
+    link = &children(node)[at];
   }
 }
 
 static void mark_full(sdb_node *path[HEIGHT_MAX], unsigned height, uint32_t index, bool full) {
   for (unsigned level = 0; level <= height; level++) {
-    unsigned slot = slot_at(index, level);
+    unsigned at = position_of(index, level);
     if (full)
-      path[level]->full |= bit(slot);
+      path[level]->full |= bit(at);
     else
-      path[level]->full &= ~bit(slot);
+      path[level]->full &= ~bit(at);
     if (full && path[level]->full != UINT64_MAX) return;
   }
 }
@@ -246,23 +250,37 @@ static void mark_full(sdb_node *path[HEIGHT_MAX], unsigned height, uint32_t inde
 int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry) {
   sdb_node *path[HEIGHT_MAX];
   if (grow(tree, epoch, index) != SEQDB_OK || own_path(tree, names, epoch, index, path) != SEQDB_OK) return SEQDB_NOMEM;
-  unsigned slot = slot_at(index, 0);
+  unsigned at = position_of(index, 0);
   sdb_node *leaf = path[0];
   sdb_entry fresh = *entry; /* entry may point into the leaf */
   fresh.name_bytes = (uint16_t)sdb_name_bytes(fresh.name);
   sdb_name_ref(fresh.name);
-  if (leaf->used & bit(slot)) {
-    sdb_name *old = entries(leaf)[slot].name;
-    count_out(tree, index, &entries(leaf)[slot]);
-    entries(leaf)[slot] = fresh;
+  if (leaf->used & bit(at)) {
+    sdb_name *old = entries(leaf)[at].name;
+    count_out(tree, index, &entries(leaf)[at]);
+    entries(leaf)[at] = fresh;
     sdb_name_unref(names, old);
   } else {
-    entries(leaf)[slot] = fresh;
-    leaf->used |= bit(slot);
+    entries(leaf)[at] = fresh;
+    leaf->used |= bit(at);
     mark_full(path, tree->height, index, true);
   }
   count_in(tree, index, &fresh);
   return SEQDB_OK;
+}
+
+int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry_image *image) {
+  sdb_entry entry = {.start = image->start,
+                     .length = image->length,
+                     .reserved = image->reserved,
+                     .generation = image->generation,
+                     .has_trailer = image->has_trailer,
+                     .incarnation = 1};
+  entry.name = sdb_name_new(names, image->name, image->name_bytes, index);
+  if (!entry.name) return SEQDB_NOMEM;
+  int rc = sdb_tree_put(tree, names, epoch, index, &entry);
+  sdb_name_unref(names, entry.name);
+  return rc;
 }
 
 int sdb_tree_own(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index) {
@@ -276,11 +294,11 @@ int sdb_tree_remove(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t i
   sdb_node *path[HEIGHT_MAX];
   if (!sdb_tree_get(tree, index)) return SEQDB_OK;
   if (own_path(tree, names, epoch, index, path) != SEQDB_OK) return SEQDB_NOMEM;
-  unsigned slot = slot_at(index, 0);
+  unsigned at = position_of(index, 0);
   sdb_node *leaf = path[0];
-  count_out(tree, index, &entries(leaf)[slot]);
-  sdb_name_unref(names, entries(leaf)[slot].name);
-  leaf->used &= ~bit(slot);
+  count_out(tree, index, &entries(leaf)[at]);
+  sdb_name_unref(names, entries(leaf)[at].name);
+  leaf->used &= ~bit(at);
   mark_full(path, tree->height, index, false);
   return SEQDB_OK;
 }
@@ -298,66 +316,75 @@ void sdb_tree_drop(sdb_tree *tree, sdb_names *names) {
 /* ---- difference */
 
 static bool same_entry(const sdb_entry *a, const sdb_entry *b) {
-  /* GCOVR_EXCL_BR_LINE: a name object has one incarnation, a generation one trailer */
   return a->start == b->start && a->length == b->length && a->reserved == b->reserved && a->name == b->name &&
          a->incarnation == b->incarnation && a->generation == b->generation && a->has_trailer == b->has_trailer;
 }
 
-static int diff_leaf(const sdb_node *a, const sdb_node *b, uint32_t base, sdb_tree_visit *visit, void *context) {
+/* Whom to call, and of two roots of different height the lower one, which stands for position 0 of the levels above
+** it. */
+struct diff {
+  sdb_tree_visit *visit;
+  void *context;
+  const sdb_node *low;
+  unsigned low_level;
+  bool low_is_before;
+};
+
+static int diff_leaf(const struct diff *d, const sdb_node *a, const sdb_node *b, uint32_t base) {
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
-    unsigned slot = sdb_lowest_bit(used);
-    const sdb_entry *before = a && (a->used & bit(slot)) ? &entries_const(a)[slot] : NULL;
-    const sdb_entry *after = b && (b->used & bit(slot)) ? &entries_const(b)[slot] : NULL;
+    unsigned at = sdb_lowest_bit(used);
+    const sdb_entry *before = a && (a->used & bit(at)) ? &entries_const(a)[at] : NULL;
+    const sdb_entry *after = b && (b->used & bit(at)) ? &entries_const(b)[at] : NULL;
     if (before && after && same_entry(before, after)) continue;
-    int rc = visit(context, base + slot, before, after);
+    int rc = d->visit(d->context, base + at, before, after);
     if (rc) return rc;
   }
   return 0;
 }
 
-static int diff_node(const sdb_node *a, const sdb_node *b, unsigned level, uint32_t base, sdb_tree_visit *visit,
-                     void *context) {
+/* `a` and `b` are of the same level; NULL: nothing there. */
+static int diff_node(const struct diff *d, const sdb_node *a, const sdb_node *b, unsigned level, uint32_t base) {
   if (a == b) return 0;
-  if (level == 0) return diff_leaf(a, b, base, visit, context);
+  if (level == 0) return diff_leaf(d, a, b, base);
   for (uint64_t used = (a ? a->used : 0) | (b ? b->used : 0); used; used &= used - 1) {
-    unsigned slot = sdb_lowest_bit(used);
-    const sdb_node *below_a = a && (a->used & bit(slot)) ? children_const(a)[slot] : NULL;
-    const sdb_node *below_b = b && (b->used & bit(slot)) ? children_const(b)[slot] : NULL;
-    int rc = diff_node(below_a, below_b, level - 1, base + ((uint32_t)slot << (FAN_BITS * level)), visit, context);
+    unsigned at = sdb_lowest_bit(used);
+    const sdb_node *below_a = a && (a->used & bit(at)) ? children_const(a)[at] : NULL;
+    const sdb_node *below_b = b && (b->used & bit(at)) ? children_const(b)[at] : NULL;
+    int rc = diff_node(d, below_a, below_b, level - 1, base + ((uint32_t)at << (FAN_BITS * level)));
     if (rc) return rc;
   }
   return 0;
 }
 
-/* Roots of different height: the lower one stands for slot 0 of the levels above it. */
-static int diff_tall(const sdb_node *tall, unsigned level, const sdb_node *low, unsigned low_level, bool tall_is_after,
-                     uint32_t base, sdb_tree_visit *visit, void *context) {
-  if (level == low_level)
-    return tall_is_after ? diff_node(low, tall, level, base, visit, context)
-                         : diff_node(tall, low, level, base, visit, context);
-  int rc = 0;
-  /* GCOVR_EXCL_BR_LINE: the taller tree grew out of the lower one: there is a slot 0 */
-  if (!tall || !(tall->used & 1)) rc = diff_tall(NULL, level - 1, low, low_level, tall_is_after, base, visit, context);
-  /* GCOVR_EXCL_BR_LINE: so `tall` is there */
-  for (uint64_t used = tall ? tall->used : 0; used && !rc; used &= used - 1) {
-    unsigned slot = sdb_lowest_bit(used);
-    uint32_t at = base + ((uint32_t)slot << (FAN_BITS * level));
-    const sdb_node *below = children_const(tall)[slot];
-    if (slot == 0)
-      rc = diff_tall(below, level - 1, low, low_level, tall_is_after, at, visit, context);
-    else if (tall_is_after)
-      rc = diff_node(NULL, below, level - 1, at, visit, context);
-    else
-      rc = diff_node(below, NULL, level - 1, at, visit, context);
+/* `tall`, of the taller tree (NULL: nothing there), against the lower root. */
+static int diff_low(const struct diff *d, const sdb_node *tall, unsigned level, uint32_t base) {
+  return d->low_is_before ? diff_node(d, d->low, tall, level, base) : diff_node(d, tall, d->low, level, base);
+}
+
+/* `tall` against a tree that has nothing there. */
+static int diff_alone(const struct diff *d, const sdb_node *tall, unsigned level, uint32_t base) {
+  return d->low_is_before ? diff_node(d, NULL, tall, level, base) : diff_node(d, tall, NULL, level, base);
+}
+
+/* `tall` covers the lowest indexes of the taller tree. */
+static int diff_tall(const struct diff *d, const sdb_node *tall, unsigned level) {
+  if (level == d->low_level) return diff_low(d, tall, level, 0);
+  int rc = diff_tall(d, tall && (tall->used & 1) ? children_const(tall)[0] : NULL, level - 1);
+  for (uint64_t used = tall ? tall->used & ~UINT64_C(1) : 0; used && !rc; used &= used - 1) {
+    unsigned at = sdb_lowest_bit(used);
+    rc = diff_alone(d, children_const(tall)[at], level - 1, (uint32_t)at << (FAN_BITS * level));
   }
   return rc;
 }
 
 int sdb_tree_diff(const sdb_tree *before, const sdb_tree *after, sdb_tree_visit *visit, void *context) {
+  struct diff d = {.visit = visit, .context = context};
   if (!before->root && !after->root) return 0;
-  if (!before->root) return diff_node(NULL, after->root, after->height, 0, visit, context);
-  if (!after->root) return diff_node(before->root, NULL, before->height, 0, visit, context);
-  return before->height > after->height
-             ? diff_tall(before->root, before->height, after->root, after->height, false, 0, visit, context)
-             : diff_tall(after->root, after->height, before->root, before->height, true, 0, visit, context);
+  if (!before->root) return diff_node(&d, NULL, after->root, after->height, 0);
+  if (!after->root) return diff_node(&d, before->root, NULL, before->height, 0);
+  d.low_is_before = before->height <= after->height;
+  const sdb_tree *low = d.low_is_before ? before : after, *tall = d.low_is_before ? after : before;
+  d.low = low->root;
+  d.low_level = low->height;
+  return diff_tall(&d, tall->root, tall->height);
 }

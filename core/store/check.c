@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT
 **
-** check.c: verify what can be verified without reading contents.
+** check.c: verify what can be verified without reading contents: seqdb_check().
 **
-** Compares four independent witnesses of the committed state: the catalog in memory (extents, names, totals, hash), the space
-** accounting, the pages of `regions` (each entry that no record since the last checkpoint names must read exactly as in the
-** catalog), and the journal (headers, chain, the place where it ends).
-** Holds files_mutex, so it waits for a running commit or checkpoint, but not for a transaction.
+** Compares four independent witnesses of the committed state: the catalog in memory (extents, names, totals, hash), the
+** space accounting, the pages of `regions` (each entry that no record since the last checkpoint names must read exactly
+** as in the catalog), and the journal (headers, chain, the place where it ends).  Holds files_mutex, so it waits for a
+** running commit or checkpoint, but not for a transaction.
 */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include "txn/db.h"
-#include "base/error.h"
-#include "pure/format.h"
+#include "base/check.h"
+#include "os/os.h"
+#include "pure/entry_page.h"
+#include "pure/indexes.h"
+#include "space/extents.h"
+#include "txn/handle.h"
 
 struct report {
   int (*call)(void *context, const char *problem);
@@ -33,63 +36,69 @@ static void say(struct report *report, const char *format, ...) {
   if (report->call && report->call(report->context, line)) report->stopped = true;
 }
 
+/* A check under way. */
+struct check {
+  seqdb *db;
+  struct report *report;
+  sdb_tree tree; /* the committed one */
+  uint64_t generation;
+  const sdb_op *op;
+};
+
 /* ---- catalog and space */
 
 static const char *name_of(const sdb_entry *entry, char quoted[SDB_QUOTED_MAX]) {
   return sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted);
 }
 
-static uint64_t hash_of(uint32_t index, const sdb_entry *entry) {
-  sdb_entry_image image = {.start = entry->start,
-                           .length = entry->length,
-                           .reserved = entry->reserved,
-                           .generation = entry->generation,
-                           .has_trailer = entry->has_trailer,
-                           .name_bytes = sdb_name_bytes(entry->name),
-                           .name = sdb_name_text(entry->name)};
-  return sdb_entry_hash(index, &image);
+/* `end`: where `data` ends; UINT64_MAX if it may still be too short. */
+static void check_entry(const struct check *c, uint32_t index, const sdb_entry *entry, uint64_t end) {
+  char quoted[SDB_QUOTED_MAX];
+  const char *name = name_of(entry, quoted);
+  uint32_t found;
+  if (entry->length > entry->reserved || entry->reserved % SDB_PAGE || entry->start % SDB_PAGE)
+    say(c->report, "region %s (entry %u): start %llu, length %llu, reserved %llu do not fit together", name, index,
+        (unsigned long long)entry->start, (unsigned long long)entry->length, (unsigned long long)entry->reserved);
+  if (entry->start + entry->reserved > end)
+    say(c->report, "region %s (entry %u): its reserve ends at byte %llu, data ends at byte %llu", name, index,
+        (unsigned long long)(entry->start + entry->reserved), (unsigned long long)end);
+  if (entry->generation > c->generation)
+    say(c->report, "region %s (entry %u): of generation %llu, newer than the commit %llu", name, index,
+        (unsigned long long)entry->generation, (unsigned long long)c->generation);
+  if (!sdb_tree_find(&c->tree, c->db->store->names, sdb_name_text(entry->name), sdb_name_bytes(entry->name), &found) ||
+      found != index)
+    say(c->report, "region %s (entry %u) is not found by its name", name, index);
 }
 
-static int check_entries(seqdb *db, const sdb_tree *tree, uint64_t generation, struct report *report,
-                         const sdb_op *op) {
-  sdb_store *store = db->store;
-  char quoted[SDB_QUOTED_MAX];
-  uint64_t from = 0, entries = 0, content = 0, reserved = 0, hash = 0, size = atomic_load(&store->data.size_bytes);
-  pthread_mutex_lock(&db->store->mutex);
-  bool owed = db->store->unclean; /* the first write after a crash makes `data` as long as it should be */
-  pthread_mutex_unlock(&db->store->mutex);
-  uint32_t index, found;
+static int check_entries(const struct check *c) {
+  sdb_store *store = c->db->store;
+  const sdb_tree *tree = &c->tree;
+  uint64_t from = 0, entries = 0, content = 0, reserved = 0, hash = 0, end = atomic_load(&store->data.size_bytes);
+  uint32_t index;
+  pthread_mutex_lock(&store->mutex);
+  if (store->unclean) end = UINT64_MAX; /* the first write after a crash makes `data` as long as it should be */
+  pthread_mutex_unlock(&store->mutex);
   for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1) {
-    const char *name = name_of(entry, quoted);
-    int rc = entries++ % 256 == 0 ? sdb_interrupted(db, op) : SEQDB_OK;
+    int rc = entries++ % 256 == 0 ? sdb_interrupted(c->db, c->op) : SEQDB_OK;
     if (rc != SEQDB_OK) return rc;
     content += entry->length;
     reserved += entry->reserved;
-    hash += hash_of(index, entry);
-    if (entry->length > entry->reserved || entry->reserved % SDB_PAGE || entry->start % SDB_PAGE)
-      say(report, "region %s (entry %u): start %llu, length %llu, reserved %llu do not fit together", name, index,
-          (unsigned long long)entry->start, (unsigned long long)entry->length, (unsigned long long)entry->reserved);
-    if (!owed && entry->start + entry->reserved > size)
-      say(report, "region %s (entry %u): its reserve ends at byte %llu, data ends at byte %llu", name, index,
-          (unsigned long long)(entry->start + entry->reserved), (unsigned long long)size);
-    if (entry->generation > generation)
-      say(report, "region %s (entry %u): of generation %llu, newer than the commit %llu", name, index,
-          (unsigned long long)entry->generation, (unsigned long long)generation);
-    if (!sdb_tree_find(tree, store->names, sdb_name_text(entry->name), sdb_name_bytes(entry->name), &found) ||
-        found != index)
-      say(report, "region %s (entry %u) is not found by its name", name, index);
+    hash += sdb_tree_hash(index, entry);
+    check_entry(c, index, entry, end);
   }
   if (entries != tree->entries || content != tree->content_bytes || reserved != tree->reserved_bytes ||
       hash != tree->hash)
-    say(report, "the catalog's totals do not match its entries");
+    say(c->report, "the catalog's totals do not match its entries");
   return SEQDB_OK;
 }
 
-static int check_space(sdb_store *store, const sdb_tree *tree, struct report *report) {
+static int check_space(const struct check *c) {
+  sdb_store *store = c->db->store;
+  struct report *report = c->report;
   sdb_owned_extent *extents;
   size_t count;
   uint64_t end = 0;
-  if (sdb_tree_extents(tree, &extents, &count) != SEQDB_OK) return SEQDB_NOMEM;
+  if (sdb_tree_extents(&c->tree, &extents, &count) != SEQDB_OK) return sdb_error_nomem(c->op);
   pthread_mutex_lock(&store->mutex);
   for (size_t i = 0; i < count; i++) {
     sdb_range hole;
@@ -104,8 +113,8 @@ static int check_space(sdb_store *store, const sdb_tree *tree, struct report *re
   if (end > store->space.end)
     say(report, "an extent ends at byte %llu, behind the end %llu", (unsigned long long)end,
         (unsigned long long)store->space.end);
-  /* GCOVR_EXCL_BR_LINE: nobody commits while files_mutex is held */
-  if (!store->writer && store->committed->tree.root == tree->root && !sdb_space_adds_up(&store->space, tree))
+  bool same = SDB_ALWAYS(store->committed->tree.root == c->tree.root); /* nobody commits while files_mutex is held */
+  if (!store->writer && same && !sdb_space_adds_up(&store->space, &c->tree))
     say(report, "regions, holes and pending space do not add up to %llu bytes", (unsigned long long)store->space.end);
   pthread_mutex_unlock(&store->mutex);
   sdb_free(extents);
@@ -113,11 +122,6 @@ static int check_space(sdb_store *store, const sdb_tree *tree, struct report *re
 }
 
 /* ---- the files */
-
-static int by_index(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
-}
 
 static bool same(const sdb_entry *entry, const sdb_entry_image *image) {
   return entry->start == image->start && entry->length == image->length && entry->reserved == image->reserved &&
@@ -150,68 +154,89 @@ static uint64_t next_page(const sdb_store *store, const sdb_tree *tree, uint64_t
   return sdb_tree_next(tree, page, &index) ? SDB_MIN(next, index) : next;
 }
 
-/* files_mutex held. Entries that records name may be older on disk. */
-static int check_regions(seqdb *db, const sdb_tree *tree, struct report *report, const sdb_op *op) {
-  sdb_store *store = db->store;
-  enum { PAGES = 64 };
-  uint8_t *block = sdb_malloc((size_t)PAGES * SDB_ENTRY_BYTES);
-  uint32_t *named = store->named_count ? sdb_malloc(store->named_count * sizeof *named) : NULL, last = 0;
-  int rc = block && (named || !store->named_count) ? SEQDB_OK : sdb_error_nomem(op);
-  uint64_t pages = store->regions.pages, from = 0;
-  if (rc == SEQDB_OK && named) {
-    memcpy(named, store->named, store->named_count * sizeof *named);
-    qsort(named, store->named_count, sizeof *named, by_index);
-  }
-  for (uint64_t page = 0, next; page < pages && rc == SEQDB_OK && !report->stopped; page = next) {
-    bool used = false;
-    size_t want = (size_t)SDB_MIN(PAGES, pages - page) * SDB_ENTRY_BYTES, got = 0;
-    int os = sdb_os_pread(store->regions.fd, block, want, page * SDB_ENTRY_BYTES, &got);
-    if (os || got < want)
-      rc = sdb_error_os(op, os ? os : 5, "regions", page * SDB_ENTRY_BYTES, "regions: cannot read entry %llu",
+/* A sorted copy of the list of entries that records name: these may be older on disk.  files_mutex held. */
+struct named {
+  uint32_t *list;
+  size_t count;
+};
+
+static int copy_named(const sdb_store *store, struct named *named) {
+  *named = (struct named){0};
+  if (store->named_count == 0) return SEQDB_OK;
+  named->list = sdb_malloc(store->named_count * sizeof *named->list);
+  if (!named->list) return SEQDB_NOMEM;
+  memcpy(named->list, store->named, store->named_count * sizeof *named->list);
+  named->count = sdb_indexes_sort(named->list, store->named_count);
+  return SEQDB_OK;
+}
+
+#define BLOCK_PAGES 64u
+
+/* Pages [page, page + pages) of the file.  *used: some of them are, or should be. */
+static int check_block(const struct check *c, const struct named *named, uint64_t page, uint8_t *block, bool *used) {
+  sdb_store *store = c->db->store;
+  size_t pages = (size_t)SDB_MIN(BLOCK_PAGES, store->regions.pages - page), got = 0;
+  int os = sdb_os_pread(store->regions.fd, block, pages * SDB_ENTRY_BYTES, page * SDB_ENTRY_BYTES, &got);
+  *used = false;
+  if (os || got < pages * SDB_ENTRY_BYTES)
+    return sdb_error_os(c->op, os ? os : EIO, "regions", page * SDB_ENTRY_BYTES, "regions: cannot read entry %llu",
                         (unsigned long long)page);
-    if (rc == SEQDB_OK) rc = sdb_interrupted(db, op);
-    for (uint32_t i = 0; rc == SEQDB_OK && i < want / SDB_ENTRY_BYTES; i++) {
-      uint32_t index = (uint32_t)page + i;
-      if (named && bsearch(&index, named, store->named_count, sizeof index, by_index)) continue;
-      used |= check_page(block + (size_t)i * SDB_ENTRY_BYTES, index, sdb_tree_get(tree, index), report);
-    }
-    next = page + PAGES;
-    if (!used && next < pages) next = next_page(store, tree, next);
+  int rc = sdb_interrupted(c->db, c->op);
+  for (uint32_t i = 0; rc == SEQDB_OK && i < pages; i++) {
+    uint32_t index = (uint32_t)page + i;
+    if (sdb_indexes_have(named->list, named->count, index)) continue;
+    *used |= check_page(block + (size_t)i * SDB_ENTRY_BYTES, index, sdb_tree_get(&c->tree, index), c->report);
   }
-  for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(tree, SDB_MAX(from, pages), &last));
-       from = (uint64_t)last + 1)
-    if (!named || !bsearch(&last, named, store->named_count, sizeof last, by_index))
-      say(report, "regions: entry %u lies behind the file's end", last);
-  sdb_free(named);
+  return rc;
+}
+
+/* files_mutex held. */
+static int check_regions(const struct check *c) {
+  sdb_store *store = c->db->store;
+  struct named named;
+  uint8_t *block = sdb_malloc((size_t)BLOCK_PAGES * SDB_ENTRY_BYTES);
+  uint64_t pages = store->regions.pages;
+  uint32_t index;
+  int rc = copy_named(store, &named) == SEQDB_OK && block ? SEQDB_OK : sdb_error_nomem(c->op);
+  for (uint64_t page = 0, next; page < pages && rc == SEQDB_OK && !c->report->stopped; page = next) {
+    bool used;
+    rc = check_block(c, &named, page, block, &used);
+    next = page + BLOCK_PAGES;
+    if (!used && next < pages) next = next_page(store, &c->tree, next);
+  }
+  uint64_t from = pages;
+  for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&c->tree, from, &index));
+       from = (uint64_t)index + 1)
+    if (!sdb_indexes_have(named.list, named.count, index))
+      say(c->report, "regions: entry %u lies behind the file's end", index);
+  sdb_free(named.list);
   sdb_free(block);
   return rc;
 }
 
 /* files_mutex held. */
-static int check_journal(sdb_store *store, struct report *report, const sdb_op *op) {
+static int check_journal(const struct check *c) {
+  sdb_store *store = c->db->store;
   sdb_journal copy = {.fd = store->journal.fd};
   sdb_journal_scan scan;
   enum sdb_journal_state state;
   if (copy.fd < 0) return SEQDB_OK;
-  if (atomic_load(&store->poisoned)) return SEQDB_OK; /* what a failed fdatasync left is for the next open to decide */
-  int rc = sdb_journal_read(&copy, &state, op);
+  if (sdb_is_poisoned(store)) return SEQDB_OK; /* what a failed fdatasync left is for the next open to decide */
+  int rc = sdb_journal_read(&copy, &state, c->op);
   if (rc != SEQDB_OK) return rc;
   if (state != SDB_JOURNAL_GOOD || copy.header.sequence != store->journal.header.sequence) {
-    say(report, "journal: no header page is the one last written (sequence %llu)",
+    say(c->report, "journal: no header page is the one last written (sequence %llu)",
         (unsigned long long)store->journal.header.sequence);
     return SEQDB_OK;
   }
-  if ((rc = sdb_journal_scan_records(&copy, &scan, op)) != SEQDB_OK) return rc;
+  if ((rc = sdb_journal_scan_records(&copy, &scan, c->op)) != SEQDB_OK) return rc;
   pthread_mutex_lock(&store->mutex);
-  bool torn =
-      store->unclean && copy.header.sync_off; /* by a crash without syncs: no damage, the first write clears it */
+  bool crashed = store->unclean && copy.header.sync_off; /* without syncs: no damage, the first write clears it */
   pthread_mutex_unlock(&store->mutex);
-  if (scan.damaged_at && torn)
-    scan.damaged_at = 0;
-  else if (scan.damaged_at)
-    say(report, "journal: the record at byte %llu is damaged", (unsigned long long)scan.damaged_at);
-  else if (copy.tail != store->journal.tail)
-    say(report, "journal: valid records end at byte %llu, the last one written ends at byte %llu",
+  if (scan.damaged_at && !crashed)
+    say(c->report, "journal: the record at byte %llu is damaged", (unsigned long long)scan.damaged_at);
+  else if (!scan.damaged_at && copy.tail != store->journal.tail)
+    say(c->report, "journal: valid records end at byte %llu, the last one written ends at byte %llu",
         (unsigned long long)copy.tail, (unsigned long long)store->journal.tail);
   sdb_journal_scan_free(&scan);
   return SEQDB_OK;
@@ -219,17 +244,18 @@ static int check_journal(sdb_store *store, struct report *report, const sdb_op *
 
 static int check_all(seqdb *db, struct report *report, const sdb_op *op) {
   sdb_store *store = db->store;
+  struct check c = {.db = db, .report = report, .op = op};
   pthread_mutex_lock(&store->files_mutex);
   pthread_mutex_lock(&store->mutex);
-  sdb_tree tree = sdb_tree_share(&store->committed->tree);
-  uint64_t generation = store->committed->generation;
+  c.tree = sdb_tree_share(&store->committed->tree);
+  c.generation = store->committed->generation;
   pthread_mutex_unlock(&store->mutex);
-  int rc = check_entries(db, &tree, generation, report, op);
-  if (rc == SEQDB_OK && check_space(store, &tree, report) != SEQDB_OK) rc = sdb_error_nomem(op);
-  if (rc == SEQDB_OK) rc = check_regions(db, &tree, report, op);
-  if (rc == SEQDB_OK) rc = check_journal(store, report, op);
+  int rc = check_entries(&c);
+  if (rc == SEQDB_OK) rc = check_space(&c);
+  if (rc == SEQDB_OK) rc = check_regions(&c);
+  if (rc == SEQDB_OK) rc = check_journal(&c);
   pthread_mutex_unlock(&store->files_mutex);
-  sdb_tree_drop(&tree, store->names);
+  sdb_tree_drop(&c.tree, store->names);
   return rc;
 }
 

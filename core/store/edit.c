@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT
 **
-** region.c: the changes a handle can make to regions, other than appending.
-** Each takes the transaction's mutex, begins the transaction if need be, settles the region's slot and leaves where bytes go to
-** place.c.
+** edit.c: the changes a handle can make to regions, other than appending.
+** Each begins the transaction if need be, settles the region's tail, and leaves it to write.c where bytes go.
 */
-#include "txn/db.h"
-#include "base/error.h"
-#include "pure/format.h"
+#include "base/check.h"
+#include "os/os.h"
+#include "pure/entry_rules.h"
+#include "txn/append.h"
+#include "txn/begin.h"
+#include "txn/write.h"
 
 /* ---- common */
-
-static const char *quoted_name(const sdb_entry *entry, char quoted[SDB_QUOTED_MAX]) {
-  return sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted);
-}
 
 static int check_name(const char *name, size_t name_bytes, const sdb_op *op) {
   char quoted[SDB_QUOTED_MAX];
@@ -23,65 +21,49 @@ static int check_name(const char *name, size_t name_bytes, const sdb_op *op) {
                        problem);
 }
 
-/* Lock, begin, find and settle.  On success the caller unlocks; on error it is unlocked. */
-static int enter(seqdb *db, seqdb_region region, uint32_t *index, const sdb_op *op) {
-  int rc = sdb_usable(db, op);
+/* Lock, begin, find and settle.  On error all of it is undone, and the error told; else sdb_txn_leave() follows. */
+static int enter(sdb_change *change, seqdb *db, seqdb_region region, const sdb_op *op) {
+  int rc = sdb_enter(db, op);
   if (rc != SEQDB_OK) return rc;
-  pthread_mutex_lock(&db->txn_mutex);
+  *change = (sdb_change){.db = db, .op = op};
   rc = sdb_txn_begin(db, op);
-  if (rc == SEQDB_OK && !sdb_txn_entry(db, region, index)) rc = sdb_gone(db, op);
-  if (rc == SEQDB_OK) rc = sdb_tail_settle(db, *index, op);
-  if (rc != SEQDB_OK) {
-    sdb_txn_let_go(db);
-    pthread_mutex_unlock(&db->txn_mutex);
-  }
-  return rc;
+  if (rc == SEQDB_OK && !sdb_txn_entry(db, region, &change->index)) rc = sdb_gone(op);
+  if (rc == SEQDB_OK) rc = sdb_tail_settle(db, change->index, op);
+  return rc == SEQDB_OK ? rc : sdb_txn_leave(db, rc, op);
 }
 
-static int leave(seqdb *db, int rc, const sdb_op *op) {
-  if (rc != SEQDB_OK) sdb_txn_let_go(db);
-  pthread_mutex_unlock(&db->txn_mutex);
-  return sdb_fail(db, rc, op);
-}
-
-static int beyond(const sdb_entry *entry, uint64_t at, const sdb_op *op) {
-  char quoted[SDB_QUOTED_MAX];
-  return sdb_error_set(op, SEQDB_RANGE, "data", at, "region %s: %s at %llu is past its length %llu",
-                       quoted_name(entry, quoted), op->operation, (unsigned long long)at,
-                       (unsigned long long)entry->length);
+static const sdb_entry *entry_of(const sdb_change *change) {
+  return sdb_tree_get(&change->db->txn.tree, change->index);
 }
 
 /* ---- create, rename, remove */
 
-/* A new entry with one page, named; txn begun. */
+/* Give the entry a name and put it. */
+static int put_named(const sdb_change *change, sdb_entry *entry, const char *name, size_t name_bytes) {
+  sdb_names *names = change->db->store->names;
+  entry->name = sdb_name_new(names, name, name_bytes, change->index);
+  if (!entry->name) return sdb_error_nomem(change->op);
+  int rc = sdb_write_put(change, entry);
+  sdb_name_unref(names, entry->name);
+  return rc;
+}
+
+/* A new region with one page. */
 static int make(seqdb *db, const char *name, size_t name_bytes, seqdb_region *region, const sdb_op *op) {
   sdb_store *store = db->store;
-  sdb_txn *txn = &db->txn;
-  uint32_t index = sdb_tree_unused_index(&txn->tree);
-  sdb_entry entry = {.reserved = SDB_PAGE, .incarnation = ++store->incarnation};
-  if (index >= SDB_INDEX_MAX) /* GCOVR_EXCL_BR_LINE: four billion regions */
+  sdb_change change = {db, sdb_tree_unused_index(&db->txn.tree), op};
+  sdb_extent extent = {.bytes = SDB_PAGE};
+  if (SDB_NEVER(change.index >= SDB_INDEX_MAX)) /* four billion regions */
     return sdb_error_set(op, SEQDB_FULL, "regions", 0, "regions: no entry index is left");
-  pthread_mutex_lock(&store->mutex);
-  bool dirty = false;
-  int rc = sdb_space_alloc(&store->space, entry.reserved, &entry.start, &dirty);
-  if (dirty) sdb_space_note_cut(&store->space, index, entry.start, 0, entry.reserved); /* it may stay empty */
-  uint64_t end = store->space.end;
-  pthread_mutex_unlock(&store->mutex);
-  if (rc == SEQDB_NOMEM) return sdb_error_nomem(op);
-  if (rc != SEQDB_OK) return sdb_error_set(op, rc, "data", 0, "data: no room for one more page");
-  rc = sdb_data_ensure(&store->data, end, op);
-  if (rc == SEQDB_OK) {
-    entry.name = sdb_name_new(store->names, name, name_bytes, index);
-    rc = entry.name ? sdb_write_put(db, index, &entry, op) : sdb_error_nomem(op);
-    if (entry.name) sdb_name_unref(store->names, entry.name);
-  }
-  if (rc == SEQDB_OK) {
-    *region = sdb_region_of(index, entry.incarnation);
-    return SEQDB_OK;
-  }
-  pthread_mutex_lock(&store->mutex);
-  sdb_space_give_up(&store->space, index, entry.start, entry.reserved);
-  pthread_mutex_unlock(&store->mutex);
+  int rc = sdb_store_alloc(store, change.index, &extent, op);
+  if (rc != SEQDB_OK) return rc;
+  sdb_entry entry = {.start = extent.start, .reserved = extent.bytes, .incarnation = ++store->incarnation};
+  if (extent.dirty) sdb_store_note_cut(store, change.index, entry.start, 0, entry.reserved); /* it may stay empty */
+  rc = put_named(&change, &entry, name, name_bytes);
+  if (rc == SEQDB_OK)
+    *region = sdb_region_of(change.index, entry.incarnation);
+  else
+    sdb_store_give_up(store, change.index, extent.start, extent.bytes);
   return rc;
 }
 
@@ -93,102 +75,103 @@ int seqdb_find_or_create(seqdb *db, const char *name, size_t name_bytes, seqdb_r
   seqdb_error error;
   sdb_op op = {"create", &error};
   uint32_t index;
-  int rc = sdb_usable(db, &op);
-  if (rc == SEQDB_OK) rc = check_name(name, name_bytes, &op);
+  bool exists = false;
+  int rc = check_name(name, name_bytes, &op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  pthread_mutex_lock(&db->txn_mutex);
+  if ((rc = sdb_enter(db, &op)) != SEQDB_OK) return rc;
   rc = sdb_txn_begin(db, &op);
   if (rc == SEQDB_OK) {
-    bool exists = sdb_tree_find(&db->txn.tree, db->store->names, name, name_bytes, &index);
+    exists = sdb_tree_find(&db->txn.tree, db->store->names, name, name_bytes, &index);
     if (exists)
       *region = sdb_region_of(index, sdb_tree_get(&db->txn.tree, index)->incarnation);
     else
       rc = make(db, name, name_bytes, region, &op);
-    if (rc == SEQDB_OK && created) *created = !exists;
   }
-  return leave(db, rc, &op);
+  if (rc == SEQDB_OK && created) *created = !exists;
+  return sdb_txn_leave(db, rc, &op);
 }
 
 int seqdb_rename(seqdb *db, seqdb_region region, const char *name, size_t name_bytes) {
   seqdb_error error;
   sdb_op op = {"rename", &error};
-  uint32_t index, other;
-  sdb_store *store = db->store;
+  sdb_change change;
+  uint32_t other;
+  char quoted[SDB_QUOTED_MAX];
   int rc = check_name(name, name_bytes, &op);
-  if (rc == SEQDB_OK) rc = enter(db, region, &index, &op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  if (sdb_tree_find(&db->txn.tree, store->names, name, name_bytes, &other)) {
-    if (other != index) {
-      char quoted[SDB_QUOTED_MAX];
-      rc = sdb_error_set(&op, SEQDB_EXISTS, NULL, 0, "region %s exists", sdb_quote_name(name, name_bytes, quoted));
-    }
-    return leave(db, rc, &op);
-  }
-  sdb_entry entry = *sdb_tree_get(&db->txn.tree, index);
-  entry.name = sdb_name_new(store->names, name, name_bytes, index);
-  rc = entry.name ? sdb_write_put(db, index, &entry, &op) : sdb_error_nomem(&op);
-  if (entry.name) sdb_name_unref(store->names, entry.name);
-  return leave(db, rc, &op);
+  if ((rc = enter(&change, db, region, &op)) != SEQDB_OK) return rc;
+  sdb_entry entry = *entry_of(&change);
+  if (!sdb_tree_find(&db->txn.tree, db->store->names, name, name_bytes, &other))
+    rc = put_named(&change, &entry, name, name_bytes);
+  else if (other != change.index)
+    rc = sdb_error_set(&op, SEQDB_EXISTS, NULL, 0, "region %s exists", sdb_quote_name(name, name_bytes, quoted));
+  return sdb_txn_leave(db, rc, &op);
 }
 
-/* txn begun, slot settled. */
-static int drop(seqdb *db, uint32_t index, const sdb_op *op) {
-  sdb_store *store = db->store;
-  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
+/* The tail is settled. */
+static int drop(const sdb_change *change) {
+  seqdb *db = change->db;
+  const sdb_entry *entry = entry_of(change);
   uint64_t start = entry->start, reserved = entry->reserved;
-  pthread_mutex_lock(&store->mutex);
-  int rc = sdb_space_reserve_give_up(&store->space, index, start, reserved);
-  pthread_mutex_unlock(&store->mutex);
-  if (rc != SEQDB_OK) return sdb_error_nomem(op);
-  if (sdb_tree_remove(&db->txn.tree, store->names, db->txn.epoch, index) != SEQDB_OK) return sdb_error_nomem(op);
-  db->txn.prepared_is_current = false;
-  db->txn.mark_failed = false;
+  if (sdb_store_reserve_give_up(db->store, change->index, start, reserved) != SEQDB_OK)
+    return sdb_error_nomem(change->op);
+  sdb_txn_set_changing(&db->txn);
+  if (sdb_tree_remove(&db->txn.tree, db->store->names, db->txn.epoch, change->index) != SEQDB_OK)
+    return sdb_error_nomem(change->op);
   (void)sdb_patch_remove(&db->txn.patch, start, reserved); /* whole ranges: splits none */
-  pthread_mutex_lock(&store->mutex);
-  sdb_space_give_up(&store->space, index, start, reserved);
-  pthread_mutex_unlock(&store->mutex);
+  sdb_store_give_up(db->store, change->index, start, reserved);
   return SEQDB_OK;
 }
 
 int seqdb_remove(seqdb *db, seqdb_region region) {
   seqdb_error error;
   sdb_op op = {"remove", &error};
+  sdb_change change;
+  int rc = enter(&change, db, region, &op);
+  return rc == SEQDB_OK ? sdb_txn_leave(db, drop(&change), &op) : rc;
+}
+
+/* One past the largest used index. */
+static uint64_t index_limit(const sdb_tree *tree) {
+  uint64_t limit = 0;
   uint32_t index;
-  int rc = enter(db, region, &index, &op);
-  return rc == SEQDB_OK ? leave(db, drop(db, index, &op), &op) : sdb_fail(db, rc, &op);
+  while (sdb_tree_next(tree, limit, &index))
+    limit = (uint64_t)index + 1;
+  return limit;
+}
+
+/* Remove all whose index is not marked in `keep`. */
+static int drop_others(seqdb *db, const uint8_t *keep, uint64_t *removed, const sdb_op *op) {
+  sdb_change change = {.db = db, .op = op};
+  int rc = SEQDB_OK;
+  *removed = 0;
+  for (uint64_t from = 0; rc == SEQDB_OK && sdb_tree_next(&db->txn.tree, from, &change.index);
+       from = (uint64_t)change.index + 1) {
+    if (keep[change.index]) continue;
+    rc = drop(&change);
+    *removed += rc == SEQDB_OK;
+  }
+  return rc;
 }
 
 int seqdb_retain(seqdb *db, const char *const *names, const size_t *name_bytes, size_t count, uint64_t *removed) {
   seqdb_error error;
   sdb_op op = {"retain", &error};
   uint32_t index;
-  uint64_t from = 0, dropped = 0;
+  uint64_t dropped = 0;
   uint8_t *keep = NULL;
-  int rc = sdb_usable(db, &op);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  pthread_mutex_lock(&db->txn_mutex);
+  int rc = sdb_enter(db, &op);
+  if (rc != SEQDB_OK) return rc;
   rc = sdb_txn_begin(db, &op);
   if (rc == SEQDB_OK) rc = sdb_tails_settle(db, &op);
-  if (rc != SEQDB_OK) goto done;
-  const sdb_entry *entry;
-  uint64_t limit = 0; /* one past the largest used index */
-  for (from = 0; sdb_tree_next(&db->txn.tree, from, &index); from = limit)
-    limit = (uint64_t)index + 1;
-  if (limit && !(keep = sdb_calloc(1, (size_t)limit))) {
-    rc = sdb_error_nomem(&op);
-    goto done;
-  }
-  for (size_t i = 0; i < count; i++)
+  uint64_t limit = rc == SEQDB_OK ? index_limit(&db->txn.tree) : 0;
+  if (limit && !(keep = sdb_calloc(1, (size_t)limit))) rc = sdb_error_nomem(&op);
+  for (size_t i = 0; keep && i < count; i++)
     if (sdb_tree_find(&db->txn.tree, db->store->names, names[i], name_bytes[i], &index)) keep[index] = 1;
-  for (from = 0; rc == SEQDB_OK && (entry = sdb_tree_next(&db->txn.tree, from, &index)); from = (uint64_t)index + 1) {
-    if (keep[index]) continue;
-    rc = drop(db, index, &op);
-    dropped += rc == SEQDB_OK;
-  }
-  if (rc == SEQDB_OK && removed) *removed = dropped;
-done:
+  if (keep) rc = drop_others(db, keep, &dropped, &op);
   sdb_free(keep);
-  return leave(db, rc, &op);
+  if (rc == SEQDB_OK && removed) *removed = dropped;
+  return sdb_txn_leave(db, rc, &op);
 }
 
 /* ---- bytes */
@@ -196,67 +179,60 @@ done:
 int seqdb_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes) {
   seqdb_error error;
   sdb_op op = {"write", &error};
-  uint32_t index;
-  int rc = enter(db, region, &index, &op);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
-  if (offset > entry->length)
-    rc = beyond(entry, offset, &op);
-  else
-    rc = sdb_write(db, index, offset, data, bytes, &op);
-  return leave(db, rc, &op);
+  sdb_change change;
+  int rc = enter(&change, db, region, &op);
+  if (rc != SEQDB_OK) return rc;
+  const sdb_entry *entry = entry_of(&change);
+  rc = offset > entry->length ? sdb_past_length(entry, offset, &op) : sdb_write(&change, offset, data, bytes);
+  return sdb_txn_leave(db, rc, &op);
 }
 
 int seqdb_truncate(seqdb *db, seqdb_region region, uint64_t length) {
   seqdb_error error;
   sdb_op op = {"truncate", &error};
-  uint32_t index;
-  int rc = enter(db, region, &index, &op);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
-  if (length > entry->length)
-    rc = beyond(entry, length, &op);
-  else
-    rc = sdb_write_cut(db, index, length, &op);
-  return leave(db, rc, &op);
+  sdb_change change;
+  int rc = enter(&change, db, region, &op);
+  if (rc != SEQDB_OK) return rc;
+  const sdb_entry *entry = entry_of(&change);
+  rc = length > entry->length ? sdb_past_length(entry, length, &op) : sdb_write_cut(&change, length);
+  return sdb_txn_leave(db, rc, &op);
 }
 
 int seqdb_truncate_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes) {
   seqdb_error error;
   sdb_op op = {"truncate_write", &error};
-  uint32_t index;
-  int rc = enter(db, region, &index, &op);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  const sdb_entry *entry = sdb_tree_get(&db->txn.tree, index);
-  uint64_t old_length = entry->length, end = offset + bytes;
-  if (offset > old_length) return leave(db, beyond(entry, offset, &op), &op);
-  /* Written first, cut afterwards: what can fail for lack of space fails before anything is cut; and the cut's memory is there
-  ** before anything is written. */
-  if (end < old_length && sdb_tree_own(&db->txn.tree, db->store->names, db->txn.epoch, index) != SEQDB_OK)
-    return leave(db, sdb_error_nomem(&op), &op);
-  rc = sdb_write(db, index, offset, data, bytes, &op);
-  if (rc == SEQDB_OK && end < old_length) rc = sdb_write_cut(db, index, end, &op);
-  return leave(db, rc, &op);
+  sdb_change change;
+  int rc = enter(&change, db, region, &op);
+  if (rc != SEQDB_OK) return rc;
+  const sdb_entry *entry = entry_of(&change);
+  bool cuts = offset + bytes < entry->length;
+  if (offset > entry->length) return sdb_txn_leave(db, sdb_past_length(entry, offset, &op), &op);
+  /* Written first, cut afterwards: what can fail for lack of space fails before anything is cut; and the cut's memory
+  ** is there before anything is written. */
+  if (cuts) rc = sdb_write_own(&change);
+  if (rc == SEQDB_OK) rc = sdb_write(&change, offset, data, bytes);
+  if (rc == SEQDB_OK && cuts) rc = sdb_write_cut(&change, offset + bytes);
+  return sdb_txn_leave(db, rc, &op);
 }
 
 int seqdb_set_length(seqdb *db, seqdb_region region, uint64_t length) {
   seqdb_error error;
   sdb_op op = {"set length", &error};
-  uint32_t index;
-  int rc = enter(db, region, &index, &op);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  uint64_t now = sdb_tree_get(&db->txn.tree, index)->length;
-  rc = length <= now ? sdb_write_cut(db, index, length, &op) : sdb_write(db, index, now, NULL, length - now, &op);
-  return leave(db, rc, &op);
+  sdb_change change;
+  int rc = enter(&change, db, region, &op);
+  if (rc != SEQDB_OK) return rc;
+  uint64_t now = entry_of(&change)->length;
+  rc = length <= now ? sdb_write_cut(&change, length) : sdb_write(&change, now, NULL, length - now);
+  return sdb_txn_leave(db, rc, &op);
 }
 
 int seqdb_reserve(seqdb *db, seqdb_region region, uint64_t bytes, uint64_t *reserved) {
   seqdb_error error;
   sdb_op op = {"reserve", &error};
-  uint32_t index;
-  int rc = enter(db, region, &index, &op);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  rc = sdb_write_reserve(db, index, bytes, true, &op);
-  if (rc == SEQDB_OK && reserved) *reserved = sdb_tree_get(&db->txn.tree, index)->reserved;
-  return leave(db, rc, &op);
+  sdb_change change;
+  int rc = enter(&change, db, region, &op);
+  if (rc != SEQDB_OK) return rc;
+  rc = sdb_write_reserve(&change, bytes, true);
+  if (rc == SEQDB_OK && reserved) *reserved = entry_of(&change)->reserved;
+  return sdb_txn_leave(db, rc, &op);
 }

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT
 **
-** store.c: open and close.  One store per directory and process, shared by all handles, found by device and inode.
+** open.c: open and close.  One store per directory and process, shared by all handles, found by device and inode.
 **
-** Opening recovers in memory first (recover.c).  The first handle that may write makes the result durable by a checkpoint; until
-** then nothing is written, so a read-only handle never changes a file.  Damage makes the store read-only.
-** The registry mutex is held for the whole of open and close.
+** Opening recovers in memory first (recover.c).  The first handle that may write makes the result durable by a
+** checkpoint; until then nothing is written, so a read-only handle never changes a file.  Damage makes the store
+** read-only.
+** OWNS the registry of open stores.  THREADS: its mutex is held for the whole of open and close.
 */
+#include "store/open.h"
+
 #include <errno.h>
-#include <stdlib.h>
-#include "txn/db.h"
-#include "base/error.h"
+#include "base/check.h"
 #include "base/sized.h"
+#include "files/create.h"
+#include "os/os.h"
+#include "space/extents.h"
+#include "store/recover.h"
+#include "txn/append.h"
+#include "txn/checkpoint.h"
+#include "txn/commit.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sdb_store *registry;
@@ -61,8 +69,8 @@ static void store_free(sdb_store *store) {
   sdb_catalog *committed = store->committed;
   sdb_overlay_destroy(&store->overlay);
   if (store->names) {
-    sdb_catalog_unref(&store->space, store->before_prepare);
-    if (committed) sdb_catalog_unref(&store->space, committed);
+    sdb_space_unref(&store->space, store->before_prepare);
+    if (committed) sdb_space_unref(&store->space, committed);
     sdb_space_destroy(&store->space);
     sdb_names_close(store->names);
   }
@@ -126,7 +134,7 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   memset(&found->damage, 0, sizeof found->damage);
   int rc = load_space(store, &found->tree, op);
   if (rc != SEQDB_OK) return rc;
-  store->committed = sdb_catalog_new(&store->space, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
+  store->committed = sdb_catalog_new(&store->space.catalogs, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
   if (!store->committed) return sdb_error_nomem(op);
   if (sdb_overlay_load(&store->overlay, found->generation, &found->overlay) != SEQDB_OK) return sdb_error_nomem(op);
   store->named = found->named;
@@ -145,10 +153,13 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
 
 static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   sdb_recovered found;
-  sdb_recover_options how = {.adopt = options->flags & SEQDB_OPEN_ADOPT,
-                             .resolve_drop = options->flags & SEQDB_OPEN_RESOLVE_DROP};
-  int rc = sdb_recover(&store->regions, &store->journal, atomic_load(&store->data.size_bytes), store->names, &how,
-                       &found, op);
+  sdb_recover_from from = {.regions = &store->regions,
+                           .journal = &store->journal,
+                           .data_bytes = atomic_load(&store->data.size_bytes),
+                           .names = store->names,
+                           .adopt = options->flags & SEQDB_OPEN_ADOPT,
+                           .resolve_drop = options->flags & SEQDB_OPEN_RESOLVE_DROP};
+  int rc = sdb_recover(&from, &found, op);
   if (rc != SEQDB_OK) return rc;
   rc = take_recovered(store, &found, op);
   sdb_recovered_free(&found, store->names);
@@ -157,8 +168,8 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
 
 /* ---- becoming writable */
 
-/* What a new journal is going to vouch for: the length of `data`, and the entries that rawdb may not have synced. Names first: of a
-** half-made database that is taken for rawdb's, a longer `data` alone would be nobody's. */
+/* What a new journal is going to vouch for: the length of `data`, and the entries that rawdb may not have synced. Names
+** first: of a half-made database that is taken for rawdb's, a longer `data` alone would be nobody's. */
 static int sync_adopted(sdb_store *store, const sdb_op *op) {
   int os, rc = sdb_sync_names(store->dir, store->path, op);
   if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
@@ -287,7 +298,7 @@ static sdb_store *registry_find(const sdb_os_info *info) {
 static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
-  if (atomic_load(&store->poisoned)) /* it holds the lock until its last handle is closed */
+  if (sdb_is_poisoned(store)) /* it holds the lock until its last handle is closed */
     return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "open: an earlier fdatasync failed in %s: close all connections to it and open it anew",
                          store->path);
@@ -329,20 +340,30 @@ static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir,
 
 /* ---- closing */
 
-/* Leave the files as rawdb likes them.  A failure loses nothing: the next open recovers. */
+/* May it be left as after a clean close?  A store that was only read has nothing to leave. */
+static bool can_close_clean(const sdb_store *store) {
+  return store->writing && SDB_ALWAYS(store->files_writable) && !store->damage.count && !sdb_is_poisoned(store) &&
+         SDB_ALWAYS(store->journal.fd >= 0 && store->committed) && store->recovered;
+}
+
+/* FORMAT.md 6, Clean close.  A crash or a failure in between loses nothing: as long as the guard stands, the next open
+** recovers. */
 static void close_clean(sdb_store *store) {
   bool poison = false;
-  /* GCOVR_EXCL_BR_LINE: writing implies writable */
-  if (!store->writing || !store->files_writable || store->damage.count || atomic_load(&store->poisoned)) return;
-  /* GCOVR_EXCL_BR_LINE: writing implies journal and commit */
-  if (store->journal.fd < 0 || !store->recovered || !store->committed) return;
-  /* GCOVR_EXCL_BR_LINE: nobody holds overlays back any more */
-  if (sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay)) return;
-  if (!store->regions.guarded) return;
-  /* GCOVR_EXCL_BR_LINE: the checkpoint has done it */
-  if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;
-  if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return;
-  (void)sdb_os_truncate(store->journal.fd, SDB_JOURNAL_START);
+  if (!can_close_clean(store) || sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK) return; /* 1 */
+  if (SDB_NEVER(!sdb_overlay_is_empty(&store->overlay)) || !store->regions.guarded) return;
+  if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;                 /* 2 */
+  if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return; /* 3 */
+  (void)sdb_os_truncate(store->journal.fd, SDB_JOURNAL_START);                                               /* 4 */
+}
+
+/* What a handle has of its own. */
+static void handle_free(seqdb *db) {
+  sdb_txn_destroy(&db->txn);
+  sdb_free(db->coordinator);
+  pthread_mutex_destroy(&db->txn_mutex);
+  pthread_mutex_destroy(&db->error_mutex);
+  sdb_free(db);
 }
 
 void sdb_handle_unref(seqdb *db) {
@@ -357,12 +378,7 @@ void sdb_handle_unref(seqdb *db) {
     store_free(store);
   }
   pthread_mutex_unlock(&registry_mutex);
-  sdb_range_pool_destroy(&db->txn.direct_pool);
-  sdb_free(db->txn.marks);
-  sdb_free(db->coordinator);
-  pthread_mutex_destroy(&db->txn_mutex);
-  pthread_mutex_destroy(&db->error_mutex);
-  sdb_free(db);
+  handle_free(db);
 }
 
 void seqdb_close(seqdb *db) {
@@ -381,17 +397,15 @@ static seqdb *handle_new(const seqdb_options *options) {
   db->flags = options->flags;
   atomic_init(&db->refs, 1);
   atomic_init(&db->busy_timeout_ms, options->busy_timeout_ms);
+  pthread_mutex_init(&db->error_mutex, NULL);
+  pthread_mutex_init(&db->txn_mutex, NULL);
+  sdb_txn_init(&db->txn);
   if (options->coordinator && !(db->coordinator = sdb_malloc(strlen(options->coordinator) + 1))) {
-    sdb_free(db);
+    handle_free(db);
     return NULL;
   }
   db->own_view.db = db;
   if (options->coordinator) memcpy(db->coordinator, options->coordinator, strlen(options->coordinator) + 1);
-  pthread_mutex_init(&db->error_mutex, NULL);
-  pthread_mutex_init(&db->txn_mutex, NULL);
-  sdb_patch_init(&db->txn.patch);
-  sdb_range_pool_init(&db->txn.direct_pool);
-  sdb_range_set_init(&db->txn.direct, &db->txn.direct_pool, false);
   return db;
 }
 
@@ -407,6 +421,23 @@ static int check_options(const seqdb_options *options, const sdb_op *op) {
     return sdb_error_set(op, SEQDB_RANGE, NULL, 0, "a minimum size of %llu bytes is more than a file can have",
                          (unsigned long long)options->min_size_bytes);
   return SEQDB_OK;
+}
+
+/* The store of the directory: the one that is open, or a new one.  The registry's mutex is held. */
+static int find_store(const char *directory, const seqdb_options *options, sdb_store **store, const sdb_op *op) {
+  sdb_os_info info;
+  sdb_fd dir = -1;
+  int rc = open_dir(directory, options, &dir, op);
+  if (rc != SEQDB_OK) return rc;
+  int os = sdb_os_dir_info(dir, &info);
+  if (os)
+    rc = sdb_error_os(op, os, NULL, 0, "%s: cannot look at the directory", directory);
+  else if ((*store = registry_find(&info)) != NULL)
+    rc = join(*store, options, op);
+  else
+    rc = store_open(&dir, &info, directory, options, store, op);
+  if (dir >= 0) sdb_os_close(dir);
+  return rc;
 }
 
 /* What the caller wants, complete.  `given` may be NULL. */
@@ -425,43 +456,23 @@ int seqdb_open(const char *directory, const seqdb_options *given, seqdb_error *e
   seqdb_options options;
   seqdb_error record = {0};
   sdb_op op = {"open", &record};
-  sdb_os_info info;
   sdb_store *store = NULL;
-  sdb_fd dir = -1;
-  int rc, os;
-  seqdb *made = NULL;
   if (error && !sdb_sized_is(error->size_bytes, SDB_ERROR_FIRST_BYTES)) return SEQDB_INVALID;
-  pthread_mutex_lock(&registry_mutex);
-  if ((rc = take_options(given, &options, &op)) != SEQDB_OK) goto done;
-  if (!(made = handle_new(&options))) {
-    rc = sdb_error_nomem(&op);
-    goto done;
+  int rc = take_options(given, &options, &op);
+  seqdb *made = rc == SEQDB_OK ? handle_new(&options) : NULL;
+  if (rc == SEQDB_OK && !made) rc = sdb_error_nomem(&op);
+  if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&registry_mutex);
+    rc = find_store(directory, &options, &store, &op);
+    if (rc == SEQDB_OK) store->users++;
+    pthread_mutex_unlock(&registry_mutex);
   }
-  if ((rc = open_dir(directory, &options, &dir, &op)) != SEQDB_OK) goto done;
-  if ((os = sdb_os_dir_info(dir, &info)) != 0) {
-    rc = sdb_error_os(&op, os, NULL, 0, "%s: cannot look at the directory", directory);
-    goto done;
+  if (rc == SEQDB_OK) {
+    made->store = store;
+    *db = made;
+    return rc;
   }
-  store = registry_find(&info);
-  if (store)
-    rc = join(store, &options, &op);
-  else
-    rc = store_open(&dir, &info, directory, &options, &store, &op);
-  if (rc != SEQDB_OK) goto done;
-  store->users++;
-  made->store = store;
-  *db = made;
-done:
-  if (dir >= 0) sdb_os_close(dir);
-  pthread_mutex_unlock(&registry_mutex);
-  if (rc != SEQDB_OK) {
-    if (made) {
-      sdb_free(made->coordinator);
-      pthread_mutex_destroy(&made->error_mutex);
-      pthread_mutex_destroy(&made->txn_mutex);
-      sdb_free(made);
-    }
-    if (error) sdb_sized_copy_out(error, &record, sizeof record);
-  }
+  if (made) handle_free(made);
+  if (error) sdb_sized_copy_out(error, &record, sizeof record);
   return rc;
 }

@@ -1,48 +1,31 @@
 /* SPDX-License-Identifier: MIT
 **
-** recover.c: see recover.h.  The steps are numbered as in FORMAT.md section 5.
+** recover.c: see recover.h.  The steps have the numbers of FORMAT.md 5, Reading; step 5 is sdb_checkpoint_recovered().
+** Nothing is written here: a crash leaves what was there, and the next recovery finds the same.
 */
 #include "store/recover.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include "base/error.h"
+#include "base/check.h"
+#include "os/os.h"
+#include "pure/indexes.h"
+#include "space/extents.h"
+#include "space/tree_file.h"
 
-/* Generations and sequences count by ones from 1: beyond this they are forged, and could come back to 0. */
-#define COUNT_MAX ((uint64_t)1 << 61)
+#define COUNT_MAX      ((uint64_t)1 << 61)         /* of generations and sequences */
+#define GENERATION_OFF (SDB_ENTRY_TRAILER_OFF + 8) /* of an entry, within its page */
 
-/* ---- damage */
-
-static int damage_add(sdb_damage *damage, const char *file, uint64_t offset, const char *format, ...) SDB_PRINTF(4, 5);
-static int damage_add(sdb_damage *damage, const char *file, uint64_t offset, const char *format, ...) {
-  char line[sizeof damage->first.message];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(line, sizeof line, format, args);
-  va_end(args);
-  sdb_op op = {"open", &damage->first};
-  if (damage->count == 0) sdb_error_set(&op, SEQDB_CORRUPT, file, offset, "%s", line);
-  if (damage->count == damage->capacity) {
-    size_t capacity = damage->capacity ? 2 * damage->capacity : 8;
-    char **grown = sdb_realloc(damage->problems, capacity * sizeof *grown);
-    if (!grown) return SEQDB_NOMEM;
-    damage->problems = grown;
-    damage->capacity = capacity;
-  }
-  char *copy = sdb_malloc(strlen(line) + 1);
-  if (!copy) return SEQDB_NOMEM;
-  memcpy(copy, line, strlen(line) + 1);
-  damage->problems[damage->count++] = copy;
-  return SEQDB_OK;
-}
-
-void sdb_damage_free(sdb_damage *damage) {
-  for (size_t i = 0; i < damage->count; i++)
-    sdb_free(damage->problems[i]);
-  sdb_free(damage->problems);
-  memset(damage, 0, sizeof *damage);
-}
+/* A recovery under way. */
+struct recovery {
+  const sdb_recover_from *from;
+  sdb_recovered *out;
+  bool has_journal;
+  enum sdb_journal_state state; /* of its headers */
+  sdb_journal_scan scan;
+  sdb_regions_load load;
+  sdb_tree base;                 /* what `regions` says, before redo */
+  const sdb_record_header *last; /* the last record that counts; NULL: none does */
+  bool differ;                   /* entries are not those that it knew, or the header if it is NULL */
+};
 
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
   sdb_tree_drop(&recovered->tree, names);
@@ -52,79 +35,55 @@ void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
   sdb_damage_free(&recovered->damage);
 }
 
-/* ---- extents of a tree */
-
-static int by_start(const void *a, const void *b) {
-  uint64_t x = ((const sdb_owned_extent *)a)->start, y = ((const sdb_owned_extent *)b)->start;
-  return x < y ? -1 : x > y;
-}
-
-int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *count) {
-  size_t n = 0;
-  uint32_t index;
-  *extents = NULL;
-  *count = 0;
-  if (tree->entries == 0) return SEQDB_OK;
-  sdb_owned_extent *list = sdb_malloc((size_t)tree->entries * sizeof *list);
-  if (!list) return SEQDB_NOMEM;
-  uint64_t from = 0;
-  for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1)
-    list[n++] = (sdb_owned_extent){entry->start, entry->reserved, index};
-  bool sorted = true; /* as most databases are */
-  for (size_t i = 1; i < n && sorted; i++)
-    sorted = list[i - 1].start <= list[i].start;
-  if (!sorted) qsort(list, n, sizeof *list, by_start);
-  *extents = list;
-  *count = n;
-  return SEQDB_OK;
-}
-
 /* ---- step 2: decide */
 
 /* A prepare counts unless the record after it drops it. The last one is undecided: it counts too, unless a coordinator
 ** decides about it and the caller speaks for that one. */
-static bool is_kept(const sdb_journal_scan *scan, size_t i, const sdb_recover_options *options) {
-  const sdb_record_header *header = &scan->records[i].header;
+static bool is_kept(const struct recovery *r, size_t i) {
+  const sdb_record_header *header = &r->scan.records[i].header;
   if (header->kind == SDB_RECORD_COMMIT) return true;
-  if (i + 1 < scan->count) return scan->records[i + 1].header.flags & SDB_RECORD_KEEP;
-  return !(options->resolve_drop && header->coordinator_bytes);
+  if (i + 1 < r->scan.count) return r->scan.records[i + 1].header.flags & SDB_RECORD_KEEP;
+  return !(r->from->resolve_drop && header->coordinator_bytes);
 }
 
-/* NULL: none counts. */
-static const sdb_record_header *last_kept(const sdb_journal_scan *scan, const sdb_recover_options *options) {
-  size_t i = scan->count;
-  while (i > 0 && !is_kept(scan, i - 1, options))
+static void decide(struct recovery *r) {
+  size_t i = r->scan.count;
+  if (i) {
+    const sdb_record_header *newest = &r->scan.records[i - 1].header;
+    r->out->undecided = newest->kind == SDB_RECORD_PREPARE && newest->coordinator_bytes;
+    r->out->kept_last = r->out->undecided && is_kept(r, i - 1);
+  }
+  while (i > 0 && !is_kept(r, i - 1))
     i--;
-  return i ? &scan->records[i - 1].header : NULL;
+  r->last = i ? &r->scan.records[i - 1].header : NULL;
 }
 
 /* ---- step 3: redo, in memory */
 
-static int redo_put(sdb_recovered *out, sdb_names *names, const sdb_record_put *put, uint64_t generation) {
-  sdb_entry entry = {.start = put->start,
-                     .length = put->length,
-                     .reserved = put->reserved,
-                     .generation = generation,
-                     .has_trailer = true,
-                     .incarnation = 1};
-  entry.name = sdb_name_new(names, put->name, put->name_bytes, put->index);
-  if (!entry.name) return SEQDB_NOMEM;
-  int rc = sdb_tree_put(&out->tree, names, 1, put->index, &entry);
-  sdb_name_unref(names, entry.name);
-  return rc;
+static int redo_put(const struct recovery *r, const sdb_record_put *put, uint64_t generation) {
+  sdb_entry_image image = {.start = put->start,
+                           .length = put->length,
+                           .reserved = put->reserved,
+                           .generation = generation,
+                           .has_trailer = true,
+                           .name_bytes = put->name_bytes,
+                           .name = put->name};
+  return sdb_tree_put_image(&r->out->tree, r->from->names, 1, put->index, &image);
 }
 
-static int redo(sdb_recovered *out, sdb_names *names, const sdb_journal_record *record) {
+/* Epoch 1 keeps `base` unchanged: its nodes are of epoch 0. */
+static int redo_record(const struct recovery *r, const sdb_journal_record *record) {
+  sdb_recovered *out = r->out;
   uint64_t cursor = 0;
   int rc = SEQDB_OK;
   uint32_t index;
   sdb_record_put put;
   sdb_record_range range;
   while (rc == SEQDB_OK && sdb_record_next_delete(record->record, &record->header, &cursor, &index))
-    rc = sdb_tree_remove(&out->tree, names, 1, index);
+    rc = sdb_tree_remove(&out->tree, r->from->names, 1, index);
   cursor = 0;
   while (rc == SEQDB_OK && sdb_record_next_put(record->record, &record->header, &cursor, &put))
-    rc = redo_put(out, names, &put, record->header.generation);
+    rc = redo_put(r, &put, record->header.generation);
   cursor = 0;
   while (rc == SEQDB_OK && sdb_record_next_range(record->record, &record->header, &cursor, &range))
     rc = sdb_patch_write(&out->overlay, range.offset, range.data, (size_t)range.bytes);
@@ -132,58 +91,74 @@ static int redo(sdb_recovered *out, sdb_names *names, const sdb_journal_record *
   return rc;
 }
 
-static int by_index(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return x < y ? -1 : x > y;
+static size_t list_named(const sdb_journal_record *record, uint32_t *list) {
+  uint64_t cursor = 0;
+  uint32_t index;
+  size_t n = 0;
+  sdb_record_put put;
+  while (sdb_record_next_delete(record->record, &record->header, &cursor, &index))
+    list[n++] = index;
+  for (cursor = 0; sdb_record_next_put(record->record, &record->header, &cursor, &put);)
+    list[n++] = put.index;
+  return n;
 }
 
 /* Entries of kept records only: nothing else is ever written to `regions`. */
-static int collect_named(sdb_recovered *out, const sdb_journal_scan *scan, const sdb_recover_options *options) {
-  size_t total = 0, n = 0, unique = 0;
+static int collect_named(const struct recovery *r) {
+  const sdb_journal_scan *scan = &r->scan;
+  size_t total = 0, n = 0;
   for (size_t i = 0; i < scan->count; i++)
-    if (is_kept(scan, i, options)) total += scan->records[i].header.puts + scan->records[i].header.deletes;
+    if (is_kept(r, i)) total += scan->records[i].header.puts + scan->records[i].header.deletes;
   if (total == 0) return SEQDB_OK;
   uint32_t *list = sdb_malloc(total * sizeof *list);
   if (!list) return SEQDB_NOMEM;
-  for (size_t i = 0; i < scan->count; i++) {
-    const sdb_journal_record *r = &scan->records[i];
-    uint64_t cursor = 0;
-    uint32_t index;
-    sdb_record_put put;
-    if (!is_kept(scan, i, options)) continue;
-    while (sdb_record_next_delete(r->record, &r->header, &cursor, &index))
-      list[n++] = index;
-    for (cursor = 0; sdb_record_next_put(r->record, &r->header, &cursor, &put);)
-      list[n++] = put.index;
-  }
+  for (size_t i = 0; i < scan->count; i++)
+    if (is_kept(r, i)) n += list_named(&scan->records[i], list + n);
   assert(n == total);
-  qsort(list, n, sizeof *list, by_index);
-  for (size_t i = 0; i < n; i++)
-    if (unique == 0 || list[unique - 1] != list[i]) list[unique++] = list[i];
-  out->named = list;
-  out->named_count = unique;
+  r->out->named = list;
+  r->out->named_count = sdb_indexes_sort(list, n);
   return SEQDB_OK;
 }
 
+/* After a crash with sync=off entries may be newer than header and records: the next commit must be newer than they
+** are. */
+static void raise_generation(sdb_recovered *out) {
+  uint64_t from = 0;
+  uint32_t index;
+  for (const sdb_entry *entry; (entry = sdb_tree_next(&out->tree, from, &index)); from = (uint64_t)index + 1)
+    out->generation = SDB_MAX(out->generation, entry->generation);
+}
+
+static int redo(struct recovery *r) {
+  int rc = collect_named(r);
+  for (size_t i = 0; i < r->scan.count && rc == SEQDB_OK; i++)
+    if (is_kept(r, i)) rc = redo_record(r, &r->scan.records[i]);
+  if (r->out->sync_was_off) raise_generation(r->out);
+  return rc;
+}
+
 static bool is_named(const sdb_recovered *out, uint32_t index) {
-  return out->named && bsearch(&index, out->named, out->named_count, sizeof index, by_index);
+  return sdb_indexes_have(out->named, out->named_count, index);
 }
 
 /* ---- step 4: checks, after redo */
 
-static int check_pages(sdb_recovered *out, const sdb_regions_file *regions, const sdb_regions_load *load) {
+static int check_pages(const struct recovery *r) {
+  sdb_recovered *out = r->out;
+  const sdb_regions_load *load = &r->load;
+  uint64_t pages = r->from->regions->pages;
   int rc = SEQDB_OK;
   for (size_t i = 0; i < load->bad_count && rc == SEQDB_OK; i++) {
     const sdb_bad_entry *bad = &load->bad[i];
     uint64_t at = (uint64_t)bad->index * SDB_ENTRY_BYTES + bad->at;
     if (is_named(out, bad->index)) continue; /* a record says what it should be */
-    rc = damage_add(&out->damage, "regions", at, "regions: entry %u is damaged at byte %llu: %s", bad->index,
-                    (unsigned long long)at, bad->why);
+    rc = sdb_damage_add(&out->damage, "regions", at, "regions: entry %u is damaged at byte %llu: %s", bad->index,
+                        (unsigned long long)at, bad->why);
   }
   if (rc == SEQDB_OK && load->odd_bytes)
-    rc = damage_add(&out->damage, "regions", regions->pages * SDB_ENTRY_BYTES,
-                    "regions: its size leaves %llu bytes after entry %llu; neither whole entries nor a guard byte",
-                    (unsigned long long)load->odd_bytes, (unsigned long long)regions->pages);
+    rc = sdb_damage_add(&out->damage, "regions", pages * SDB_ENTRY_BYTES,
+                        "regions: its size leaves %llu bytes after entry %llu; neither whole entries nor a guard byte",
+                        (unsigned long long)load->odd_bytes, (unsigned long long)pages);
   return rc;
 }
 
@@ -193,9 +168,9 @@ static int check_overlaps(sdb_recovered *out, const sdb_owned_extent *extents, s
   uint32_t owner = 0;
   for (size_t i = 0; i < count && rc == SEQDB_OK; i++) {
     if (extents[i].start < end)
-      rc = damage_add(&out->damage, "regions", (uint64_t)extents[i].index * SDB_ENTRY_BYTES,
-                      "regions: entries %u and %u overlap at byte %llu of data", owner, extents[i].index,
-                      (unsigned long long)extents[i].start);
+      rc = sdb_damage_add(&out->damage, "regions", (uint64_t)extents[i].index * SDB_ENTRY_BYTES,
+                          "regions: entries %u and %u overlap at byte %llu of data", owner, extents[i].index,
+                          (unsigned long long)extents[i].start);
     if (extents[i].start + extents[i].bytes > end) {
       end = extents[i].start + extents[i].bytes;
       owner = extents[i].index;
@@ -212,193 +187,216 @@ static uint64_t first_uncarried(const sdb_patch *overlay, uint64_t from, uint64_
   return SDB_MIN(from, end);
 }
 
-static int check_entry(sdb_recovered *out, sdb_names *names, uint32_t index, const sdb_entry *entry, uint64_t base,
-                       bool has_journal, uint64_t data_bytes) {
+/* A name that another entry has, too. */
+static int check_name(const struct recovery *r, uint32_t index, const sdb_entry *entry) {
   char quoted[SDB_QUOTED_MAX];
-  uint64_t at = (uint64_t)index * SDB_ENTRY_BYTES;
-  uint32_t twin = index;
-  bool named = is_named(out, index);
   const char *text = sdb_name_text(entry->name);
-  uint32_t bytes = sdb_name_bytes(entry->name);
-  int rc = SEQDB_OK;
-  /* GCOVR_EXCL_BR_LINE: a name of the tree is found */
-  if (sdb_names_repeat(names) && sdb_tree_find(&out->tree, names, text, bytes, &twin) && twin != index)
-    rc = damage_add(&out->damage, "regions", at, "regions: entries %u and %u have the same name %s", twin, index,
-                    sdb_quote_name(text, bytes, quoted));
-  if (rc == SEQDB_OK && has_journal && !named && entry->generation > base && !out->sync_was_off)
-    rc = damage_add(&out->damage, "regions", at + 4040,
-                    "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index,
-                    sdb_quote_name(text, bytes, quoted), (unsigned long long)entry->generation,
-                    (unsigned long long)base);
-  /* Bytes that a record does not carry were durable in `data`, with its size, before the record was written. */
-  uint64_t end = entry->start + entry->length;
-  if (rc == SEQDB_OK && end > data_bytes && !out->sync_was_off &&
-      first_uncarried(&out->overlay, SDB_MAX(entry->start, data_bytes), end) < end)
-    rc = damage_add(
-        &out->damage, "data", data_bytes, "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu",
-        sdb_quote_name(text, bytes, quoted), index, (unsigned long long)end, (unsigned long long)data_bytes);
-  return rc;
+  uint32_t bytes = sdb_name_bytes(entry->name), twin = index;
+  if (!sdb_names_repeat(r->from->names)) return SEQDB_OK;
+  if (SDB_NEVER(!sdb_tree_find(&r->out->tree, r->from->names, text, bytes, &twin)) || twin == index) return SEQDB_OK;
+  return sdb_damage_add(&r->out->damage, "regions", (uint64_t)index * SDB_ENTRY_BYTES,
+                        "regions: entries %u and %u have the same name %s", twin, index,
+                        sdb_quote_name(text, bytes, quoted));
+}
+
+/* An entry that no record names is older than the header. */
+static int check_generation(const struct recovery *r, uint32_t index, const sdb_entry *entry) {
+  char quoted[SDB_QUOTED_MAX];
+  uint64_t base = r->from->journal->header.base_generation;
+  if (!r->has_journal || r->out->sync_was_off || entry->generation <= base || is_named(r->out, index)) return SEQDB_OK;
+  return sdb_damage_add(&r->out->damage, "regions", (uint64_t)index * SDB_ENTRY_BYTES + GENERATION_OFF,
+                        "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index,
+                        sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted),
+                        (unsigned long long)entry->generation, (unsigned long long)base);
+}
+
+/* Bytes that a record does not carry were durable in `data`, with its size, before the record was written. */
+static int check_end(const struct recovery *r, uint32_t index, const sdb_entry *entry) {
+  char quoted[SDB_QUOTED_MAX];
+  uint64_t end = entry->start + entry->length, size = r->from->data_bytes;
+  if (end <= size || r->out->sync_was_off) return SEQDB_OK;
+  if (first_uncarried(&r->out->overlay, SDB_MAX(entry->start, size), end) == end) return SEQDB_OK;
+  return sdb_damage_add(&r->out->damage, "data", size,
+                        "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu",
+                        sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), index,
+                        (unsigned long long)end, (unsigned long long)size);
 }
 
 /* A page that a record names may be older than it, or as new: a checkpoint writes what the records say.  Nothing writes
 ** one that is newer. */
-static int check_named(sdb_recovered *out, const sdb_tree *base) {
+static int check_named(const struct recovery *r) {
+  sdb_recovered *out = r->out;
   int rc = SEQDB_OK;
   for (size_t i = 0; i < out->named_count && rc == SEQDB_OK && !out->sync_was_off; i++) {
-    const sdb_entry *entry = sdb_tree_get(base, out->named[i]);
+    const sdb_entry *entry = sdb_tree_get(&r->base, out->named[i]);
     if (entry && entry->generation > out->generation)
-      rc = damage_add(&out->damage, "regions", (uint64_t)out->named[i] * SDB_ENTRY_BYTES + 4040,
-                      "regions: entry %u is of generation %llu, newer than the journal's last, %llu", out->named[i],
-                      (unsigned long long)entry->generation, (unsigned long long)out->generation);
+      rc = sdb_damage_add(&out->damage, "regions", (uint64_t)out->named[i] * SDB_ENTRY_BYTES + GENERATION_OFF,
+                          "regions: entry %u is of generation %llu, newer than the journal's last, %llu", out->named[i],
+                          (unsigned long long)entry->generation, (unsigned long long)out->generation);
   }
   return rc;
 }
 
-static int check_tree(sdb_recovered *out, sdb_names *names, const sdb_journal *journal, uint64_t data_bytes) {
+static int check_entries(const struct recovery *r) {
   sdb_owned_extent *extents;
   size_t count;
   uint32_t index;
-  int rc = sdb_tree_extents(&out->tree, &extents, &count);
-  if (rc == SEQDB_OK) rc = check_overlaps(out, extents, count);
+  int rc = sdb_tree_extents(&r->out->tree, &extents, &count);
+  if (rc == SEQDB_OK) rc = check_overlaps(r->out, extents, count);
   sdb_free(extents);
   uint64_t from = 0;
-  for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&out->tree, from, &index));
-       from = (uint64_t)index + 1)
-    rc = check_entry(out, names, index, entry, journal->header.base_generation, journal->fd >= 0, data_bytes);
+  for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&r->out->tree, from, &index));
+       from = (uint64_t)index + 1) {
+    rc = check_name(r, index, entry);
+    if (rc == SEQDB_OK) rc = check_generation(r, index, entry);
+    if (rc == SEQDB_OK) rc = check_end(r, index, entry);
+  }
   return rc;
 }
 
-/* After redo the entries are those that the last record that counts knew, or the header if none does: however far a checkpoint
-** had come, what a record names it has restored, and nothing writes the others. */
-static bool sums_differ(const sdb_recovered *out, const sdb_journal *journal, const sdb_record_header *last) {
-  uint64_t entries = last ? last->entries : journal->header.entries;
-  uint64_t hash = last ? last->entries_hash : journal->header.entries_hash;
-  return out->tree.entries != entries || out->tree.hash != hash;
+/* After redo the entries are those that the last record that counts knew, or the header if none does: however far a
+** checkpoint had come, what a record names it has restored, and nothing writes the others. */
+static bool sums_differ(const struct recovery *r) {
+  const sdb_journal_header *header = &r->from->journal->header;
+  uint64_t entries = r->last ? r->last->entries : header->entries;
+  uint64_t hash = r->last ? r->last->entries_hash : header->entries_hash;
+  return r->out->tree.entries != entries || r->out->tree.hash != hash;
 }
 
-/* What the header knows about the files beside it.  A `regions` that only lacks free entries at its end is as good. */
-static int check_header(sdb_recovered *out, const sdb_regions_file *regions, const sdb_journal *journal, bool differ,
-                        uint64_t data_bytes, const sdb_recover_options *options) {
-  const sdb_journal_header *h = &journal->header;
-  bool unguarded = out->records == 0 && !regions->guarded; /* others may have changed it */
-  bool adopt = options->adopt && differ && out->records == 0;
-  uint64_t bytes = regions->pages * SDB_ENTRY_BYTES;
+/* The sizes of the files beside it.  A `regions` that only lacks free entries at its end is as good. */
+static int check_sizes(const struct recovery *r, bool adopt) {
+  const sdb_journal_header *h = &r->from->journal->header;
+  const sdb_regions_file *regions = r->from->regions;
+  uint64_t data = r->from->data_bytes, bytes = regions->pages * SDB_ENTRY_BYTES;
+  bool unguarded = r->out->records == 0 && !regions->guarded; /* others may have changed it */
   int rc = SEQDB_OK;
-  if (h->sync_off && out->unclean) return SEQDB_OK; /* a crash without syncs may leave any of this: no damage */
-  if (data_bytes < h->data_bytes && !adopt)
-    rc = damage_add(&out->damage, "data", data_bytes, "data: the file has %llu bytes, the journal says at least %llu",
-                    (unsigned long long)data_bytes, (unsigned long long)h->data_bytes);
-  if (rc == SEQDB_OK && differ && !adopt && !unguarded && bytes < h->regions_bytes)
-    rc = damage_add(&out->damage, "regions", bytes, "regions: the file has %llu bytes, the journal says at least %llu",
-                    (unsigned long long)bytes, (unsigned long long)h->regions_bytes);
-  if (rc == SEQDB_OK && out->records > 0 && !regions->guarded) /* nor was sync off: see above */
-    rc = damage_add(&out->damage, "regions", bytes,
-                    "regions: no guard byte at its end although the journal has records: it was replaced or cut");
-  if (rc != SEQDB_OK || !differ || out->records > 0) return rc; /* with records: see check_sums */
+  if (data < h->data_bytes && !adopt)
+    rc = sdb_damage_add(&r->out->damage, "data", data, "data: the file has %llu bytes, the journal says at least %llu",
+                        (unsigned long long)data, (unsigned long long)h->data_bytes);
+  if (rc == SEQDB_OK && r->differ && !adopt && !unguarded && bytes < h->regions_bytes)
+    rc = sdb_damage_add(&r->out->damage, "regions", bytes,
+                        "regions: the file has %llu bytes, the journal says at least %llu", (unsigned long long)bytes,
+                        (unsigned long long)h->regions_bytes);
+  if (rc == SEQDB_OK && r->out->records > 0 && !regions->guarded)
+    rc = sdb_damage_add(&r->out->damage, "regions", bytes,
+                        "regions: no guard byte at its end although the journal has records: it was replaced or cut");
+  return rc;
+}
+
+/* What the header knows.  A crash without syncs may leave any of this: then it is no damage. */
+static int check_header(const struct recovery *r) {
+  const sdb_journal_header *h = &r->from->journal->header;
+  sdb_recovered *out = r->out;
+  bool adopt = r->from->adopt && r->differ && out->records == 0;
+  if (h->sync_off && out->unclean) return SEQDB_OK;
+  int rc = check_sizes(r, adopt);
+  if (rc != SEQDB_OK || !r->differ || out->records > 0) return rc; /* with records: see check_sums() */
   out->differs = true;
-  if (adopt) {
-    out->adopted = true;
-    return rc;
-  }
-  return damage_add(&out->damage, "regions", 0,
-                    "regions: %llu entries differ from what the journal remembers (%llu entries): changed by another "
-                    "program, or damaged; adopt=1 accepts them",
-                    (unsigned long long)out->tree.entries, (unsigned long long)h->entries);
+  out->adopted = adopt;
+  if (adopt) return rc;
+  return sdb_damage_add(&out->damage, "regions", 0,
+                        "regions: %llu entries differ from what the journal remembers (%llu entries): changed by "
+                        "another program, or damaged; adopt=1 accepts them",
+                        (unsigned long long)out->tree.entries, (unsigned long long)h->entries);
 }
 
 /* With records the guard kept other programs out: adopt=1 is no answer. */
-static int check_sums(sdb_recovered *out, const sdb_journal *journal, const sdb_record_header *last, bool differ) {
-  if (!differ || out->records == 0 || out->sync_was_off || out->damage.count) return SEQDB_OK; /* or said in detail */
-  return damage_add(&out->damage, "regions", 0,
-                    "regions: with the journal's records its %llu entries differ from the %llu of the last commit: "
-                    "damaged, or of another time",
-                    (unsigned long long)out->tree.entries,
-                    (unsigned long long)(last ? last->entries : journal->header.entries));
+static int check_sums(const struct recovery *r) {
+  sdb_recovered *out = r->out;
+  if (!r->differ || out->records == 0 || out->sync_was_off || out->damage.count)
+    return SEQDB_OK; /* or said in detail */
+  uint64_t entries = r->last ? r->last->entries : r->from->journal->header.entries;
+  return sdb_damage_add(&out->damage, "regions", 0,
+                        "regions: with the journal's records its %llu entries differ from the %llu of the last "
+                        "commit: damaged, or of another time",
+                        (unsigned long long)out->tree.entries, (unsigned long long)entries);
 }
 
-static int check_all(sdb_recovered *out, const sdb_regions_file *regions, const sdb_regions_load *load,
-                     const sdb_journal *journal, enum sdb_journal_state state, const sdb_journal_scan *scan,
-                     const sdb_tree *base, uint64_t data_bytes, sdb_names *names, const sdb_recover_options *options) {
-  const sdb_record_header *last = last_kept(scan, options);
-  bool differ = sums_differ(out, journal, last);
-  int rc = check_pages(out, regions, load);
-  if (rc == SEQDB_OK && journal->fd < 0 && load->any_trailer)
-    rc = damage_add(&out->damage, "journal", 0,
-                    "journal: the file is missing although entries in regions were written with one");
-  if (rc == SEQDB_OK && journal->fd < 0 && regions->guarded)
-    rc = damage_add(&out->damage, "journal", 0, "journal: the file is missing although regions has a guard byte");
-  if (rc == SEQDB_OK && state == SDB_JOURNAL_BAD)
-    rc = damage_add(&out->damage, "journal", 0, "journal: both header pages (bytes 0 and 4096) are damaged");
-  if (rc == SEQDB_OK && scan->damaged_at && !out->sync_was_off)
-    rc = damage_add(&out->damage, "journal", scan->damaged_at,
-                    "journal: the record at byte %llu is damaged although valid records follow it",
-                    (unsigned long long)scan->damaged_at);
-  if (rc == SEQDB_OK && scan->orphaned && !out->sync_was_off)
-    rc = damage_add(&out->damage, "journal", SDB_JOURNAL_START,
-                    "journal: the records from byte %u on are newer than its header: the newer header page is damaged",
-                    SDB_JOURNAL_START);
-  if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
-    rc = check_header(out, regions, journal, differ, data_bytes, options);
-  if (rc == SEQDB_OK && (out->generation > COUNT_MAX || (journal->fd >= 0 && journal->header.sequence > COUNT_MAX)))
-    rc = damage_add(&out->damage, "journal", 0, "journal: generation %llu or sequence %llu is more than there can be",
-                    (unsigned long long)out->generation, (unsigned long long)journal->header.sequence);
-  if (rc == SEQDB_OK) rc = check_named(out, base);
-  if (rc == SEQDB_OK) rc = check_tree(out, names, journal, data_bytes);
-  if (rc == SEQDB_OK) rc = check_sums(out, journal, last, differ);
+/* There is none, but `regions` was written with one. */
+static int check_missing_journal(const struct recovery *r) {
+  int rc = SEQDB_OK;
+  if (r->has_journal) return rc;
+  if (r->load.any_trailer)
+    rc = sdb_damage_add(&r->out->damage, "journal", 0,
+                        "journal: the file is missing although entries in regions were written with one");
+  if (rc == SEQDB_OK && r->from->regions->guarded)
+    rc =
+        sdb_damage_add(&r->out->damage, "journal", 0, "journal: the file is missing although regions has a guard byte");
   return rc;
+}
+
+static int check_records(const struct recovery *r) {
+  sdb_damage *damage = &r->out->damage;
+  int rc = SEQDB_OK;
+  if (r->state == SDB_JOURNAL_BAD)
+    rc = sdb_damage_add(damage, "journal", 0, "journal: both header pages (bytes 0 and 4096) are damaged");
+  if (rc == SEQDB_OK && r->scan.damaged_at && !r->out->sync_was_off)
+    rc = sdb_damage_add(damage, "journal", r->scan.damaged_at,
+                        "journal: the record at byte %llu is damaged although valid records follow it",
+                        (unsigned long long)r->scan.damaged_at);
+  if (rc == SEQDB_OK && r->scan.orphaned && !r->out->sync_was_off)
+    rc = sdb_damage_add(
+        damage, "journal", SDB_JOURNAL_START,
+        "journal: the records from byte %u on are newer than its header: the newer header page is damaged",
+        SDB_JOURNAL_START);
+  return rc;
+}
+
+/* Generations and sequences count by ones from 1: beyond COUNT_MAX they are forged, and could come back to 0. */
+static int check_counts(const struct recovery *r) {
+  uint64_t generation = r->out->generation, sequence = r->has_journal ? r->from->journal->header.sequence : 0;
+  if (generation <= COUNT_MAX && sequence <= COUNT_MAX) return SEQDB_OK;
+  return sdb_damage_add(&r->out->damage, "journal", 0,
+                        "journal: generation %llu or sequence %llu is more than there can be",
+                        (unsigned long long)generation, (unsigned long long)r->from->journal->header.sequence);
+}
+
+static int check(struct recovery *r) {
+  r->differ = sums_differ(r);
+  int rc = check_pages(r);
+  if (rc == SEQDB_OK) rc = check_missing_journal(r);
+  if (rc == SEQDB_OK) rc = check_records(r);
+  if (rc == SEQDB_OK && r->has_journal && r->state == SDB_JOURNAL_GOOD) rc = check_header(r);
+  if (rc == SEQDB_OK) rc = check_counts(r);
+  if (rc == SEQDB_OK) rc = check_named(r);
+  if (rc == SEQDB_OK) rc = check_entries(r);
+  return rc == SEQDB_OK ? check_sums(r) : rc;
+}
+
+/* ---- step 1: read */
+
+static int read_all(struct recovery *r, const sdb_op *op) {
+  const sdb_recover_from *from = r->from;
+  sdb_recovered *out = r->out;
+  int rc = sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op);
+  if (rc == SEQDB_OK && r->has_journal) rc = sdb_journal_read(from->journal, &r->state, op);
+  bool good = r->has_journal && r->state == SDB_JOURNAL_GOOD;
+  if (rc == SEQDB_OK && good) rc = sdb_journal_scan_records(from->journal, &r->scan, op);
+  if (rc != SEQDB_OK) return rc;
+  r->base = sdb_tree_share(&out->tree);
+  out->generation = good ? from->journal->header.base_generation : 0;
+  out->records = r->scan.count;
+  out->unclean = from->regions->guarded || r->scan.count > 0;
+  out->sync_was_off = out->unclean && good && from->journal->header.sync_off;
+  return SEQDB_OK;
 }
 
 /* ---- all of it */
 
-/* After a crash with sync=off entries may be newer than header and records: the next commit must be newer than they are. */
-static void raise_generation(sdb_recovered *out) {
-  uint64_t from = 0;
-  uint32_t index;
-  for (const sdb_entry *entry; (entry = sdb_tree_next(&out->tree, from, &index)); from = (uint64_t)index + 1)
-    out->generation = SDB_MAX(out->generation, entry->generation);
-}
-
-int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_bytes, sdb_names *names,
-                const sdb_recover_options *options, sdb_recovered *out, const sdb_op *op) {
-  sdb_regions_load load = {0};
-  sdb_journal_scan scan = {0};
-  sdb_tree base = {0};
-  enum sdb_journal_state state = SDB_JOURNAL_GOOD;
+int sdb_recover(const sdb_recover_from *from, sdb_recovered *out, const sdb_op *op) {
+  struct recovery r = {.from = from, .out = out, .has_journal = from->journal->fd >= 0, .state = SDB_JOURNAL_GOOD};
   memset(out, 0, sizeof *out);
   sdb_patch_init(&out->overlay);
-
-  /* 1. Read everything. */
-  int rc = sdb_regions_read(regions, names, &out->tree, &load, op);
-  if (rc == SEQDB_OK && journal->fd >= 0) rc = sdb_journal_read(journal, &state, op);
-  if (rc == SEQDB_OK && journal->fd >= 0 && state == SDB_JOURNAL_GOOD)
-    rc = sdb_journal_scan_records(journal, &scan, op);
-  if (rc != SEQDB_OK) goto done;
-  base = sdb_tree_share(&out->tree); /* totals of what was read; the entries themselves may change below */
-  out->generation = journal->fd >= 0 && state == SDB_JOURNAL_GOOD ? journal->header.base_generation : 0;
-  out->records = scan.count;
-  out->any_trailer = load.any_trailer;
-  out->unclean = regions->guarded || scan.count > 0;
-  out->sync_was_off = out->unclean && state == SDB_JOURNAL_GOOD && journal->fd >= 0 && journal->header.sync_off;
-
-  /* 2. Decide all records, 3. then redo the kept ones in memory.  Epoch 1 keeps `base` unchanged: its nodes are of
-  ** epoch 0. */
-  rc = collect_named(out, &scan, options);
-  for (size_t i = 0; i < scan.count && rc == SEQDB_OK; i++)
-    if (is_kept(&scan, i, options)) rc = redo(out, names, &scan.records[i]);
-  if (scan.count) {
-    const sdb_record_header *last = &scan.records[scan.count - 1].header;
-    out->undecided = last->kind == SDB_RECORD_PREPARE && last->coordinator_bytes;
-    out->kept_last = out->undecided && is_kept(&scan, scan.count - 1, options);
+  int rc = read_all(&r, op); /* 1 */
+  if (rc == SEQDB_OK) {
+    decide(&r);                         /* 2 */
+    rc = redo(&r);                      /* 3 */
+    if (rc == SEQDB_OK) rc = check(&r); /* 4 */
+    if (rc == SEQDB_NOMEM) rc = sdb_error_nomem(op);
   }
-  if (out->sync_was_off) raise_generation(out);
-
-  /* 4. Check the result. */
-  if (rc == SEQDB_OK) rc = check_all(out, regions, &load, journal, state, &scan, &base, data_bytes, names, options);
-  if (rc == SEQDB_NOMEM) rc = sdb_error_nomem(op);
-done:
-  sdb_tree_drop(&base, names);
-  sdb_journal_scan_free(&scan);
-  sdb_free(load.bad);
-  if (rc != SEQDB_OK) sdb_recovered_free(out, names);
+  sdb_tree_drop(&r.base, from->names);
+  sdb_journal_scan_free(&r.scan);
+  sdb_free(r.load.bad);
+  if (rc != SEQDB_OK) sdb_recovered_free(out, from->names);
   return rc;
 }

@@ -1,42 +1,39 @@
 /* SPDX-License-Identifier: MIT
 **
-** recover.h: from the files to the newest committed state (R6).  Layer 3.
-** Reads everything, decides all records first, then builds catalog and overlay in memory; writes nothing.  Whoever may write
-** makes the result durable by a full checkpoint afterwards.  So a read-only open and a recovery are the same code.
+** recover.h: from the files to the newest committed state (R6).  Layer 5.  Reads everything, decides all records first,
+** then builds catalog and overlay in memory; writes nothing.  Whoever may write makes the result durable by a full
+** checkpoint afterwards.  So a read-only open and a recovery are the same code.
 ** THREADS: runs alone, at open.
 */
 #ifndef SDB_RECOVER_H
 #define SDB_RECOVER_H
 
 #include "base/error.h"
-#include "space/tree.h"
+#include "files/damage.h"
 #include "files/journal.h"
-#include "pure/patch.h"
 #include "files/regions_file.h"
+#include "pure/patch.h"
+#include "space/tree.h"
 
-/* What is wrong with the files.  The first problem is the reason that refused writes give. */
-typedef struct sdb_damage {
-  char **problems; /* NUL-terminated lines */
-  size_t count, capacity;
-  seqdb_error first;
-} sdb_damage;
-void sdb_damage_free(sdb_damage *damage);
-
-typedef struct sdb_recover_options {
+/* The files as they are, and what the caller wants. */
+typedef struct sdb_recover_from {
+  sdb_regions_file *regions;
+  sdb_journal *journal; /* fd -1 if the directory has none */
+  uint64_t data_bytes;  /* size of `data` */
+  sdb_names *names;
   bool adopt;        /* accept entries that differ from the header's hash */
   bool resolve_drop; /* an undecided prepare is dropped instead of kept */
-} sdb_recover_options;
+} sdb_recover_from;
 
 typedef struct sdb_recovered {
   sdb_tree tree;
   sdb_patch overlay; /* byte ranges of all kept records */
   uint64_t generation;
-  uint32_t *named; /* indexes put or deleted by records, kept or not: sorted, unique */
+  uint32_t *named; /* indexes put or deleted by kept records: sorted, unique */
   size_t named_count;
-  size_t records; /* found in the journal */
-  bool unclean;   /* the last session did not close: bulk bytes of its transaction may lie in holes */
-  bool adopted;   /* the header must be written anew */
-  bool any_trailer;
+  size_t records;    /* found in the journal */
+  bool unclean;      /* the last session did not close: bulk bytes of its transaction may lie in holes */
+  bool adopted;      /* the header must be written anew */
   bool undecided;    /* the last record is a prepare that a coordinator decides about */
   bool kept_last;    /* ... and it was counted as committed */
   bool differs;      /* entries are not what the header says */
@@ -44,18 +41,9 @@ typedef struct sdb_recovered {
   sdb_damage damage;
 } sdb_recovered;
 
-/* `journal->fd` is -1 if the directory has no journal.  data_bytes is the size of `data`.  Damage is no error: it is described
-** in out->damage.  Errors: IO, NOMEM, VERSION. */
-int sdb_recover(sdb_regions_file *regions, sdb_journal *journal, uint64_t data_bytes, sdb_names *names,
-                const sdb_recover_options *options, sdb_recovered *out, const sdb_op *op);
+/* Damage is no error: it is described in out->damage.  Errors: IO, NOMEM, VERSION; then *out needs no freeing. */
+int sdb_recover(const sdb_recover_from *from, sdb_recovered *out, const sdb_op *op);
 /* Frees what the caller did not take over. */
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names);
-
-/* Extents of a tree, sorted by start; *extents is freed with sdb_free (NULL if there are none). */
-typedef struct sdb_owned_extent {
-  uint64_t start, bytes;
-  uint32_t index;
-} sdb_owned_extent;
-int sdb_tree_extents(const sdb_tree *tree, sdb_owned_extent **extents, size_t *count);
 
 #endif /* SDB_RECOVER_H */

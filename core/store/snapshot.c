@@ -7,8 +7,12 @@
 ** OWNS: the store's list of snapshots, oldest first.
 ** THREADS: the list is the store's mutex's; a snapshot is its user's, one thread at a time.
 */
-#include "txn/db.h"
-#include "base/error.h"
+#include "store/snapshot.h"
+
+#include "os/os.h"
+#include "store/open.h"
+#include "txn/checkpoint.h"
+#include "txn/writer_lock.h"
 
 void sdb_snapshot_pin(sdb_store *store, seqdb_snapshot *snapshot) {
   pthread_mutex_lock(&store->mutex);
@@ -37,7 +41,7 @@ void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot) {
   else
     store->snapshots_last = snapshot->older;
   store->snapshot_count--;
-  sdb_catalog_unref(&store->space, snapshot->view.catalog);
+  sdb_space_unref(&store->space, snapshot->view.catalog);
   pthread_mutex_unlock(&store->mutex);
 }
 
@@ -45,17 +49,10 @@ void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot) {
 
 /* Apply overlays that only waited for the snapshot just closed, if no writer is at work (the writer would do it itself). */
 static void apply_overlays(sdb_store *store) {
-  if (sdb_overlay_is_empty(&store->overlay) || !store->recovered || atomic_load(&store->poisoned)) return;
-  pthread_mutex_lock(&store->mutex);
-  bool mine = !store->writer && !store->upkeep;
-  if (mine) store->upkeep = true;
-  pthread_mutex_unlock(&store->mutex);
-  if (!mine) return;
+  if (sdb_overlay_is_empty(&store->overlay) || !store->recovered || sdb_is_poisoned(store)) return;
+  if (!sdb_upkeep_begin(store)) return;
   (void)sdb_checkpoint_drain(store, &sdb_unheard);
-  pthread_mutex_lock(&store->mutex);
-  store->upkeep = false;
-  pthread_cond_broadcast(&store->writer_free);
-  pthread_mutex_unlock(&store->mutex);
+  sdb_upkeep_end(store);
 }
 
 int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot) {

@@ -4,14 +4,15 @@
 ** Pending is what is neither a region of that commit nor a hole: freed extents that something still pins, and extents
 ** that an uncommitted transaction has taken.
 */
-#include "txn/db.h"
 #include "base/check.h"
-#include "base/error.h"
 #include "base/sized.h"
+#include "os/os.h"
+#include "space/extents.h"
+#include "txn/handle.h"
 
 static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
   uint64_t bytes = 0;
-  for (const sdb_catalog *at = from; SDB_ALWAYS(at) && at != store->committed; at = at->newer)
+  for (const sdb_catalog *at = from; SDB_ALWAYS(at) && at != store->committed; at = at->newer) /* that one comes */
     bytes += at->pending_bytes;
   return bytes;
 }

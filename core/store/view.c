@@ -6,8 +6,10 @@
 ** The own view reads the transaction, with txn_mutex held.  Without a transaction it shares the committed tree (memory only,
 ** so that names stay valid) and takes a snapshot for the moment of each read of bytes: it pins no space.
 */
-#include "txn/db.h"
-#include "base/error.h"
+#include "os/os.h"
+#include "store/snapshot.h"
+#include "txn/append.h"
+#include "txn/begin.h"
 
 seqdb_view *seqdb_own_view(seqdb *db) {
   return &db->own_view;
@@ -15,7 +17,7 @@ seqdb_view *seqdb_own_view(seqdb *db) {
 
 /* ---- which tree a view reads */
 
-/* Lock the view and return its tree, with slots settled so that lengths are true. */
+/* Lock the view and return its tree, with tails settled so that lengths are true. */
 static int view_enter(seqdb_view *view, const sdb_tree **tree, const sdb_op *op) {
   seqdb *db = view->db;
   sdb_store *store = db->store;
@@ -26,7 +28,7 @@ static int view_enter(seqdb_view *view, const sdb_tree **tree, const sdb_op *op)
     return SEQDB_OK;
   }
   pthread_mutex_lock(&db->txn_mutex);
-  if (db->txn.active) {
+  if (sdb_txn_is_open(&db->txn)) {
     rc = sdb_tails_settle(db, op);
     *tree = &db->txn.tree;
   } else {
@@ -89,7 +91,7 @@ int seqdb_get_info(seqdb_view *view, seqdb_region region, seqdb_region_info *inf
     if (sdb_region_is(region, entry))
       fill_info(sdb_region_index(region), entry, info);
     else
-      rc = sdb_gone(view->db, &op);
+      rc = sdb_gone(&op);
     view_leave(view);
   }
   return sdb_fail(view->db, rc, &op);
@@ -135,7 +137,7 @@ int seqdb_view_totals(seqdb_view *view, uint64_t *regions, uint64_t *content_byt
   } else {
     pthread_mutex_lock(&db->txn_mutex);
     pthread_mutex_lock(&db->store->mutex);
-    const sdb_tree *tree = db->txn.active ? &db->txn.tree : &db->store->committed->tree;
+    const sdb_tree *tree = sdb_txn_is_open(&db->txn) ? &db->txn.tree : &db->store->committed->tree;
     entries = tree->entries;
     bytes = tree->content_bytes;
     pthread_mutex_unlock(&db->store->mutex);
@@ -164,7 +166,7 @@ int seqdb_read(seqdb_view *view, seqdb_region region, uint64_t offset, uint64_t 
   if (rc != SEQDB_OK) return sdb_fail(view->db, rc, &op);
   if (!view->catalog) return SEQDB_COPY;
   const sdb_entry *entry = sdb_tree_get(&view->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_fail(view->db, sdb_gone(view->db, &op), &op);
+  if (!sdb_region_is(region, entry)) return sdb_fail(view->db, sdb_gone(&op), &op);
   if (offset > entry->length || bytes > entry->length - offset)
     return sdb_fail(view->db, past_end(entry, offset, bytes, &op), &op);
   const uint8_t *address = sdb_data_at(&store->data, entry->start + offset, bytes);
@@ -176,80 +178,85 @@ int seqdb_read(seqdb_view *view, seqdb_region region, uint64_t offset, uint64_t 
   return SEQDB_OK;
 }
 
-static int read_pinned(seqdb_view *view, seqdb_region region, uint64_t offset, void *buffer, size_t bytes,
-                       size_t *got_bytes, const sdb_op *op) {
+/* What is to be read, by name or by number, and where to. */
+struct wanted {
+  const char *name; /* NULL: `region` is known */
+  size_t name_bytes;
+  seqdb_region region;
+  uint64_t offset;
+  void *buffer;
+  size_t bytes, got_bytes;
+};
+
+/* How many of the wanted bytes the region has. */
+static size_t there(const sdb_entry *entry, const struct wanted *w) {
+  return w->offset >= entry->length ? 0 : (size_t)SDB_MIN(w->bytes, entry->length - w->offset);
+}
+
+static int locate(seqdb *db, const sdb_tree *tree, struct wanted *w, const sdb_op *op) {
+  return w->name ? find_named(db, tree, w->name, w->name_bytes, &w->region, op) : SEQDB_OK;
+}
+
+static int read_pinned(seqdb_view *view, struct wanted *w, const sdb_op *op) {
   sdb_store *store = view->db->store;
-  const sdb_entry *entry = sdb_tree_get(&view->catalog->tree, sdb_region_index(region));
-  if (!sdb_region_is(region, entry)) return sdb_gone(view->db, op);
-  size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
-  if (store->damage.count && entry->start + offset + part > atomic_load(&store->data.size_bytes))
-    return sdb_error_set(op, SEQDB_CORRUPT, "data", entry->start + offset, "%s", store->damage.first.message);
-  int rc =
-      part ? sdb_overlay_read(&store->overlay, view->generation, entry->start + offset, buffer, part, op) : SEQDB_OK;
-  if (rc == SEQDB_OK) *got_bytes = part;
+  int rc = locate(view->db, &view->catalog->tree, w, op);
+  if (rc != SEQDB_OK) return rc;
+  const sdb_entry *entry = sdb_tree_get(&view->catalog->tree, sdb_region_index(w->region));
+  if (!sdb_region_is(w->region, entry)) return sdb_gone(op);
+  size_t part = there(entry, w);
+  uint64_t at = entry->start + w->offset;
+  if (store->damage.count && at + part > atomic_load(&store->data.size_bytes))
+    return sdb_error_set(op, SEQDB_CORRUPT, "data", at, "%s", store->damage.first.message);
+  if (part) rc = sdb_overlay_read(&store->overlay, view->generation, at, w->buffer, part, op);
+  w->got_bytes = part;
   return rc;
 }
 
-/* txn_mutex held, transaction active. */
-static int read_own(seqdb *db, seqdb_region region, uint64_t offset, void *buffer, size_t bytes, size_t *got_bytes,
-                    const sdb_op *op) {
+/* txn_mutex held, transaction open. */
+static int read_own(seqdb *db, struct wanted *w, const sdb_op *op) {
   uint32_t index;
-  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, op);
-  int rc = sdb_tail_settle(db, index, op);
+  int rc = locate(db, &db->txn.tree, w, op);
   if (rc != SEQDB_OK) return rc;
-  const sdb_entry *entry = sdb_txn_entry(db, region, &index);
-  size_t part = offset >= entry->length ? 0 : (size_t)SDB_MIN(bytes, entry->length - offset);
-  rc = part ? sdb_txn_read(db, entry->start + offset, buffer, part, op) : SEQDB_OK;
-  if (rc == SEQDB_OK) *got_bytes = part;
+  if (!sdb_txn_entry(db, w->region, &index)) return sdb_gone(op);
+  if ((rc = sdb_tail_settle(db, index, op)) != SEQDB_OK) return rc;
+  const sdb_entry *entry = sdb_txn_entry(db, w->region, &index);
+  size_t part = there(entry, w);
+  if (part) rc = sdb_txn_read(db, entry->start + w->offset, w->buffer, part, op);
+  w->got_bytes = part;
   return rc;
+}
+
+static int read_wanted(seqdb_view *view, struct wanted *w, size_t *got_bytes) {
+  seqdb_error error;
+  sdb_op op = {"read", &error};
+  seqdb *db = view->db;
+  int rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK && view->catalog) {
+    rc = read_pinned(view, w, &op);
+  } else if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&db->txn_mutex);
+    if (sdb_txn_is_open(&db->txn)) {
+      rc = read_own(db, w, &op);
+    } else {
+      seqdb_snapshot moment = {.view.db = db};
+      sdb_snapshot_pin(db->store, &moment);
+      rc = read_pinned(&moment.view, w, &op);
+      sdb_snapshot_unpin(db->store, &moment);
+    }
+    pthread_mutex_unlock(&db->txn_mutex);
+  }
+  if (rc == SEQDB_OK) *got_bytes = w->got_bytes;
+  return sdb_fail(db, rc, &op);
 }
 
 int seqdb_read_copy(seqdb_view *view, seqdb_region region, uint64_t offset, void *buffer, size_t bytes,
                     size_t *got_bytes) {
-  seqdb_error error;
-  sdb_op op = {"read", &error};
-  seqdb *db = view->db;
-  int rc = sdb_usable(db, &op);
-  if (rc == SEQDB_OK && view->catalog) {
-    rc = read_pinned(view, region, offset, buffer, bytes, got_bytes, &op);
-  } else if (rc == SEQDB_OK) {
-    pthread_mutex_lock(&db->txn_mutex);
-    if (db->txn.active) {
-      rc = read_own(db, region, offset, buffer, bytes, got_bytes, &op);
-    } else {
-      seqdb_snapshot moment = {.view.db = db};
-      sdb_snapshot_pin(db->store, &moment);
-      rc = read_pinned(&moment.view, region, offset, buffer, bytes, got_bytes, &op);
-      sdb_snapshot_unpin(db->store, &moment);
-    }
-    pthread_mutex_unlock(&db->txn_mutex);
-  }
-  return sdb_fail(db, rc, &op);
+  struct wanted w = {.region = region, .offset = offset, .buffer = buffer, .bytes = bytes};
+  return read_wanted(view, &w, got_bytes);
 }
 
 int seqdb_read_named(seqdb_view *view, const char *name, size_t name_bytes, uint64_t offset, void *buffer, size_t bytes,
                      size_t *got_bytes) {
-  seqdb_error error;
-  sdb_op op = {"read", &error};
-  seqdb *db = view->db;
-  seqdb_region region;
-  int rc = sdb_usable(db, &op);
-  if (rc == SEQDB_OK && view->catalog) {
-    rc = find_named(db, &view->catalog->tree, name, name_bytes, &region, &op);
-    if (rc == SEQDB_OK) rc = read_pinned(view, region, offset, buffer, bytes, got_bytes, &op);
-  } else if (rc == SEQDB_OK) {
-    pthread_mutex_lock(&db->txn_mutex);
-    if (db->txn.active) {
-      rc = find_named(db, &db->txn.tree, name, name_bytes, &region, &op);
-      if (rc == SEQDB_OK) rc = read_own(db, region, offset, buffer, bytes, got_bytes, &op);
-    } else {
-      seqdb_snapshot moment = {.view.db = db};
-      sdb_snapshot_pin(db->store, &moment);
-      rc = find_named(db, &moment.view.catalog->tree, name, name_bytes, &region, &op);
-      if (rc == SEQDB_OK) rc = read_pinned(&moment.view, region, offset, buffer, bytes, got_bytes, &op);
-      sdb_snapshot_unpin(db->store, &moment);
-    }
-    pthread_mutex_unlock(&db->txn_mutex);
-  }
-  return sdb_fail(db, rc, &op);
+  struct wanted w = {.name = name, .name_bytes = name_bytes, .offset = offset, .buffer = buffer, .bytes = bytes};
+  return read_wanted(view, &w, got_bytes);
 }

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT
 **
-** tail.c: appending (R2): the fast path, and the only one that does not take the transaction's mutex.
+** append.c: see append.h.
 **
-** A region that is appended to more than once in a transaction gets an open tail: its end, how far it may be written
-** directly, and a buffer.  An append then costs one lock of its own and a copy; appends to different regions run in
-** parallel.  Everything else in the transaction first settles the tail: writes the buffer out and folds the new length
-** into the tree.  While a tail is open its length is ahead of the tree's.
-** INVARIANTS: bytes [length, limit) of an open tail may be written directly (R1) as long as it is open; what could change that,
-** a savepoint, a commit, another write to the region, settles it first.  The buffer holds the last `buffered` bytes of the
-** region.
+** The fast path takes a lock of its own and copies: it is the only change that does without txn_mutex, so appends to
+** different regions run in parallel.  The slow path opens the tail at the second append of a transaction to the region.
+** INVARIANTS: bytes [length, limit) of an open tail may be written directly (R1) as long as it is open.  What could
+** change that, a savepoint, a commit, another write to the region, settles it first.
 */
-#include "txn/db.h"
-#include "base/error.h"
+#include "txn/append.h"
+
+#include "base/check.h"
+#include "os/os.h"
+#include "txn/begin.h"
+#include "txn/write.h"
+
+#define BUFFER_BYTES       65536u               /* of one tail ... */
+#define BUFFER_LARGE_BYTES 262144u              /* ... while few are in use */
+#define BUFFERS_MAX_BYTES  ((uint64_t)15 << 20) /* of all tails of a store */
+#define SMALL_BYTES        (BUFFER_BYTES / 2)   /* appends below this are buffered */
 
 /* What an append touches comes first. */
 struct sdb_tail {
@@ -31,7 +37,7 @@ struct sdb_tail {
 #define APART_TAILS 64u
 #define APART_BYTES 64u
 
-/* ---- the lock: held for a copy of some bytes, or for one write to `data`.  A mutex's two calls cost more than the copy. */
+/* ---- the lock: held for a copy of some bytes, or for one write to `data`.  A mutex would cost more than the copy. */
 
 #define SPINS  64u
 #define YIELDS 256u
@@ -74,15 +80,12 @@ static void drop_buffer(sdb_store *store, sdb_tail *tail) {
 
 static int append_open(sdb_store *store, sdb_tail *tail, const uint8_t *data, size_t bytes, const sdb_op *op) {
   int rc = SEQDB_OK;
-  bool large = bytes >= SDB_MIN(SDB_BUFFER_BYTES, tail->capacity) /
-                            2; /* past the buffer, if there is one, which is written out first */
+  bool large = bytes >= SDB_MIN(BUFFER_BYTES, tail->capacity) / 2; /* past the buffer, which is written out first */
   if ((large || tail->buffered + bytes > tail->capacity) && (rc = write_out(store, tail, op)) != SEQDB_OK) return rc;
   if (large) {
     rc = sdb_data_write(&store->data, tail->start + tail->length, data, bytes, op);
     if (rc != SEQDB_OK) { /* a full disk: part of it was written */
-      pthread_mutex_lock(&store->mutex);
-      sdb_space_note_cut(&store->space, tail->index, tail->start, tail->length, tail->length + bytes);
-      pthread_mutex_unlock(&store->mutex);
+      sdb_store_note_cut(store, tail->index, tail->start, tail->length, tail->length + bytes);
       return rc;
     }
   } else {
@@ -98,14 +101,14 @@ static int append_open(sdb_store *store, sdb_tail *tail, const uint8_t *data, si
 /* Tails by index: a table of pages that are made when they are needed. */
 #define PAGE_TAILS 512u
 
-static sdb_tail **tail_place(seqdb *db, uint32_t index) {
+static sdb_tail **tail_at(seqdb *db, uint32_t index) {
   size_t page = index / PAGE_TAILS;
   return page < db->tail_pages_count && db->tail_pages[page] ? &db->tail_pages[page][index % PAGE_TAILS] : NULL;
 }
 
 static sdb_tail *tail_find(seqdb *db, uint32_t index) {
-  sdb_tail **place = tail_place(db, index);
-  return place ? *place : NULL;
+  sdb_tail **at = tail_at(db, index);
+  return at ? *at : NULL;
 }
 
 /* Make the page for `index`. */
@@ -119,20 +122,19 @@ static int page_make(seqdb *db, uint32_t index) {
     db->tail_pages = grown;
     db->tail_pages_count = count;
   }
-  /* GCOVR_EXCL_BR_LINE: called for pages that are missing */
-  if (!db->tail_pages[page]) db->tail_pages[page] = sdb_calloc(PAGE_TAILS, sizeof **db->tail_pages);
+  if (SDB_ALWAYS(!db->tail_pages[page])) db->tail_pages[page] = sdb_calloc(PAGE_TAILS, sizeof **db->tail_pages);
   return db->tail_pages[page] ? SEQDB_OK : SEQDB_NOMEM;
 }
 
 static sdb_tail *tail_make(seqdb *db, uint32_t index) {
   sdb_tail *tail = tail_find(db, index);
   if (tail) return tail;
-  if (!tail_place(db, index) && page_make(db, index) != SEQDB_OK) return NULL;
+  if (!tail_at(db, index) && page_make(db, index) != SEQDB_OK) return NULL;
   tail = sdb_calloc(1, sizeof *tail + (db->tail_count < APART_TAILS ? APART_BYTES : 0));
   if (!tail) return NULL;
   tail->index = index;
   db->tail_count++;
-  *tail_place(db, index) = tail;
+  *tail_at(db, index) = tail;
   return tail;
 }
 
@@ -157,27 +159,31 @@ static void unlink_open(seqdb *db, sdb_tail *tail) {
     db->txn.oldest_tail = tail->previous_open;
 }
 
-/* Write out, fold into the tree, close.  On error the tail stays open and nothing is lost. */
+/* Tell the tree how long the region has become.  These bytes are older than a savepoint that could not be set since: so
+** this is no change in the sense of sdb_txn_set_changing(), which opening the tail was. */
+static int tell_tree(seqdb *db, const sdb_tail *tail, const sdb_op *op) {
+  sdb_entry entry = *sdb_tree_get(&db->txn.tree, tail->index);
+  if (tail->length == tail->settled) return SEQDB_OK;
+  assert(entry.start == tail->start && entry.length == tail->settled);
+  entry.length = tail->length;
+  if (sdb_range_add(&db->txn.direct, tail->start + tail->settled, tail->length - tail->settled) != SEQDB_OK)
+    return sdb_error_nomem(op);
+  return sdb_txn_put(db, tail->index, &entry, op);
+}
+
+static void close_tail(seqdb *db, sdb_tail *tail) {
+  tail->open = false;
+  drop_buffer(db->store, tail);
+  unlink_open(db, tail);
+}
+
 static int settle(seqdb *db, sdb_tail *tail, const sdb_op *op) {
   int rc = SEQDB_OK;
   tail_lock(tail);
   if (tail->open) {
     rc = write_out(db->store, tail, op);
-    if (rc == SEQDB_OK && tail->length > tail->settled) {
-      sdb_entry entry = *sdb_tree_get(&db->txn.tree, tail->index);
-      assert(entry.start == tail->start && entry.length == tail->settled);
-      entry.length = tail->length;
-      if (sdb_range_add(&db->txn.direct, tail->start + tail->settled, tail->length - tail->settled) != SEQDB_OK)
-        rc = sdb_error_nomem(op);
-      bool mark_failed = db->txn.mark_failed; /* these bytes are older: see sdb_tails_stop() */
-      if (rc == SEQDB_OK) rc = sdb_write_put(db, tail->index, &entry, op);
-      db->txn.mark_failed = mark_failed;
-    }
-    if (rc == SEQDB_OK) {
-      tail->open = false;
-      drop_buffer(db->store, tail);
-      unlink_open(db, tail);
-    }
+    if (rc == SEQDB_OK) rc = tell_tree(db, tail, op);
+    if (rc == SEQDB_OK) close_tail(db, tail);
   }
   tail_unlock(tail);
   return rc;
@@ -217,12 +223,8 @@ void sdb_tails_stop(seqdb *db) {
 void sdb_tails_discard(seqdb *db) {
   for (sdb_tail *tail; (tail = db->txn.open_tails) != NULL;) {
     tail_lock(tail);
-    pthread_mutex_lock(&db->store->mutex);
-    sdb_space_note_cut(&db->store->space, tail->index, tail->start, tail->settled, tail->length);
-    pthread_mutex_unlock(&db->store->mutex);
-    tail->open = false;
-    drop_buffer(db->store, tail);
-    unlink_open(db, tail);
+    sdb_store_note_cut(db->store, tail->index, tail->start, tail->settled, tail->length);
+    close_tail(db, tail);
     tail_unlock(tail);
   }
 }
@@ -237,58 +239,53 @@ void sdb_tails_free(seqdb *db) {
   sdb_free(db->tail_pages);
 }
 
-/* The fuller the store's budget for buffers, the smaller new ones are: a few regions get large ones, and two thousand that are
-** appended to in turns still each a small one. */
+/* The fuller the store's budget for buffers, the smaller new ones are: a few regions get large ones, and two thousand
+** that are appended to in turns still each a small one. */
 static uint32_t buffer_size(uint64_t used_bytes) {
-  if (used_bytes < SDB_BUFFERS_MAX_BYTES / 2) return SDB_BUFFER_LARGE_BYTES;
-  if (used_bytes < SDB_BUFFERS_MAX_BYTES / 4 * 3) return SDB_BUFFER_BYTES;
-  return used_bytes < SDB_BUFFERS_MAX_BYTES / 8 * 7 ? SDB_BUFFER_BYTES / 8 : SDB_BUFFER_BYTES / 64;
+  if (used_bytes < BUFFERS_MAX_BYTES / 2) return BUFFER_LARGE_BYTES;
+  if (used_bytes < BUFFERS_MAX_BYTES / 4 * 3) return BUFFER_BYTES;
+  return used_bytes < BUFFERS_MAX_BYTES / 8 * 7 ? BUFFER_BYTES / 8 : BUFFER_BYTES / 64;
 }
 
-/* When the budget is spent, the oldest open tail of this handle gives its own up. */
+/* When the budget is spent, the oldest open tail of this handle gives its own up.  NULL: none is to be had. */
 static uint8_t *buffer_get(seqdb *db, uint32_t *capacity) {
   sdb_store *store = db->store;
   uint32_t want = buffer_size(atomic_load(&store->buffer_bytes));
-  *capacity = 0;
-  /* GCOVR_EXCL_BR_LINE: open tails have spent the budget: there is one */
-  if (atomic_fetch_add(&store->buffer_bytes, want) + want > SDB_BUFFERS_MAX_BYTES &&
-      (!db->txn.oldest_tail || settle(db, db->txn.oldest_tail, &sdb_unheard) != SEQDB_OK)) {
-    atomic_fetch_sub(&store->buffer_bytes, want);
-    return NULL;
-  }
-  uint8_t *buffer = sdb_malloc(want);
-  if (buffer)
-    *capacity = want;
-  else
-    atomic_fetch_sub(&store->buffer_bytes, want);
+  bool spent = atomic_fetch_add(&store->buffer_bytes, want) + want > BUFFERS_MAX_BYTES;
+  bool may = !spent || (db->txn.oldest_tail && settle(db, db->txn.oldest_tail, &sdb_unheard) == SEQDB_OK);
+  uint8_t *buffer = may ? sdb_malloc(want) : NULL;
+  *capacity = buffer ? want : 0;
+  if (!buffer) atomic_fetch_sub(&store->buffer_bytes, want);
   return buffer;
 }
 
+/* How far the region may be written directly from its length on; 0 if not at all. */
+static uint64_t direct_limit(sdb_store *store, uint32_t index, const sdb_entry *entry) {
+  sdb_range held;
+  if (sdb_store_visible_bytes(store, index, entry->start) > entry->length) return 0;
+  if (!sdb_range_overlap(&store->space.redo, entry->start + entry->length, entry->reserved - entry->length, &held))
+    return entry->reserved;
+  return held.start - entry->start;
+}
+
 /* Open the tail with room for at least `bytes` more, if those may be written directly.  *opened tells. */
-static int tail_open(seqdb *db, sdb_tail *tail, seqdb_region region, size_t bytes, bool *opened, const sdb_op *op) {
-  sdb_store *store = db->store;
-  sdb_range pin;
+static int tail_open(seqdb *db, sdb_tail *tail, size_t bytes, bool *opened, const sdb_op *op) {
+  sdb_change change = {db, tail->index, op};
   *opened = false;
   uint64_t length = sdb_tree_get(&db->txn.tree, tail->index)->length;
-  int rc = sdb_write_reserve(db, tail->index, length + bytes, false, op);
+  int rc = sdb_write_reserve(&change, length + bytes, false);
   if (rc != SEQDB_OK) return rc;
   sdb_entry entry = *sdb_tree_get(&db->txn.tree, tail->index);
-  pthread_mutex_lock(&store->mutex);
-  bool visible = sdb_space_visible_bytes(&store->space, tail->index, entry.start) > length;
-  pthread_mutex_unlock(&store->mutex);
-  uint64_t limit = entry.reserved;
-  if (sdb_range_overlap(&store->space.redo, entry.start + length, limit - length, &pin))
-    limit = pin.start - entry.start;
-  if (visible || limit < length + bytes) return SEQDB_OK;
-  /* GCOVR_EXCL_BR_LINE: up to the end: splits none */
+  uint64_t limit = direct_limit(db->store, tail->index, &entry);
+  if (limit < length + bytes) return SEQDB_OK;
   if (sdb_patch_remove(&db->txn.patch, entry.start + length, limit - length) != SEQDB_OK) return sdb_error_nomem(op);
   /* The entry counts as changed from now on, also while its new length is only here. */
-  if ((rc = sdb_write_put(db, tail->index, &entry, op)) != SEQDB_OK) return rc;
+  if ((rc = sdb_write_put(&change, &entry)) != SEQDB_OK) return rc;
   uint32_t capacity = 0;
-  uint8_t *buffer = bytes < SDB_BUFFER_BYTES / 2 ? buffer_get(db, &capacity) : NULL;
+  uint8_t *buffer = bytes < SMALL_BYTES ? buffer_get(db, &capacity) : NULL;
   tail_lock(tail);
   assert(!tail->open);
-  tail->incarnation = (uint32_t)(region >> 32);
+  tail->incarnation = entry.incarnation;
   tail->start = entry.start;
   tail->length = tail->settled = length;
   tail->limit = limit;
@@ -323,82 +320,94 @@ static ALWAYS_INLINE void copy_record(uint8_t *to, const uint8_t *from, size_t b
   memcpy(to + bytes - 16, from + bytes - 16, 16);
 }
 
-/* true: done (or failed) here.  Small appends need the buffer; a tail without one takes large ones only. */
-static ALWAYS_INLINE bool append_to(seqdb *db, sdb_tail *tail, seqdb_region region, const void *data, size_t bytes,
-                                    uint64_t *offset, int *rc, const sdb_op *op) {
+/* What one call appends, and where it went. */
+struct append {
+  seqdb *db;
+  seqdb_region region;
+  const void *data;
+  size_t bytes;
+  uint64_t at; /* region offset */
+  const sdb_op *op;
+};
+
+/* true: done (or failed, *rc) here.  Small appends need the buffer; a tail without one takes large ones only. */
+static ALWAYS_INLINE bool append_to(struct append *a, sdb_tail *tail, int *rc) {
   bool done = false;
   tail_lock(tail);
-  if (tail->open && tail->incarnation == (uint32_t)(region >> 32) && bytes <= tail->limit - tail->length &&
-      (tail->buffer || bytes >= SDB_BUFFER_BYTES / 2)) {
-    uint64_t at = tail->length;
-    if (bytes < SDB_BUFFER_BYTES / 2 && tail->buffered + bytes <= tail->capacity) { /* as append_open() */
-      copy_record(tail->buffer + tail->buffered, data, bytes);
-      tail->buffered += (uint32_t)bytes;
-      tail->length += bytes;
+  if (tail->open && tail->incarnation == (uint32_t)(a->region >> 32) && a->bytes <= tail->limit - tail->length &&
+      (tail->buffer || a->bytes >= SMALL_BYTES)) {
+    a->at = tail->length;
+    if (a->bytes < SMALL_BYTES && tail->buffered + a->bytes <= tail->capacity) { /* as append_open() */
+      copy_record(tail->buffer + tail->buffered, a->data, a->bytes);
+      tail->buffered += (uint32_t)a->bytes;
+      tail->length += a->bytes;
     } else {
-      *rc = append_open(db->store, tail, data, bytes, op);
+      *rc = append_open(a->db->store, tail, a->data, a->bytes, a->op);
     }
-    if (*rc == SEQDB_OK && offset) *offset = at;
     done = true;
   }
   tail_unlock(tail);
   return done;
 }
 
-static bool append_fast(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset, int *rc,
-                        const sdb_op *op) {
-  uint32_t index = sdb_region_index(region);
-  sdb_tail *tail = atomic_load_explicit(&db->tail_cache[index % SDB_TAIL_CACHE], memory_order_acquire);
-  return tail && tail->index == index && append_to(db, tail, region, data, bytes, offset, rc, op);
+static ALWAYS_INLINE bool append_fast(struct append *a, int *rc) {
+  uint32_t index = sdb_region_index(a->region);
+  sdb_tail *tail = atomic_load_explicit(&a->db->tail_cache[index % SDB_TAIL_CACHE], memory_order_acquire);
+  return tail && tail->index == index && append_to(a, tail, rc);
 }
 
-static int append_slow(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset,
-                       const sdb_op *op) {
-  uint32_t index;
-  bool opened = false;
-  int rc = sdb_txn_begin(db, op);
-  if (rc != SEQDB_OK) return rc;
-  if (!sdb_txn_entry(db, region, &index)) return sdb_gone(db, op);
-  sdb_tail *tail = tail_find(db, index);
-  if (tail && tail->open) { /* another region's tail stood in its place of the cache */
-    atomic_store_explicit(&db->tail_cache[index % SDB_TAIL_CACHE], tail, memory_order_release);
-    if (append_to(db, tail, region, data, bytes, offset, &rc, op)) return rc;
-  }
-  if ((rc = sdb_tail_settle(db, index, op)) != SEQDB_OK) return rc;
-  const sdb_entry *entry = sdb_txn_entry(db, region, &index);
-  uint64_t at = entry->length;
-  tail = bytes <= UINT64_MAX - at ? tail_make(db, index) : NULL;
-  if (tail && tail->seen_epoch == db->txn.epoch) rc = tail_open(db, tail, region, bytes, &opened, op);
-  if (rc != SEQDB_OK) return rc;
-  if (tail && bytes) tail->seen_epoch = db->txn.epoch; /* so a tail is opened after a change only */
-  if (opened) {
-    tail_lock(tail); /* another thread may append first */
-    at = tail->length;
-    if (bytes <= tail->limit - tail->length) /* GCOVR_EXCL_BR_LINE: another thread */
-      rc = append_open(db->store, tail, data, bytes, op);
-    else
-      opened = false;
-    tail_unlock(tail);
-    /* GCOVR_EXCL_BR_LINE: another thread came in between */
-    if (!opened) return append_slow(db, region, data, bytes, offset, op);
-  } else {
-    rc = sdb_write(db, index, at, data, bytes, op);
-  }
-  if (rc == SEQDB_OK && offset) *offset = at;
+/* To a tail that was just opened, unless another thread came first and used its room up: then *done is false. */
+static int append_opened(struct append *a, sdb_tail *tail, bool *done) {
+  int rc = SEQDB_OK;
+  tail_lock(tail);
+  a->at = tail->length;
+  *done = a->bytes <= tail->limit - tail->length;
+  if (*done) rc = append_open(a->db->store, tail, a->data, a->bytes, a->op);
+  tail_unlock(tail);
   return rc;
+}
+
+/* txn_mutex held. */
+static int append_slow(struct append *a) {
+  seqdb *db = a->db;
+  sdb_change change = {db, 0, a->op};
+  bool opened = false, done = true;
+  int rc = sdb_txn_begin(db, a->op);
+  if (rc != SEQDB_OK) return rc;
+  if (!sdb_txn_entry(db, a->region, &change.index)) return sdb_gone(a->op);
+  sdb_tail *tail = tail_find(db, change.index);
+  if (tail && tail->open) { /* another region's tail stood for it in the cache */
+    atomic_store_explicit(&db->tail_cache[change.index % SDB_TAIL_CACHE], tail, memory_order_release);
+    if (append_to(a, tail, &rc)) return rc;
+  }
+  if ((rc = sdb_tail_settle(db, change.index, a->op)) != SEQDB_OK) return rc;
+  a->at = sdb_tree_get(&db->txn.tree, change.index)->length;
+  tail = a->bytes <= UINT64_MAX - a->at ? tail_make(db, change.index) : NULL;
+  if (tail && tail->seen_epoch == db->txn.epoch) rc = tail_open(db, tail, a->bytes, &opened, a->op);
+  if (rc != SEQDB_OK) return rc;
+  if (tail && a->bytes) tail->seen_epoch = db->txn.epoch; /* so a tail is opened after a change only */
+  if (!opened) return sdb_write(&change, a->at, a->data, a->bytes);
+  rc = append_opened(a, tail, &done);
+  return done ? rc : append_slow(a);
+}
+
+static int append_locked(struct append *a, uint64_t *offset) {
+  int rc = sdb_enter(a->db, a->op);
+  if (rc != SEQDB_OK) return rc;
+  rc = append_slow(a);
+  if (rc == SEQDB_OK && offset) *offset = a->at;
+  return sdb_txn_leave(a->db, rc, a->op);
 }
 
 int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset) {
   seqdb_error error;
   sdb_op op = {"append", &error};
+  struct append fast = {db, region, data, bytes, 0, &op}; /* its address stays here: it lives in registers */
   int rc = SEQDB_OK;
-  if (sdb_os_fork_count() == db->store->fork_count && append_fast(db, region, data, bytes, offset, &rc, &op))
+  if (sdb_os_fork_count() == db->store->fork_count && append_fast(&fast, &rc)) {
+    if (rc == SEQDB_OK && offset) *offset = fast.at;
     return rc == SEQDB_OK ? rc : sdb_fail(db, rc, &op);
-  if ((rc = sdb_usable(db, &op)) == SEQDB_OK) {
-    pthread_mutex_lock(&db->txn_mutex);
-    rc = append_slow(db, region, data, bytes, offset, &op);
-    if (rc != SEQDB_OK) sdb_txn_let_go(db);
-    pthread_mutex_unlock(&db->txn_mutex);
   }
-  return sdb_fail(db, rc, &op);
+  struct append slow = {db, region, data, bytes, 0, &op};
+  return append_locked(&slow, offset);
 }

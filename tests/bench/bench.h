@@ -4,12 +4,12 @@
 **
 ** A *workload* is a task; its *cases* are the contenders that do it, each a function.  Every call of such a function is
 ** one *measurement* and runs in a child process of its own, in a directory of its own: nobody inherits another's heap,
-** mapping or dirty pages, and a crash or a hang of one costs one measurement.  Rounds alternate: all cases once, then all
-** of them again.  A measurement yields up to BENCH_METRICS numbers and, where it times single operations, percentiles.
-** A *row* of the result names one of those numbers, its unit, and the target it is held against.
+** mapping or dirty pages, and a crash or a hang of one costs one measurement.  Rounds alternate: all cases once, then
+** all of them again.  A measurement yields up to BENCH_METRICS numbers and, where it times single operations,
+** percentiles. A *row* of the result names one of those numbers, its unit, and the target it is held against.
 **
-** A case prepares, calls bench_begin(), works, calls bench_end(), and then verifies what it did: sizes and checksums are
-** compared outside the timed part.  Whatever goes wrong ends the child through bench_fail() with a message.
+** A case prepares, calls bench_begin(), works, calls bench_end(), and then verifies what it did: sizes and checksums
+** are compared outside the timed part.  Whatever goes wrong ends the child through bench_fail() with a message.
 **
 ** THREADS: a measurement's functions are called from its first thread unless they say otherwise.
 */
@@ -114,7 +114,8 @@ void bench_metric(bench_run *run, int metric, double value);
 /* Sorts the samples (nanoseconds); sets the percentiles.  Returns the median in nanoseconds. */
 double bench_latency(bench_run *run, uint64_t *samples_ns, size_t count);
 uint64_t bench_now_ns(void);
-/* From now on times are those the process spent on a processor, in user code and in the kernel: waiting costs nothing. */
+/* From now on times are those the process spent on a processor, in user code and in the kernel: waiting costs
+** nothing. */
 void bench_count_cpu_time(void);
 /* The full size, or the small one with --quick. */
 uint64_t bench_size(const bench_run *run, uint64_t full, uint64_t quick);
@@ -130,7 +131,8 @@ void bench_fill(void *buffer, size_t bytes, uint64_t seed);
 uint64_t bench_sum(const void *data, size_t bytes);
 uint64_t bench_disk_bytes(const char *dir); /* blocks held by the files in it, all levels */
 void bench_remove_tree(const char *path);
-/* Start `threads` threads at work(run, index) together and wait for them: nanoseconds from the first start to the last end. */
+/* Start `threads` threads at work(run, index) together and wait for them: nanoseconds from the first start to the last
+** end. */
 double bench_threads(bench_run *run, unsigned threads, void (*work)(bench_run *run, unsigned index, void *context),
                      void *context);
 

@@ -2,13 +2,15 @@
 **
 ** contenders.h: each contender opened and driven the way its own documentation recommends for speed.
 **
-** seqdb       a handle of the engine, linked statically; the flags of a program that wants its data kept
-** seqdb SQL   the extension as it is installed, loaded into SQLite; host file in WAL mode, synchronous=FULL
-** SQLite      page size 4096, mmap_size on, 64 MiB of cache; WAL with synchronous=FULL, or where one transaction is larger than a
+** seqdb       a handle of the engine, linked statically; the flags of a program that wants its data kept seqdb SQL
+** the extension as it is installed, loaded into SQLite; host file in WAL mode, synchronous=FULL SQLite      page size
+** 4096, mmap_size on, 64 MiB of cache; WAL with synchronous=FULL, or where one transaction is larger than a
 **             WAL should be (sqlite.org/wal.html, "very large transactions") a rollback journal, also FULL
-** LMDB        a large map, so that it is never resized; MDB_APPEND and MDB_RESERVE where keys ascend, MDB_WRITEMAP where it helps;
+** LMDB        a large map, so that it is never resized; MDB_APPEND and MDB_RESERVE where keys ascend, MDB_WRITEMAP
+** where it helps;
 **             no flag that gives up durability
-** plain       pwrite() from a 256 KiB buffer and fdatasync(); mmap() for reads.  The limit, without names, atomicity or checks
+** plain       pwrite() from a 256 KiB buffer and fdatasync(); mmap() for reads.  The limit, without names, atomicity or
+** checks
 **
 ** Every function fails the measurement instead of returning an error.
 */

@@ -3,8 +3,8 @@
 ** report.c: medians, spreads, ratios and verdicts, as a table on stdout, as CSV, and as data for gnuplot.
 ** Owns every number of the run.  One thread.
 **
-** A ratio is a median of one contender over a median of another, both of the same run.  A target that the contenders of a
-** filtered run (--contender) cannot decide has no verdict.
+** A ratio is a median of one contender over a median of another, both of the same run.  A target that the contenders of
+** a filtered run (--contender) cannot decide has no verdict.
 */
 #include "report.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
 **
-** scale.c: what an operation costs against the number of regions, the size of a region and the number of threads.
-** One child process measures one point; rounds alternate over the points.  Costs that should not depend on the point are marked
-** `flat`: the report names those whose cost at the last point is more than twice that at the first one from which on it counts.
+** scale.c: what an operation costs against the number of regions, the size of a region and the number of threads. One
+** child process measures one point; rounds alternate over the points.  Costs that should not depend on the point are
+** marked `flat`: the report names those whose cost at the last point is more than twice that at the first one from
+** which on it counts.
 */
 #include "report.h"
 
@@ -129,7 +130,8 @@ static void measure_regions(bench_run *run) {
 
 /* ---- size of a region ---------------------------------------------------------------------------------------------------- */
 
-/* Reads of pieces at a few places that are in memory: a sparse region has no pages to read, and 16 GiB of them would not fit. */
+/* Reads of pieces at a few places that are in memory: a sparse region has no pages to read, and 16 GiB of them would
+** not fit. */
 static void read_places(bench_run *run, subject *s) {
   uint64_t reads = bench_size(run, 100000, 2000), seed = 3, places[PLACES], sum = 0;
   size_t piece = s->bytes < PIECE_BYTES ? (size_t)s->bytes : PIECE_BYTES;
@@ -302,7 +304,8 @@ static const uint64_t size_points[] = {1024,      32 * BENCH_KIB, BENCH_MIB, 32 
 static const uint64_t size_points_quick[] = {1024, 32 * BENCH_KIB, BENCH_MIB, 32 * BENCH_MIB, LAST};
 static const uint64_t threads_points[] = {1, 2, 3, 4, LAST};
 
-/* Below `flat_from` fixed costs dominate what is divided by the number, and regions share the few pages that are touched. */
+/* Below `flat_from` fixed costs dominate what is divided by the number, and regions share the few pages that are
+** touched. */
 static const bench_axis axes[] = {
     {"scale-regions", "regions", regions_points, regions_points_quick, regions_points_huge, 1000, measure_regions,
      regions_series},

@@ -238,8 +238,8 @@ double bench_threads(bench_run *run, unsigned threads, void (*work)(bench_run *r
 
 /* ---- allocations -------------------------------------------------------------------------------------------------- */
 
-/* These stand before the C library's for the whole process: engine, SQLite and LMDB are counted alike.  One thread-local
-** increment per call is far below what an allocation costs. */
+/* These stand before the C library's for the whole process: engine, SQLite and LMDB are counted alike.  One
+** thread-local increment per call is far below what an allocation costs. */
 static _Thread_local uint64_t allocation_count;
 
 #if defined(__GLIBC__)

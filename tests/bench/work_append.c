@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
 **
-** work_append.c: appending records of 64 bytes, to one region by one thread, and to two by two.  Nothing is flushed in the
-** timed part: what is measured is the cost of a call.  Buffers of the contender's own that are still unwritten at the end
-** stay out of it too; the plain program writes all of its bytes.
-** Record i holds i in its first 8 bytes and the same 56 bytes after it.
+** work_append.c: appending records of 64 bytes, to one region by one thread, and to two by two.  Nothing is flushed in
+** the timed part: what is measured is the cost of a call.  Buffers of the contender's own that are still unwritten at
+** the end stay out of it too; the plain program writes all of its bytes. Record i holds i in its first 8 bytes and the
+** same 56 bytes after it.
 */
 #include "contenders.h"
 
@@ -136,7 +136,8 @@ static void append_sqlite_rows(bench_run *run) {
   bench_check(run, bench_hash_end(hash) == expected_hash(run, count), "bytes of the rows");
 }
 
-/* One value of the final size, made beforehand, filled with sqlite3_blob_write(): incremental blob I/O cannot grow one. */
+/* One value of the final size, made beforehand, filled with sqlite3_blob_write(): incremental blob I/O cannot grow
+** one. */
 static void append_sqlite_blob(bench_run *run) {
   uint64_t count = records_of(run);
   uint8_t record[RECORD_BYTES];

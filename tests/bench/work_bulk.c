@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** work_bulk.c: bytes by the block: 64 KiB to 1 GiB with the flush, 100 regions in turns, and one value that grows through SQL.
-** Block i of a stream holds i in its first 8 bytes and pseudo-random bytes after it, the same ones in every block.
+** work_bulk.c: bytes by the block: 64 KiB to 1 GiB with the flush, 100 regions in turns, and one value that grows
+** through SQL. Block i of a stream holds i in its first 8 bytes and pseudo-random bytes after it, the same ones in
+** every block.
 */
 #include "contenders.h"
 

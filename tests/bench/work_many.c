@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** work_many.c: many regions: creating 100,000 in one transaction, opening a database of 30,000, scanning and looking up among
-** 100,000.  Names ascend, which suits the ordered peers best.
+** work_many.c: many regions: creating 100,000 in one transaction, opening a database of 30,000, scanning and looking up
+** among 100,000.  Names ascend, which suits the ordered peers best.
 */
 #include "contenders.h"
 

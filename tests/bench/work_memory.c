@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** work_memory.c: what an open database of 100,000 regions holds on the heap, and what a scan allocates.
-** The budget: 256 bytes for each region besides its name, beyond fixed buffers of 16 MiB in all.  Opening is held against it without
+** work_memory.c: what an open database of 100,000 regions holds on the heap, and what a scan allocates. The budget: 256
+** bytes for each region besides its name, beyond fixed buffers of 16 MiB in all.  Opening is held against it without
 ** the buffers, appending with them.
 */
 #include "contenders.h"

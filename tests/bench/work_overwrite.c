@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** work_overwrite.c: a million overwrites of 8 bytes at random places of one value of 256 MiB, in one transaction, with its commit.
-** The value is made anew for each measurement, and compared byte by byte with a copy in memory afterwards.
+** work_overwrite.c: a million overwrites of 8 bytes at random places of one value of 256 MiB, in one transaction, with
+** its commit. The value is made anew for each measurement, and compared byte by byte with a copy in memory afterwards.
 ** LMDB cannot change a part of a value: there the value is cut into pages of its own, and the page is put anew.
 */
 #include "contenders.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** work_read.c: reading one value of 256 MiB whole, and random pieces of 4 KiB of one of 512 MiB.  Everything is in the page cache,
-** and every contender sums the bytes with the same function, so that nothing is read that is not looked at.
+** work_read.c: reading one value of 256 MiB whole, and random pieces of 4 KiB of one of 512 MiB.  Everything is in the
+** page cache, and every contender sums the bytes with the same function, so that nothing is read that is not looked at.
 ** The files are made once before the rounds.
 */
 #include "contenders.h"
@@ -127,7 +127,8 @@ typedef struct reader {
   seqdb_region region;
 } reader;
 
-/* Several passes by one process: the first one also takes the page faults of a fresh mapping, and stands in a row of its own. */
+/* Several passes by one process: the first one also takes the page faults of a fresh mapping, and stands in a row of
+** its own. */
 static void measure_whole(bench_run *run, reader *r, uint64_t (*pass)(bench_run *run, reader *r)) {
   uint64_t expected = expected_sum(run, whole_bytes(run));
   double best[PASSES];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** work_space.c: giving space back: of 1,000 regions of 256 KiB every second one is removed, committed, and the space returned to
-** the file system.  Afterwards the others are compared byte by byte, and the disk blocks that are still held are counted.
+** work_space.c: giving space back: of 1,000 regions of 256 KiB every second one is removed, committed, and the space
+** returned to the file system.  Afterwards the others are compared byte by byte, and the disk blocks that are still
+** held are counted.
 */
 #include "contenders.h"
 
@@ -67,7 +68,8 @@ static void remove_seqdb(bench_run *run) {
   }
 }
 
-/* Rows 1..count by `insert`; every second one removed by `remove`, the space returned by `shrink`; the rest read by `select`. */
+/* Rows 1..count by `insert`; every second one removed by `remove`, the space returned by `shrink`; the rest read by
+** `select`. */
 static void remove_by_sql(bench_run *run, sqlite3 *db, const char *insert_sql, const char *settle_sql,
                           const char *remove_sql, const char *shrink_sql, const char *select_sql) {
   uint64_t count = regions_of(run);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# break_helpers.tcl: an engine that is broken on purpose must fail the power-cut rig; for power_cut_rules.test and breaks.test.
-# What breaks it is a rule of disk/os_faults.h, from outside, or a patch of breaks/ on a copy of the sources.
+# break_helpers.tcl: an engine that is broken on purpose must fail the power-cut rig; for power_cut_rules.test and
+# breaks.test. What breaks it is a rule of disk/os_faults.h, from outside, or a patch of breaks/ on a copy of the
+# sources.
 load_fixture
 
 set found {} ;# "name seed" of each counterexample

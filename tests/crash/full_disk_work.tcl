@@ -4,8 +4,8 @@
 #
 #   tclsh full_disk_work.tcl DIRECTORY SCENARIO     DIRECTORY: on a file system with a few megabytes left, and a file "filler"
 #
-# `model` says what regions must hold; only statements that succeeded change it.  Every refusal must be SQLITE_FULL, or, of a
-# statement on rows, SQLite's own CANTOPEN for a journal file.
+# `model` says what regions must hold; only statements that succeeded change it.  Every refusal must be SQLITE_FULL, or,
+# of a statement on rows, SQLite's own CANTOPEN for a journal file.
 source [file join [file dirname [info script]] .. lib common.tcl]
 
 set SQLITE_FULL 13

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
 **
-** rig.c: a random workload on the engine beside a simple model, on a simulated disk whose power is cut after every system
-** call that changes it.  Knows nothing of Tcl, so that machines/ can run it on other processors; crash/rig_tcl.c is the command.
+** rig.c: a random workload on the engine beside a simple model, on a simulated disk whose power is cut after every
+** system call that changes it.  Knows nothing of Tcl, so that machines/ can run it on other processors; crash/rig_tcl.c
+** is the command.
 **
-** While the workload runs (from the making of the directory to its last close), each changing call leaves a clone of the
-** disk together with the states that would be right if the power failed now: the last acknowledged commit, and the one in
-** flight.  Afterwards each clone is cut OUTCOMES times (or in every way there is, if that is fewer), opened with the engine,
-** and compared byte for byte.  Some are cut once or twice more during recovery and close; each must check clean and take a new
-** commit, or go on with the workload for some steps, be cut in one of those, and be right again.  While a workload runs, the
-** handle's own view and all open snapshots are compared with the model after every step.  FAULTS in 1000 steps
-** let some system call or allocation fail.
-** A counterexample names seed, step, call and outcome; the same arguments repeat it, on any machine.
+** While the workload runs (from the making of the directory to its last close), each changing call leaves a clone of
+** the disk together with the states that would be right if the power failed now: the last acknowledged commit, and the
+** one in flight.  Afterwards each clone is cut OUTCOMES times (or in every way there is, if that is fewer), opened with
+** the engine, and compared byte for byte.  Some are cut once or twice more during recovery and close; each must check
+** clean and take a new commit, or go on with the workload for some steps, be cut in one of those, and be right again.
+** While a workload runs, the handle's own view and all open snapshots are compared with the model after every step.
+** FAULTS in 1000 steps let some system call or allocation fail. A counterexample names seed, step, call and outcome;
+** the same arguments repeat it, on any machine.
 */
 #include <stdarg.h>
 #include <stdio.h>

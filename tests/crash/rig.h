@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
 **
-** rig.h: the rig that cuts the power (crash/rig.c), its random workload (crash/rig_ops.c), and the simple model of the engine's
-** state that both compare with (crash/rig_model.c).
+** rig.h: the rig that cuts the power (crash/rig.c), its random workload (crash/rig_ops.c), and the simple model of the
+** engine's state that both compare with (crash/rig_model.c).
 */
-#ifndef TEST_RIG_H
-#define TEST_RIG_H
+#ifndef SDB_RIG_H
+#define SDB_RIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +42,8 @@ void rig_state_unref(rig_state *state);
 rig_state *rig_state_copy(const rig_state *state);
 /* Slot with that name, or -1. */
 int rig_state_find(const rig_state *state, const char *name, size_t name_bytes);
-/* New content: the first `keep` bytes of the old, then `count` of `bytes` (NULL: zeros), then the old from `tail_from` on. */
+/* New content: the first `keep` bytes of the old, then `count` of `bytes` (NULL: zeros), then the old from `tail_from`
+** on. */
 void rig_state_splice(rig_state *state, int slot, size_t keep, const uint8_t *bytes, size_t count, size_t tail_from);
 
 /* The bytes of a region; NULL if there are none. */
@@ -96,8 +97,8 @@ typedef struct rig {
 } rig;
 
 /* crash/rig.c */
-/* The workload, then all power cuts.  *r is zero but for seed, profile and fault_rate; r->failure is "" afterwards, or the
-** counterexample. */
+/* The workload, then all power cuts.  *r is zero but for seed, profile and fault_rate; r->failure is "" afterwards, or
+** the counterexample. */
 void rig_play(rig *r, int steps, uint64_t outcomes);
 uint64_t rig_random(rig *r);
 size_t rig_below(rig *r, size_t n);
@@ -110,7 +111,8 @@ const char *rig_profile_name(int profile); /* NULL past the last */
 bool rig_open_db(rig *r);
 /* `steps` random operations; each is compared with the model, some meet faults. */
 void rig_run(rig *r, int steps);
-/* Close all snapshots and forget the marks, then close the database; what was not committed is gone from the model too. */
+/* Close all snapshots and forget the marks, then close the database; what was not committed is gone from the model
+** too. */
 void rig_close_db(rig *r);
 void rig_forget(rig *r);
 /* One random operation of the profile, not compared with anything; and one that tends to sync. */
@@ -123,7 +125,8 @@ void rig_no_faults(rig *r);
 unsigned rig_flags(const rig *r);
 /* Open the database for the first time; in RIG_RESTARTS the process that makes it may die while it does. */
 bool rig_begin(rig *r);
-/* A session ends badly: its process dies at some call, or a sync fails.  Another one starts on the page cache that is left. */
+/* A session ends badly: its process dies at some call, or a sync fails.  Another one starts on the page cache that is
+** left. */
 bool rig_restart(rig *r);
 
-#endif /* TEST_RIG_H */
+#endif /* SDB_RIG_H */

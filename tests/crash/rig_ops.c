@@ -82,8 +82,8 @@ void rig_no_faults(rig *r) {
   sdb_fault_set_hook(rig_on_change, r);
 }
 
-/* After a failed call: the transaction is given up; what is right then is the last commit, or, if a commit was under way and
-** nobody can know, the one in flight. */
+/* After a failed call: the transaction is given up; what is right then is the last commit, or, if a commit was under
+** way and nobody can know, the one in flight. */
 static bool after_failure(rig *r) {
   bool unsure = r->right.in_flight != NULL;
   rig_no_faults(r);
@@ -304,7 +304,8 @@ static int op_rollback_to(rig *r) {
   return rc;
 }
 
-/* The generation that the engine gave: 0 if it had nothing to write. (Asking for it later may fail: the process may be dying.) */
+/* The generation that the engine gave: 0 if it had nothing to write. (Asking for it later may fail: the process may be
+** dying.) */
 static void committed(rig *r, uint64_t generation) {
   drop_marks(r, 0);
   if (generation && generation != r->generation) { /* a record was written */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** rig_restart.c: the rig's sessions that end badly.  A process dies after some call, or a sync fails, and the next session
-** starts on the page cache that is left, of which the disk may hold less; it works on, and the power is cut later.  Also where it
-** matters most: while a directory is made, and while one of rawdb's gets its journal.
+** rig_restart.c: the rig's sessions that end badly.  A process dies after some call, or a sync fails, and the next
+** session starts on the page cache that is left, of which the disk may hold less; it works on, and the power is cut
+** later.  Also where it matters most: while a directory is made, and while one of rawdb's gets its journal.
 */
 #include <string.h>
 #include "disk/os_sim.h"
@@ -82,8 +82,8 @@ bool rig_begin(rig *r) {
   return rig_open_db(r);
 }
 
-/* rawdb has rewritten every `each`th entry, so it has no trailer any more.  Where rawdb has been from the beginning, all of them, and
-** there is no journal, and `data` ends with the content of its last region. */
+/* rawdb has rewritten every `each`th entry, so it has no trailer any more.  Where rawdb has been from the beginning,
+** all of them, and there is no journal, and `data` ends with the content of its last region. */
 static void as_rawdb(rig *r, uint64_t each) {
   static const uint8_t zeros[64];
   uint8_t entry[24];

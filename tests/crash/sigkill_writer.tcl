@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
-# sigkill_writer.tcl: the transactions of sigkill.test: what number n of a seed does, in SQL and to a model; and a process that
-# commits them one after the other until somebody kills it.
+# sigkill_writer.tcl: the transactions of sigkill.test: what number n of a seed does, in SQL and to a model; and a
+# process that commits them one after the other until somebody kills it.
 #
 #   tclsh sigkill_writer.tcl SEED FILE ORACLE JOURNALMODE ?FAULT ...?
 #
-# ORACLE is a file: a line "ack N" follows the return of each COMMIT.  FAULT: "open" or "work", and arguments of `sdb_fault add`
-# that hold from before the open, or from the first transaction on.
-# Sourced by a test file it only defines transaction and model_at.
+# ORACLE is a file: a line "ack N" follows the return of each COMMIT.  FAULT: "open" or "work", and arguments of
+# `sdb_fault add` that hold from before the open, or from the first transaction on. Sourced by a test file it only
+# defines transaction and model_at.
 
 # Pieces of text that tell who wrote them.
 proc text_of {n op bytes} {

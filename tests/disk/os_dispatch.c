@@ -130,18 +130,6 @@ int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info) {
   return end(&p, rc);
 }
 
-char *sdb_os_real_path(const char *path) {
-  const char *simulated = sdb_sim_path(path);
-  char *resolved = simulated != NULL ? NULL : sdb_real_real_path(path);
-  const char *text = simulated != NULL ? path : resolved;
-  char *copy = text != NULL ? sdb_malloc(strlen(text) + 1) : NULL;
-  if (copy != NULL) {
-    memcpy(copy, text, strlen(text) + 1);
-  }
-  sdb_real_free(resolved);
-  return copy;
-}
-
 /* ---- os.h: files ------------------------------------------------------------------------------------------- */
 
 int sdb_os_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file) {

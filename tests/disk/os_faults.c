@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_faults.c: the rules that let calls of os.h fail, be cut short, be interrupted or end the process in test builds; the
-** log of calls, and the crash point.  os_dispatch.c asks here before and after each call.  Layer 0; see os_faults.h.
-** OWNS: rules, counts, log, crash point.
-** THREADS: any; `lock` guards all but the atomic counts and is never held during a call or the hook.
-** INVARIANTS
+** os_faults.c: the rules that let calls of os.h fail, be cut short, be interrupted or end the process in test builds;
+** the log of calls, and the crash point.  os_dispatch.c asks here before and after each call.  See os_faults.h. OWNS:
+** rules, counts, log, crash point. THREADS: any; `lock` guards all but the atomic counts and is never held during a
+** call or the hook. INVARIANTS
 **   - A call that no rule, log, hook or crash point watches costs two atomic operations.
 **   - sdb_fault_begin() and sdb_fault_end() come in pairs; between them the thread's raw plan belongs to that call.
 **   - A call refused by the crash point reaches neither the system nor the simulated disk.
@@ -222,7 +221,8 @@ void sdb_fault_set_random(uint64_t seed) {
 
 /* ---- around each call -------------------------------------------------------------------------------------- */
 
-/* Write the call's rule into *p and the thread's plan.  Returns the error that comes instead of the call, 0 to go on. */
+/* Write the call's rule into *p and the thread's plan.  Returns the error that comes instead of the call, 0 to go
+** on. */
 static int apply_rule(active_rule *r, sdb_fault_pending *p) {
   r->hits++;
   if (r->rule.kill_before) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_faults.h: faults at the system's boundary, for test builds (SDB_FAULTS) only.  Layer 0.
+** os_faults.h: faults at the system's boundary, for tests only.
 ** Each call of os.h is counted by kind, may be logged, and may by rule fail, be cut short, be interrupted, or end the
 ** process; paths that begin with "sim:" go to the simulated disk (os_sim.h) instead of the system.
 ** THREADS: any function, any thread; a rule counts the calls of all threads.
@@ -74,7 +74,8 @@ typedef struct sdb_fault_rule {
   bool lasting;                 /* sdb_fault_reset() leaves it alone */
 } sdb_fault_rule;
 
-/* Forget all rules (but lasting ones), log, hook and stop, set every count to 0.  What lives (sdb_fault_live) is not touched. */
+/* Forget all rules (but lasting ones), log, hook and stop, set every count to 0.  What lives (sdb_fault_live) is not
+** touched. */
 void sdb_fault_reset(void);
 /* Returns the rule's number, > 0. */
 int sdb_fault_add(const sdb_fault_rule *rule);
@@ -97,13 +98,14 @@ size_t sdb_fault_log_size(void);
 bool sdb_fault_log_get(size_t index, sdb_call *call);
 
 /* ---- crash points: a workload's calls that change the disk are numbered 1, 2, ... from the last start on */
-/* Let the first `calls` changing calls happen; all system calls after them fail with EIO, memory goes on.  The engine can then be
-** closed and the simulated disk cut.  UINT64_MAX: only count. */
+/* Let the first `calls` changing calls happen; all system calls after them fail with EIO, memory goes on.  The engine
+** can then be closed and the simulated disk cut.  UINT64_MAX: only count. */
 void sdb_fault_stop_start(uint64_t calls);
 void sdb_fault_stop_end(void);
 uint64_t sdb_fault_stop_calls(void); /* changing calls so far, refused ones not counted */
 bool sdb_fault_stopped(void);        /* a call was refused */
-/* Called after each changing call that succeeded, by the thread that made it, no lock held; may clone the disk.  NULL: none. */
+/* Called after each changing call that succeeded, by the thread that made it, no lock held; may clone the disk.  NULL:
+** none. */
 void sdb_fault_set_hook(void (*hook)(void *context, const sdb_call *call), void *context);
 
 /* ---- other knobs; 0 = as the system has it */
@@ -138,7 +140,6 @@ int sdb_real_make_dir(const char *path);
 int sdb_real_sync_dir(sdb_fd dir);
 int sdb_real_sync_parent(const char *path);
 int sdb_real_dir_info(sdb_fd dir, sdb_os_info *info);
-char *sdb_real_real_path(const char *path);
 int sdb_real_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file);
 void sdb_real_close(sdb_fd fd);
 int sdb_real_rename(sdb_fd dir, const char *from, const char *to);

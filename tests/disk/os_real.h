@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_real.h: in test builds, renames the functions of os.h to sdb_real_* in the files that implement them, so that os_dispatch.c
-** can define the public names and stand in between; and the system calls in them to sdb_raw_*.  The compiler is told to include it
-** before everything else in core/os/os_*.c, and in nothing else: see tests/meson.build.
+** os_real.h: in test builds, renames the functions of os.h to sdb_real_* in the files that implement them, so that
+** os_dispatch.c can define the public names and stand in between; and the system calls in them to sdb_raw_*.  The
+** compiler is told to include it before everything else in core/os/os_*.c, and in nothing else: see tests/meson.build.
 */
 #ifndef SDB_OS_REAL_H
 #define SDB_OS_REAL_H
@@ -21,7 +21,6 @@
 #define sdb_os_sync_dir    sdb_real_sync_dir
 #define sdb_os_sync_parent sdb_real_sync_parent
 #define sdb_os_dir_info    sdb_real_dir_info
-#define sdb_os_real_path   sdb_real_real_path
 #define sdb_os_open        sdb_real_open
 #define sdb_os_close       sdb_real_close
 #define sdb_os_rename      sdb_real_rename

@@ -6,9 +6,10 @@
 ** MODEL.  Each file has what the disk holds, and on top of it the page cache that programs see (also through mappings).
 ** Every change since the last sync is remembered as an event: sectors of 512 bytes written or zeroed, a length, a
 ** directory entry set or removed.  fdatasync and fsync make a file's events durable, its length too, but not its name;
-** syncing a directory makes its entries durable.  A power cut keeps any subset of the remaining events: each sector may hold any of its
-** versions since the last sync, independently of its neighbours, of the length, and of other files (so spontaneous writeback
-** is covered).  A sync that fails reports once: the cache then counts as clean, while the disk got any subset of the events.
+** syncing a directory makes its entries durable.  A power cut keeps any subset of the remaining events: each sector may
+** hold any of its versions since the last sync, independently of its neighbours, of the length, and of other files (so
+** spontaneous writeback is covered).  A sync that fails reports once: the cache then counts as clean, while the disk
+** got any subset of the events.
 **
 ** CRASH RIG, in outline:
 **   sdb_sim_reset(); sdb_fault_set_hook(clone at each changing call, noting what was acknowledged); run the workload;
@@ -30,7 +31,8 @@
 void sdb_sim_reset(void); /* an empty disk */
 /* Power cut.  Seed 0 loses every unsynced event, seed 1 keeps them all, others choose at random in several manners. */
 void sdb_sim_cut(uint64_t seed);
-/* Number of different outcomes a cut can have now; UINT64_MAX if they are too many to list.  cut_nth() takes one of them. */
+/* Number of different outcomes a cut can have now; UINT64_MAX if they are too many to list.  cut_nth() takes one of
+** them. */
 uint64_t sdb_sim_outcomes(void);
 void sdb_sim_cut_nth(uint64_t index);
 /* Every process dies, the machine goes on: handles and locks end, the cache stays. */
@@ -45,7 +47,8 @@ void sdb_sim_set_fail_seed(uint64_t seed);
 void sdb_sim_set_tear_bytes(bool on);
 /* In random cuts, some of the sectors being written of files with this name hold noise afterwards; "" = of none. */
 void sdb_sim_set_noise_file(const char *name);
-/* No file gets longer than this (EFBIG); 0 = as long as offsets go, at the cost of memory in proportion to the largest. */
+/* No file gets longer than this (EFBIG); 0 = as long as offsets go, at the cost of memory in proportion to the
+** largest. */
 void sdb_sim_set_file_max(uint64_t bytes);
 
 /* ---- frozen disks: cheap, contents are shared */
@@ -54,8 +57,8 @@ sdb_sim_disk *sdb_sim_clone(void);
 void sdb_sim_free(sdb_sim_disk *disk);
 void sdb_sim_restore(const sdb_sim_disk *disk); /* the disk in use becomes this one, cache and unsynced events too */
 
-/* Restore `disk` and cut it once for each seed of [first, first + count); try(context, seed) runs on each outcome.  Stops when
-** it returns non-zero, and returns that.  All outcomes (ignoring seeds) if they are no more than `count`. */
+/* Restore `disk` and cut it once for each seed of [first, first + count); try(context, seed) runs on each outcome.
+** Stops when it returns non-zero, and returns that.  All outcomes (ignoring seeds) if they are no more than `count`. */
 int sdb_sim_crash_outcomes(const sdb_sim_disk *disk, uint64_t first, uint64_t count,
                            int (*try)(void *context, uint64_t seed), void *context);
 

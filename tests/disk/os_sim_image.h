@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_sim_image.h: contents of simulated files: sparse images whose pages are shared by copies, and the events that stand
-** between what a disk holds and what programs see.  Layer 0, test builds only.
-** THREADS: none of its own; os_sim.c serializes.  Running out of memory aborts.
+** os_sim_image.h: contents of simulated files: sparse images whose pages are shared by copies, and the events that
+** stand between what a disk holds and what programs see.  Layer 0, test builds only. THREADS: none of its own; os_sim.c
+** serializes.  Running out of memory aborts.
 */
 #ifndef SDB_OS_SIM_IMAGE_H
 #define SDB_OS_SIM_IMAGE_H

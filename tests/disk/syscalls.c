@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
 **
 ** syscalls.c: single calls of the C library that fail on demand, beneath os_posix.c and os_linux.c.  The faults of
-** core/os_faults.h take the place of a whole function of os.h; these make one call inside it fail, so that what it does then is
-** seen too: try again after EINTR, close what it opened, tell the error.
+** tests/disk/os_faults.h take the place of a whole function of os.h; these make one call inside it fail, so that what
+** it does then is seen too: try again after EINTR, close what it opened, tell the error.
 **
 **   sdb_syscall fail NAME ERRNO ?COUNT? ?SKIP?    the next COUNT (1) calls of NAME fail, after SKIP (0) that do not;
 **                                                 earlier rules are forgotten
 **   sdb_syscall left                              how many of them have not been made
 **
-** NAME: fallocate, fcntl (in its form for duplicates), flock, fstat, fsync, ftruncate, getentropy, lseek, madvise, mmap, openat, pread
-** and pwrite (these two move nothing and have no error: the end of the file, a disk without room).
+** NAME: fallocate, fcntl (in its form for duplicates), flock, fstat, fsync, ftruncate, getentropy, lseek, madvise,
+** mmap, openat, pread and pwrite (these two move nothing and have no error: the end of the file, a disk without room).
 **
 ** The definitions below are hidden, so this library alone calls them; without a rule they call the next ones: the C
 ** library's, or a sanitizer's.
@@ -60,8 +60,8 @@ static bool fails(int call) {
   return true;
 }
 
-/* The function itself into *function, a pointer to one.  With 64-bit offsets glibc calls some of them name64; they are the same
-** ones where an address has 64 bits. */
+/* The function itself into *function, a pointer to one.  With 64-bit offsets glibc calls some of them name64; they are
+** the same ones where an address has 64 bits. */
 static void next(int call, void *function) {
   static void *_Atomic found[CALLS];
   void *symbol = atomic_load(&found[call]);

@@ -15,8 +15,8 @@
 **   NAME publish | rollback | savepoint N | release N | rollback_to N
 **   NAME fill R BYTES PIECE ?BYTE?        appends BYTES bytes of value BYTE (0) in pieces of PIECE bytes
 **   NAME close
-** Reading (find, info, list, ... and snapshot) is in engine/api_read.c, upkeep (compact, check, ...) in engine/api_upkeep.c,
-** workloads of several threads in engine/api_threads.c.
+** Reading (find, info, list, ... and snapshot) is in engine/api_read.c, upkeep (compact, check, ...) in
+** engine/api_upkeep.c, workloads of several threads in engine/api_threads.c.
 **
 ** R is a region's number or its name.  An error has the engine's message and the error code
 ** {SEQDB CODE ERRNO FILE OFFSET}, such as {SEQDB RANGE OK log 50}.

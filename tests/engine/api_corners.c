@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** api_corners.c: calls of the C interface that the commands of engine/api.c do not make: in a forked child, with null pointers
-** where they are allowed, with arguments that no command can be given.
+** api_corners.c: calls of the C interface that the commands of engine/api.c do not make: in a forked child, with null
+** pointers where they are allowed, with arguments that no command can be given.
 **
 **   sdb_fork HANDLE REGION ?DIRECTORY?   -> {call code ...}: what a forked child is told by each call, and by opening DIRECTORY
 **   sdb_corners DIRECTORY                makes a database there -> {call code ...}

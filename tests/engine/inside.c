@@ -13,7 +13,7 @@
 **
 ** The caller puts everything back before the store is used or closed.  THREADS: the interpreter's, the store at rest.
 */
-#include "txn/db.h"
+#include "txn/handle.h"
 #include "engine/api.h"
 #include "lib/testfixture.h"
 

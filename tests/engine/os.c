@@ -2,7 +2,7 @@
 **
 ** os.c: the functions of os.h as subcommands of sdb_os.  A failure is a Tcl error whose message is the errno's name.
 **
-**   sdb_os open_dir PATH -> fd | make_dir PATH | sync_dir FD | sync_parent PATH | dir_info FD | real_path PATH
+**   sdb_os open_dir PATH -> fd | make_dir PATH | sync_dir FD | sync_parent PATH | dir_info FD
 **   sdb_os open DIR NAME ?write? ?create? ?excl? -> fd | close FD | rename DIR FROM TO | unlink DIR NAME
 **   sdb_os info FD -> {size N disk N device N inode N}
 **   sdb_os pread FD BYTES OFFSET | pwrite FD DATA OFFSET | fill FD BYTE COUNT OFFSET | fdatasync FD | fsync FD
@@ -58,14 +58,6 @@ static int run_make_dir(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
 static int run_sync_parent(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   (void)argc;
   return sdb_test_errno(interp, sdb_os_sync_parent(Tcl_GetString(argv[0])));
-}
-
-static int run_real_path(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  (void)argc;
-  char *path = sdb_os_real_path(Tcl_GetString(argv[0]));
-  Tcl_SetObjResult(interp, Tcl_NewStringObj(path != NULL ? path : "", -1));
-  sdb_free(path);
-  return TCL_OK;
 }
 
 static int run_open(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
@@ -386,7 +378,6 @@ static const sdb_test_sub subs[] = {{"close", 1, 1, "fd", run_close},
                                     {"punch", 3, 3, "fd offset bytes", run_punch},
                                     {"pwrite", 3, 3, "fd data offset", run_pwrite},
                                     {"random", 1, 1, "count", run_random},
-                                    {"real_path", 1, 1, "path", run_real_path},
                                     {"rename", 3, 3, "dir from to", run_rename},
                                     {"sync_dir", 1, 1, "fd", run_sync_dir},
                                     {"sync_parent", 1, 1, "path", run_sync_parent},

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 #
-# engine_random.tcl: random work on one handle beside a model in Tcl: transactions, savepoints, prepares, snapshots, compaction,
-# checkpoints, reopening, and killing (the files are copied as they are and the copy is opened).
+# random_work.tcl: random work on one handle beside a model in Tcl: transactions, savepoints, prepares, snapshots,
+# compaction, checkpoints, reopening, and killing (the files are copied as they are and the copy is opened).
 #
 #   random_run DIR SEED STEPS ?SIZES ?FAULTS??     SIZES: small | large; FAULTS: none | memory | disk.
 #       Error: "seed S step N: ..." with the last steps.
 #
 # The model: a dictionary name -> bytes for the last commit, one for the transaction, one for each mark and snapshot.
-# With faults an allocation, or a call that writes, fails now and then: the call that met it must leave everything as it was, but for a write's bytes.
-# Run by hand: tclsh tests/engine/random_work.tcl FIRST_SEED COUNT ?STEPS? ?SIZES? ?FAULTS?
+# With faults an allocation, or a call that writes, fails now and then: the call that met it must leave everything as it
+# was, but for a write's bytes. Run by hand: tclsh tests/engine/random_work.tcl FIRST_SEED COUNT ?STEPS? ?SIZES?
+# ?FAULTS?
 if {[info exists argv0] && [file tail $argv0] eq [file tail [info script]]} {
   source [file join [file dirname [info script]] .. lib common.tcl]
   source $tests_dir/lib/engine_helpers.tcl
@@ -228,8 +229,8 @@ namespace eval random {
     dict unset snaps $name
   }
 
-  # What a kill would leave now; an undecided prepare is kept without a coordinator, dropped if asked to.  In the files a
-  # published one is undecided until the next record.
+  # What a kill would leave now; an undecided prepare is kept without a coordinator, dropped if asked to.  In the files
+  # a published one is undecided until the next record.
   proc kill {} {
     variable dir
     variable committed

@@ -11,7 +11,11 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "pure/format.h"
+#include "pure/entry_page.h"
+#include "pure/entry_rules.h"
+#include "pure/hash.h"
+#include "pure/journal_header.h"
+#include "pure/record.h"
 #include "seqdb.h"
 
 #define FUZZ_DIR         "sim:db"

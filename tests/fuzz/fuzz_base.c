@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
 ** fuzz_base.c: the databases that are damaged: closed, killed, killed between a checkpoint and the next commit, with an
-** undecided prepare, without syncs, and as rawdb would leave one.  See fuzz.h.
-** Each is made by the engine itself, the same way every time, and kept in memory with all states that its journal leads to.
-** THREADS: one.
+** undecided prepare, without syncs, and as rawdb would leave one.  See fuzz.h. Each is made by the engine itself, the
+** same way every time, and kept in memory with all states that its journal leads to. THREADS: one.
 */
 #include <stdio.h>
 #include <stdlib.h>

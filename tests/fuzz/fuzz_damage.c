@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** fuzz_damage.c: a little language of damage.  Each step is an opcode and its arguments, taken from the fuzzer's input, so
-** that every input means something; most steps can make the checksum right afterwards, so that what lies behind it is
-** reached.  See fuzz.h.
-** THREADS: one.
+** fuzz_damage.c: a little language of damage.  Each step is an opcode and its arguments, taken from the fuzzer's input,
+** so that every input means something; most steps can make the checksum right afterwards, so that what lies behind it
+** is reached.  See fuzz.h. THREADS: one.
 */
 #include <stdlib.h>
 #include "fuzz.h"

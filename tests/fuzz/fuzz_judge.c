@@ -2,8 +2,8 @@
 **
 ** fuzz_judge.c: opens damaged files and says whether the engine did what it must.  See fuzz.h.
 **
-** Whatever the files hold: no crash, no hang, the same answer twice (through the mapping and without), a read-only handle
-** and a damaged database write nothing, and what opens healthy can be written, closed and opened again.
+** Whatever the files hold: no crash, no hang, the same answer twice (through the mapping and without), a read-only
+** handle and a damaged database write nothing, and what opens healthy can be written, closed and opened again.
 **
 ** What may be lost without a word:
 **   - If no byte was forged (no checksum made right again): nothing but the tail.  The database shows a state that its
@@ -91,7 +91,7 @@ static bool header_forged(const fuzz_case *c) {
   for (uint64_t i = 0; i < 2; i++) {
     sdb_journal_header header;
     fuzz_get(journal, i * PAGE, page, sizeof page);
-    if (sdb_journal_header_decode(page, &header) == SDB_HEADER_TORN) continue;
+    if (sdb_journal_header_decode(page, &header) == SDB_HEADER_DAMAGED) continue;
     if (!same_bytes(journal, before(c, FUZZ_JOURNAL), i * PAGE, PAGE)) return true;
   }
   return false;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** fuzz_match.c: makes the header and the records agree again with what damage has made of the entries, so that something else
-** than a hash is wrong.  See fuzz.h.
-** THREADS: one.
+** fuzz_match.c: makes the header and the records agree again with what damage has made of the entries, so that
+** something else than a hash is wrong.  See fuzz.h. THREADS: one.
 */
 #include <stdlib.h>
 #include "fuzz.h"

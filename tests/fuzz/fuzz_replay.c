@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** fuzz_replay.c: runs a fuzz target on files, where there is no libFuzzer: fuzz_X_replay FILE ...  Each input is a buffer of
-** its own size, so that AddressSanitizer sees a read past its end.
+** fuzz_replay.c: runs a fuzz target on files, where there is no libFuzzer: fuzz_X_replay FILE ...  Each input is a
+** buffer of its own size, so that AddressSanitizer sees a read past its end.
 */
 #include <stdint.h>
 #include <stdio.h>

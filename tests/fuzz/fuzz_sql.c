@@ -2,16 +2,15 @@
 **
 ** fuzz_sql.c: fuzz target: SQL against the extension, with the directories on the simulated disk.
 **
-** INPUT.  Two bytes of options; then text.  A byte from 128 on stands for a word or a phrase of the list below, so that a
-** random byte is seldom nonsense; byte 1 changes to the other of two connections to one file; the rest is SQL as it stands.
-** The first byte chooses the host file (in memory, or a file with some journal mode) and what fails: no call, or the Nth
-** allocation or write, N being the second byte.
+** INPUT.  Two bytes of options; then text.  A byte from 128 on stands for a word or a phrase of the list below, so that
+** a random byte is seldom nonsense; byte 1 changes to the other of two connections to one file; the rest is SQL as it
+** stands. The first byte chooses the host file (in memory, or a file with some journal mode) and what fails: no call,
+** or the Nth allocation or write, N being the second byte.
 **
-** WHAT MUST HOLD.  No crash, hang or leak; connections close; afterwards check finds nothing in any database, through SQL and
-** through the engine alone.  Work is bounded by limits and a progress handler.
-** SAFETY.  The working directory is a private one whose name puts relative paths on the simulated disk; every other directory
-** is refused where the engine asks the system for it, and SQLite's own files by an authorizer.
-** THREADS: one.
+** WHAT MUST HOLD.  No crash, hang or leak; connections close; afterwards check finds nothing in any database, through
+** SQL and through the engine alone.  Work is bounded by limits and a progress handler. SAFETY.  The working directory
+** is a private one whose name puts relative paths on the simulated disk; every other directory is refused where the
+** engine asks the system for it, and SQLite's own files by an authorizer. THREADS: one.
 */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** fuzz_work.c: what opens healthy is written on: the input's workload runs beside a simple model; then the session ends, by
-** a close or a power cut, and the next one must show the model's last commit.  See fuzz.h.
-** THREADS: one.
+** fuzz_work.c: what opens healthy is written on: the input's workload runs beside a simple model; then the session
+** ends, by a close or a power cut, and the next one must show the model's last commit.  See fuzz.h. THREADS: one.
 */
 #include <stdlib.h>
 #include "fuzz.h"

@@ -56,7 +56,8 @@ proc load_fixture {} {
   if {[info commands sdb_fault] eq {}} {load [seqdbtest_so] Seqdbtest}
 }
 
-# Open `file` with SQLite as handle `name`, the extension loaded; -plain takes the installed build instead of the test build.
+# Open `file` with SQLite as handle `name`, the extension loaded; -plain takes the installed build instead of the test
+# build.
 proc open_db {name {file :memory:} {build -test}} {
   package require sqlite3
   set library [expr {$build eq "-plain" ? [seqdb_so] : [seqdbtest_so]}]
@@ -115,8 +116,8 @@ proc read_file {path} {
 
 # ---- other processes -----------------------------------------------------------------------------------------
 
-# Run a script in a tclsh of its own, with this file and the fixture loaded; what it writes to stdout comes back with how
-# it ended: {exit 0 text}, {exit 3 text}, {signal SIGKILL text}.
+# Run a script in a tclsh of its own, with this file and the fixture loaded; what it writes to stdout comes back with
+# how it ended: {exit 0 text}, {exit 3 text}, {signal SIGKILL text}.
 proc run_child {script {build {}}} {
   if {$build eq {}} {set build $::build_dir}
   set folder [temp_dir]

@@ -4,9 +4,10 @@
 #
 #   tclsh tests/lib/driver.tcl ?--build DIR? ?--variants "gcc=DIR asan=DIR tsan=DIR"? ?--full? ?--jobs N? ?FILE ...?
 #
-# A FILE is a path, or a bare name: each file of that name in any folder of tests/.  Without: all of them.  A file that ends without tcltest's summary line, or with a status that the summary
-# does not explain (a crash, a sanitizer's report, the time limit), counts as one failed test.
-# The last line is "N passed, N failed"; the exit status is 1 if any failed.
+# A FILE is a path, or a bare name: each file of that name in any folder of tests/.  Without: all of them.  A file that
+# ends without tcltest's summary line, or with a status that the summary does not explain (a crash, a sanitizer's
+# report, the time limit), counts as one failed test. The last line is "N passed, N failed"; the exit status is 1 if any
+# failed.
 package require Tcl 8.6
 
 set tests_dir [file dirname [file dirname [file normalize [info script]]]]
@@ -60,7 +61,8 @@ proc runs_of {file} {
   return {gcc asan}
 }
 
-# The long forms run without sanitizers, which would make hours of them; these run the short forms, with new seeds each time.
+# The long forms run without sanitizers, which would make hours of them; these run the short forms, with new seeds each
+# time.
 proc is_full {variant} {return [expr {$::full && $variant eq "gcc"}]}
 
 # Words before "tclsh FILE" that set up a variant's environment.

@@ -21,8 +21,8 @@ proc close_all {} {
   }
 }
 
-# Run the body, in a scope of its own, with a new database in $dir, open as `db`.  At its end every handle is closed, the database opened again and
-# checked, and nothing may be left allocated, open or mapped.
+# Run the body, in a scope of its own, with a new database in $dir, open as `db`.  At its end every handle is closed,
+# the database opened again and checked, and nothing may be left allocated, open or mapped.
 proc with_db {options body} {
   set dir [file join [temp_dir] db]
   sdb_open db $dir -create 1 {*}$options
@@ -216,7 +216,8 @@ proc copy_files {dir to} {
   return $to
 }
 
-# Bytes that no run of other bytes resembles, the same for the same seed: a random block of 16 KiB, turned further each time.
+# Bytes that no run of other bytes resembles, the same for the same seed: a random block of 16 KiB, turned further each
+# time.
 proc noise {seed bytes} {
   set block {}
   set state [expr {($seed * 2654435761 + 12345) & 0xffffffff}]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** testfixture.h: one initialization function for each file of Tcl commands in tests/c/.
+** testfixture.h: one initialization function for each file of Tcl commands here.
 */
 #ifndef SDB_TESTFIXTURE_H
 #define SDB_TESTFIXTURE_H
@@ -18,8 +18,9 @@ int sdb_test_inside_init(Tcl_Interp *interp);       /* engine/inside.c: the memo
 int sdb_test_api_corners_init(Tcl_Interp *interp);  /* engine/api_corners.c: calls that no command makes */
 int sdb_test_api_init(Tcl_Interp *interp);          /* engine/api.c: the engine's C API, one to one */
 int sdb_test_sql_init(Tcl_Interp *interp);          /* sql/commands.c: what SQLite's own Tcl package cannot show */
-int sdb_test_sql_memory_init(Tcl_Interp *interp); /* sql/failing_memory.c: the memory that the extension asks SQLite for */
-int sdb_test_sql_calls_init(Tcl_Interp *interp);  /* sql/failing_calls.c: calls of SQLite that fail */
-int sdb_test_engine_init(Tcl_Interp *interp);     /* crash/rig.c: the engine without SQLite */
+int sdb_test_sql_memory_init(
+    Tcl_Interp *interp); /* sql/failing_memory.c: the memory that the extension asks SQLite for */
+int sdb_test_sql_calls_init(Tcl_Interp *interp); /* sql/failing_calls.c: calls of SQLite that fail */
+int sdb_test_engine_init(Tcl_Interp *interp);    /* crash/rig.c: the engine without SQLite */
 
 #endif /* SDB_TESTFIXTURE_H */

@@ -266,8 +266,11 @@ static int header_decode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
   if (get_page(interp, objc, objv, 2, &page, &none) != TCL_OK) return TCL_ERROR;
   enum sdb_header_state state = sdb_journal_header_decode(page, &h);
   Tcl_Obj *result = Tcl_NewDictObj();
-  sdb_test_put(result, "state", new_text(state == SDB_HEADER_OK ? "ok" : state == SDB_HEADER_TORN ? "torn" : "newer"));
-  if (state != SDB_HEADER_TORN) put_u64(result, "version", h.version);
+  sdb_test_put(result, "state",
+               new_text(state == SDB_HEADER_OK        ? "ok"
+                        : state == SDB_HEADER_DAMAGED ? "torn"
+                                                      : "newer"));
+  if (state != SDB_HEADER_DAMAGED) put_u64(result, "version", h.version);
   if (state == SDB_HEADER_OK) {
     put_u64(result, "flags", h.sync_off);
     sdb_test_put(result, "uuid", new_bytes(h.uuid, sizeof h.uuid));

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT
 **
-** pure.h: what models/pure.c (codecs for scripts) and models/pure_ranges.c, models/pure_format.c, models/pure_text.c (models)
-** share.
+** pure.h: what models/pure.c (codecs for scripts) and models/pure_ranges.c, models/pure_format.c, models/pure_text.c
+** (models) share.
 */
 #ifndef SDB_PURE_H
 #define SDB_PURE_H
 
 #include <tcl.h>
-#include "pure/format.h"
+#include "pure/entry_page.h"
+#include "pure/entry_rules.h"
+#include "pure/hash.h"
+#include "pure/journal_header.h"
+#include "pure/record.h"
 
-/* Make the checksum right for whatever the other bytes say, as FORMAT.md defines it and independently of format.c. */
+/* Make the checksum right for whatever the other bytes say, as FORMAT.md defines it and independently of core/pure. */
 void sdb_test_reseal_entry(uint8_t page[SDB_ENTRY_BYTES], uint32_t index);
 void sdb_test_reseal_header(uint8_t page[SDB_JOURNAL_HEADER_BYTES]);
 /* `bytes` >= SDB_RECORD_HEADER_BYTES is the size of the buffer; a larger size in the record is cut to it. */

@@ -296,13 +296,13 @@ static const char *corrupt_header(sdb_test_random *random, uint64_t *tried) {
   for (size_t i = 0; i < sizeof page; i++, ++*tried) {
     uint8_t flip = (uint8_t)(1 + sdb_test_below(random, 255));
     page[i] ^= flip;
-    if (sdb_journal_header_decode(page, &got) != SDB_HEADER_TORN) return "header: a changed byte";
+    if (sdb_journal_header_decode(page, &got) != SDB_HEADER_DAMAGED) return "header: a changed byte";
     page[i] ^= flip;
   }
   for (size_t cut = 0; cut < sizeof page; cut += 512, ++*tried) { /* torn between sectors */
     uint8_t torn[SDB_JOURNAL_HEADER_BYTES] = {0};
     memcpy(torn, page, cut);
-    if (sdb_journal_header_decode(torn, &got) != SDB_HEADER_TORN) return "header: torn";
+    if (sdb_journal_header_decode(torn, &got) != SDB_HEADER_DAMAGED) return "header: torn";
   }
   return NULL;
 }
@@ -414,8 +414,8 @@ static const char *hostile_field(sample *s, uint8_t *copy, uint64_t at, size_t w
   return NULL;
 }
 
-/* Two to four numbers at a time: the counts that decide where the parts of the record lie, what puts say about their names,
-** and anything. */
+/* Two to four numbers at a time: the counts that decide where the parts of the record lie, what puts say about their
+** names, and anything. */
 static const char *hostile_fields(sdb_test_random *random, sample *s, uint8_t *copy, uint64_t *accepted) {
   static const uint8_t counts[] = {64, 68, 72, 80, 88, 96, 132, 136};
   uint64_t bytes = s->header.bytes;

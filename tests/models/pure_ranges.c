@@ -126,8 +126,8 @@ static size_t nodes_of(const world *w) {
   return w->pool.unused_count + w->sets[0].count + w->sets[1].count;
 }
 
-/* Add or remove [first, first + units) in set and checks the pool: an operation takes one node at the most, and asks the
-** allocator only when the pool is empty. */
+/* Add or remove [first, first + units) in set and checks the pool: an operation takes one node at the most, and asks
+** the allocator only when the pool is empty. */
 static const char *change(world *w, sdb_range_set *set, bool add, size_t first, size_t units) {
   size_t nodes = nodes_of(w), ranges = set->count, unused = w->pool.unused_count;
   uint64_t start = w->m.base + first * w->m.scale, bytes = units * w->m.scale;

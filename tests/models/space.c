@@ -6,9 +6,9 @@
 **                                          punching, as the engine does them, on a dozen regions.  With STARVED 1, one
 **                                          change in six meets an allocation that fails.  Result: commits done
 **
-** What the map says: a page of the transaction is its own; of the others, those that a live catalog reserves are pending,
-** exactly once, at the newest catalog that sees them; those released while a record had ranges in them are held;
-** all others below the end are holes, and the last page below the end is none.
+** What the map says: a page of the transaction is its own; of the others, those that a live catalog reserves are
+** pending, exactly once, at the newest catalog that sees them; those released while a record had ranges in them are
+** held; all others below the end are holes, and the last page below the end is none.
 **
 ** THREADS: the interpreter's.
 */
@@ -137,7 +137,7 @@ static const char *compare_pending(world *w) {
     if (!w->own[page] && !w->pending[page] && w->seen[page] && !w->leaked)
       return "a page that somebody sees is not pending";
   }
-  return total == w->space.pending_bytes ? NULL : "pending_bytes";
+  return total == w->space.catalogs.pending_bytes ? NULL : "pending_bytes";
 }
 
 static const char *compare_free(world *w) {
@@ -170,7 +170,7 @@ static const char *compare(world *w) {
   if (!sdb_space_adds_up(&w->space, &w->tree)) return "it does not add up";
   /* unpunched: what became a hole and was not used since; failing memory may forget some */
   for (uint64_t page = 0; page < PAGES; page++) {
-    bool noted = sdb_range_overlap(&w->space.unpunched, page * SDB_PAGE, SDB_PAGE, NULL);
+    bool noted = sdb_range_overlap(&w->space.unpunched.holes, page * SDB_PAGE, SDB_PAGE, NULL);
     if (w->own[page] && noted) return "a page in use is to be punched";
     if (w->unpunched[page] == 2) w->unpunched[page] = noted || !w->starved;
     if (noted != w->unpunched[page]) return "unpunched";
@@ -211,7 +211,7 @@ static const char *compare_visible(world *w, size_t slot) {
 static sdb_catalog *catalog_new(world *w, enum sdb_catalog_kind kind) {
   sdb_tree shared = sdb_tree_share(&w->tree);
   starve(w, false);
-  sdb_catalog *made = sdb_catalog_new(&w->space, &shared, kind, w->generation);
+  sdb_catalog *made = sdb_catalog_new(&w->space.catalogs, &shared, kind, w->generation);
   feed(w);
   if (!made) {
     sdb_tree_drop(&shared, w->names);
@@ -238,7 +238,7 @@ static void catalog_unref(world *w, sdb_catalog *catalog) {
     w->live_count--;
   }
   starve(w, false);
-  sdb_catalog_unref(&w->space, catalog);
+  sdb_space_unref(&w->space, catalog);
   w->leaked |= feed(w);
 }
 
@@ -383,7 +383,8 @@ static const char *extend(world *w, size_t slot) {
   return problem;
 }
 
-/* Bytes that the transaction itself wrote and cut off again are nobody's blocks here: only committed ones are followed. */
+/* Bytes that the transaction itself wrote and cut off again are nobody's blocks here: only committed ones are
+** followed. */
 static void set_length(world *w, size_t slot) {
   cell fresh = w->cell[slot];
   uint64_t before = sdb_page_up(fresh.length) / SDB_PAGE;
@@ -462,7 +463,7 @@ static void pin(world *w) {
     uint64_t from = sdb_test_below(&w->random, c->length), bytes = sdb_test_below(&w->random, c->length - from + 1);
     uint64_t offset = c->start * SDB_PAGE + from;
     starve(w, false);
-    int rc = sdb_space_pin(&w->space, offset, bytes);
+    int rc = sdb_space_hold_redo(&w->space, offset, bytes);
     feed(w);
     for (uint64_t at = offset; rc == SEQDB_OK && at < offset + bytes; at = sdb_page_down(at) + SDB_PAGE)
       w->pinned[at / SDB_PAGE] = 1;
@@ -556,7 +557,7 @@ static const char *punch(world *w) {
 static const char *checkpoint(world *w) {
   if (w->prepared || w->mark_count || w->tree.root != w->committed->tree.root) return NULL;
   starve(w, false);
-  sdb_space_unpin_all(&w->space);
+  sdb_space_release_redo(&w->space);
   w->leaked |= feed(w);
   memset(w->pinned, 0, sizeof w->pinned);
   const char *problem = compare(w);
@@ -640,11 +641,12 @@ static const char *end(world *w) {
   for (size_t slot = 0; slot < SLOTS; slot++)
     while (w->cell[slot].used)
       take_out(w, slot);
-  sdb_space_unpin_all(&w->space);
+  sdb_space_release_redo(&w->space);
   bool own = w->leaked;
   w->starved = false;
   catalog_unref(w, w->committed);
-  if (!own && (w->space.end != 0 || w->space.pending_bytes || w->space.held_bytes)) problem = "something remains";
+  if (!own && (w->space.end != 0 || w->space.catalogs.pending_bytes || w->space.held_bytes))
+    problem = "something remains";
   sdb_tree_drop(&w->tree, w->names);
   sdb_space_destroy(&w->space);
   sdb_names_close(w->names);

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "space/tree.h"
-#include "pure/format.h"
+#include "pure/entry_page.h"
 #include "disk/os_faults.h"
 #include "pure/patch.h"
 #include "models/pure.h"

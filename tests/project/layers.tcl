@@ -2,9 +2,10 @@
 #
 # layers.tcl: who includes and who calls whom in core/ and ext/, and what of it is not allowed; for layering.test.
 #
-# A module is a .c file with the header of its name.  Its room is its folder in core/, or ext.  What a module uses is read from its
-# #include lines and from the symbols of its object.  Every check is a proc that takes the root of a tree, and symbols where it needs
-# them, and returns a list of problems: so the checks can be tried on a copy that is wrong on purpose.
+# A module is a .c file with the header of its name.  Its room is its folder in core/, or ext.  What a module uses is
+# read from its #include lines and from the symbols of its object.  Every check is a proc that takes the root of a tree,
+# and symbols where it needs them, and returns a list of problems: so the checks can be tried on a copy that is wrong on
+# purpose.
 #
 #   layers::symbols BUILD ROOT  -> module {defined NAMES undefined NAMES writable NAMES} ...
 #   layers::uses ROOT SYMBOLS   -> module {module ...} ...
@@ -59,19 +60,22 @@ proc layers::includes {root path} {
 
 proc layers::symbols_of {object} {
   set result {defined {} undefined {} writable {}}
-  foreach line [split [exec nm -P $object] \n] {
-    lassign $line name type
+  # Constants that hold addresses are in sections that are writable until they are loaded.
+  foreach line [split [exec nm -f sysv $object] \n] {
+    if {[llength [set fields [split $line |]]] != 7} continue
+    lassign [lmap field $fields {string trim $field}] name value type kind size number section
     if {$type in {U w v}} {
       dict lappend result undefined $name
     } elseif {[string is upper $type]} {
       dict lappend result defined $name
-      if {$type in {B D C G S}} {dict lappend result writable $name}
+      if {$type in {B D C G S} && ![string match .data.rel.ro* $section]} {dict lappend result writable $name}
     }
   }
   return $result
 }
 
-# Of the engine's library and of the extension as they are shipped.  Meson names an object after its path from its meson.build.
+# Of the engine's library and of the extension as they are shipped.  Meson names an object after its path from its
+# meson.build.
 proc layers::symbols {build root} {
   set result {}
   foreach path [sources $root core ext] {
@@ -100,7 +104,8 @@ proc layers::homes {symbols} {
   return $homes
 }
 
-# {user used symbol} of each call between modules.  SQLite's table of functions, which all of ext/ looks at, is no module's.
+# {user used symbol} of each call between modules.  SQLite's table of functions, which all of ext/ looks at, is no
+# module's.
 proc layers::calls {symbols} {
   set homes [homes $symbols]
   set found {}
@@ -254,8 +259,8 @@ proc layers::platform_questions {root} {
   return $problems
 }
 
-# Each module declares what it offers in a header of its own.  os.h is the contract that a file for each platform fulfils together
-# with one for all, seqdb.h is the library's.
+# Each module declares what it offers in a header of its own.  os.h is the contract that a file for each platform
+# fulfils together with one for all, seqdb.h is the library's.
 proc layers::foreign_declarations {root symbols} {
   variable public
   set homes [homes $symbols]

@@ -9,9 +9,9 @@
 **   sql_integrity SCHEMA TABLE         what the module's check for PRAGMA integrity_check says of the table connected last (SQLite
 **                                      calls it from 3.44 on) -> {code text}
 **
-** Replaced: prepare_v2, declare_vtab, vtab_config, create_module_v2, create_function_v2, vtab_in_first, vtab_in_next, value_text (of
-** text that must be converted), value_blob, str_errcode, libversion_number (an old one).
-** THREADS: the interpreter's.
+** Replaced: prepare_v2, declare_vtab, vtab_config, create_module_v2, create_function_v2, vtab_in_first, vtab_in_next,
+** value_text (of text that must be converted), value_blob, str_errcode, libversion_number (an old one). THREADS: the
+** interpreter's.
 */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** failing_memory.h: SQLite's table of functions with some of them replaced, as the test build of the extension can be given it.
+** failing_memory.h: SQLite's table of functions with some of them replaced, as the test build of the extension can be
+** given it.
 */
 #ifndef SDB_FAILING_MEMORY_H
 #define SDB_FAILING_MEMORY_H

@@ -140,8 +140,8 @@ proc rnd::st_fail_half_way {} {
   }
 }
 
-# Appends on the ordinary table: for each row (n, c) of the query.  Not ON CONFLICT DO UPDATE: SQLite 3.40.1 reads a stale
-# overflow page there when two rows of one statement have the same name (3.53.2 does not).
+# Appends on the ordinary table: for each row (n, c) of the query.  Not ON CONFLICT DO UPDATE: SQLite 3.40.1 reads a
+# stale overflow page there when two rows of one statement have the same name (3.53.2 does not).
 proc rnd::upsert {query} {return "upsert:$query"}
 proc rnd::run_upsert {query} {
   foreach {name bytes} [plain eval $query] {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
-** files.c: real files: mappings that the file outgrows, offsets past 4 GiB, threads.  What differs between machines here is the size
-** of an address space, and how 64-bit numbers are read and written by several threads.
-** THREADS: machines_threads() starts some; the rest has one.
+** files.c: real files: mappings that the file outgrows, offsets past 4 GiB, threads.  What differs between machines
+** here is the size of an address space, and how 64-bit numbers are read and written by several threads. THREADS:
+** machines_threads() starts some; the rest has one.
 */
 #include <pthread.h>
 #include <stdatomic.h>

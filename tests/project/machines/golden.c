@@ -2,11 +2,15 @@
 **
 ** golden.c: entry pages, journal headers and records are the same bytes on every machine.
 **
-** The bytes below were written out from the tables of FORMAT.md, their checksums computed with the xxHash library alone, and so were
-** `values`: XXH3 of lengths on both sides of each limit where it changes its method (and with that the vector instructions it uses).
-** THREADS: one.
+** The bytes below were written out from the tables of FORMAT.md, their checksums computed with the xxHash library
+** alone, and so were `values`: XXH3 of lengths on both sides of each limit where it changes its method (and with that
+** the vector instructions it uses). THREADS: one.
 */
-#include "pure/format.h"
+#include "pure/entry_page.h"
+#include "pure/entry_rules.h"
+#include "pure/hash.h"
+#include "pure/journal_header.h"
+#include "pure/record.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include "machines.h"

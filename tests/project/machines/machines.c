@@ -21,8 +21,8 @@
 #include "crash/rig.h"
 
 /* The linker puts the __wrap_ functions in the place of the others (--wrap): in that of sdb_real_map_window(), because
-** sdb_fault_set_map_window() does not outlive the resets of the rig; in that of sdb_os_random(), because a seeded sequence of bytes is
-** another salt on a machine with the other byte order. */
+** sdb_fault_set_map_window() does not outlive the resets of the rig; in that of sdb_os_random(), because a seeded
+** sequence of bytes is another salt on a machine with the other byte order. */
 uint64_t __real_sdb_real_map_window(void);
 uint64_t __wrap_sdb_real_map_window(void);
 int __real_sdb_os_random(void *buffer, size_t bytes);
@@ -103,8 +103,8 @@ void machines_check(seqdb *db) {
   machines_ok(seqdb_check(db, problem, NULL, NULL), db, "check");
 }
 
-/* The profiles in turn; FAULTS with every other seed.  The others change the disk by the same calls on every machine, and the sum
-** of their counts says so. */
+/* The profiles in turn; FAULTS with every other seed.  The others change the disk by the same calls on every machine,
+** and the sum of their counts says so. */
 static void run_rig(uint64_t seed, uint64_t count, int steps, uint64_t outcomes, unsigned faults) {
   static rig run;
   uint64_t sum = MACHINES_SUM_START;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
 **
-** machines.h: the engine's tests without Tcl, for processors and C libraries that the machine at hand only emulates.  The
-** program links core/ as a test build (SDB_FAULTS, SDB_CHECKS); machines.c lists its commands.
-** Everything random comes from seeds, so that all machines do, and write, the same.
+** machines.h: the engine's tests without Tcl, for processors and C libraries that the machine at hand only emulates.
+** The program links core/ as a test build (SDB_CHECKS); machines.c lists its commands. Everything random comes from
+** seeds, so that all machines do, and write, the same.
 */
-#ifndef SEQDB_TEST_MACHINES_H
-#define SEQDB_TEST_MACHINES_H
+#ifndef SDB_MACHINES_H
+#define SDB_MACHINES_H
 
 #include "base/base.h"
 #include "seqdb.h"
@@ -42,4 +42,4 @@ void machines_map(const char *directory);                     /* files.c */
 void machines_large(const char *directory, bool verify_only); /* files.c */
 void machines_threads(const char *directory);                 /* files.c */
 
-#endif /* SEQDB_TEST_MACHINES_H */
+#endif /* SDB_MACHINES_H */

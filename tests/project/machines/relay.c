@@ -2,11 +2,10 @@
 **
 ** relay.c: a database handed from machine to machine, each taking it as the one before left it.
 **
-** Step N repeats the steps before it on a model in memory, compares the database with that, then changes both.  How a step
-** ends depends on N: closed, killed with records in the journal, killed in the middle of a transaction, or killed with a
-** prepare that nobody has decided; the next step recovers.  Uuid, salts and tokens come from a seed, so that the files of two
-** machines that did the same steps are equal byte for byte.
-** OWNS: the model.  THREADS: one.
+** Step N repeats the steps before it on a model in memory, compares the database with that, then changes both.  How a
+** step ends depends on N: closed, killed with records in the journal, killed in the middle of a transaction, or killed
+** with a prepare that nobody has decided; the next step recovers.  Uuid, salts and tokens come from a seed, so that the
+** files of two machines that did the same steps are equal byte for byte. OWNS: the model.  THREADS: one.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,7 +238,8 @@ static void compare_committed(seqdb *db, const model *m, const char *when) {
   machines_check(db);
 }
 
-/* Step `step` on the model, and on the database if there is one; then it ends as it should, with the process where it must. */
+/* Step `step` on the model, and on the database if there is one; then it ends as it should, with the process where it
+** must. */
 static void play(relay *r, uint64_t step) {
   model aside;
   r->random.state = step * UINT64_C(0x2545f4914f6cdd1d) + 1;

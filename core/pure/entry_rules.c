@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+**
+** entry_rules.c: see entry_rules.h.
+*/
+#include "pure/entry_rules.h"
+
+const char *sdb_extent_problem(uint64_t start, uint64_t length, uint64_t reserved, uint32_t *field) {
+  *field = 0;
+  if (!sdb_is_page_aligned(start)) return "start is not a multiple of 4096";
+  if (start > SDB_OFFSET_MAX) return "start is larger than a file can be";
+  *field = 2;
+  if (reserved < SDB_PAGE) return "reserved is smaller than 4096";
+  if (!sdb_is_page_aligned(reserved)) return "reserved is not a multiple of 4096";
+  if (reserved > SDB_OFFSET_MAX - start) return "reserved reaches past what a file can hold";
+  *field = 1;
+  if (length > reserved) return "length is larger than reserved";
+  return NULL;
+}
+
+bool sdb_extent_is_good(uint64_t start, uint64_t length, uint64_t reserved) {
+  uint32_t field;
+  return sdb_extent_problem(start, length, reserved, &field) == NULL;
+}
+
+const char *sdb_name_problem(const char *name, size_t name_bytes, size_t *at) {
+  const char *problem = NULL;
+  size_t i = 0;
+  if (name_bytes == 0) {
+    problem = "the name is empty";
+  } else if (name_bytes > SEQDB_NAME_BYTES_MAX) {
+    problem = "the name is longer than 1024 bytes";
+    i = SEQDB_NAME_BYTES_MAX;
+  }
+  while (problem == NULL && i < name_bytes) {
+    size_t char_bytes = sdb_utf8_char(name + i, name_bytes - i);
+    if (char_bytes == 0) {
+      problem = "the name is not valid UTF-8";
+    } else if (sdb_is_control((uint8_t)name[i])) {
+      problem = "the name contains a control character";
+    } else {
+      i += char_bytes;
+    }
+  }
+  if (problem != NULL && at != NULL) *at = i;
+  return problem;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT
+**
+** record.c: see record.h.
+**
+** The structures repeat the tables of FORMAT.md, and the assertions hold both together; bytes are moved with sdb_get
+** and sdb_put only, so the code is right on any byte order and alignment.
+** INVARIANTS: decoding never reads outside the bytes it is given, whatever they contain, and takes time linear in
+** them; what it accepts, the writer would have written.
+*/
+#include "pure/record.h"
+
+#include <stdlib.h>
+#include "base/check.h"
+#include "pure/entry_rules.h"
+#include "pure/hash.h"
+
+/* ---- the byte tables of FORMAT.md ---- */
+
+struct disk_record { /* section 4 */
+  uint8_t magic[4];
+  uint16_t kind, flags;
+  uint64_t bytes, salt, position, generation, previous;
+  uint8_t token[SEQDB_TOKEN_BYTES];
+  uint32_t coordinator_bytes, puts, deletes, zeros1;
+  uint64_t ranges, range_bytes, data_bytes, entries, entries_hash;
+  uint64_t checksum;
+};
+
+struct disk_put {
+  uint32_t index, name_bytes;
+  uint64_t name_at, start, length, reserved;
+};
+
+struct disk_range {
+  uint64_t offset, bytes;
+};
+
+#define OFF(type, field)            offsetof(struct disk_##type, field)
+#define ASSERT_OFF(type, field, at) _Static_assert(OFF(type, field) == (at), "FORMAT.md: " #type " " #field)
+#define DELETE_BYTES                4u
+#define PUT_BYTES                   40u
+#define RANGE_BYTES                 16u
+
+_Static_assert(sizeof(struct disk_record) == SDB_RECORD_HEADER_BYTES, "FORMAT.md section 4");
+ASSERT_OFF(record, kind, 4);
+ASSERT_OFF(record, flags, 6);
+ASSERT_OFF(record, bytes, 8);
+ASSERT_OFF(record, salt, 16);
+ASSERT_OFF(record, position, 24);
+ASSERT_OFF(record, generation, 32);
+ASSERT_OFF(record, previous, 40);
+ASSERT_OFF(record, token, 48);
+ASSERT_OFF(record, coordinator_bytes, 64);
+ASSERT_OFF(record, puts, 68);
+ASSERT_OFF(record, deletes, 72);
+ASSERT_OFF(record, zeros1, 76);
+ASSERT_OFF(record, ranges, 80);
+ASSERT_OFF(record, range_bytes, 88);
+ASSERT_OFF(record, data_bytes, 96);
+ASSERT_OFF(record, entries, 104);
+ASSERT_OFF(record, entries_hash, 112);
+ASSERT_OFF(record, checksum, 120);
+_Static_assert(sizeof(struct disk_put) == PUT_BYTES && sizeof(struct disk_range) == RANGE_BYTES, "FORMAT.md section 4");
+ASSERT_OFF(put, name_bytes, 4);
+ASSERT_OFF(put, name_at, 8);
+ASSERT_OFF(put, start, 16);
+ASSERT_OFF(put, length, 24);
+ASSERT_OFF(put, reserved, 32);
+ASSERT_OFF(range, bytes, 8);
+
+static const uint8_t record_magic[4] = {'s', 'q', 'd', 'r'};
+
+/* ---- record: where its parts lie ---- */
+
+/* header | puts | deletes | coordinator | put names | ranges, each followed by its bytes */
+struct parts {
+  uint64_t deletes_at, coordinator_at, names_at, ranges_at;
+};
+#define PUTS_AT SDB_RECORD_HEADER_BYTES
+
+/* false if the header's counts do not fit into the header's size. */
+static bool record_parts(const sdb_record_header *h, struct parts *parts) {
+  /* Each factor below is bounded by h->bytes <= 2^63 or is 32 bits wide: no sum or product overflows. */
+  if (SDB_NEVER(h->bytes > SDB_OFFSET_MAX)) return false; /* the record is in memory */
+  if (h->range_bytes > h->bytes || h->ranges > h->bytes / RANGE_BYTES) return false;
+  uint64_t tail = h->ranges * RANGE_BYTES + h->range_bytes;
+  parts->deletes_at = PUTS_AT + (uint64_t)h->puts * PUT_BYTES;
+  parts->coordinator_at = parts->deletes_at + (uint64_t)h->deletes * DELETE_BYTES;
+  parts->names_at = parts->coordinator_at + h->coordinator_bytes;
+  if (tail > h->bytes || parts->names_at > h->bytes - tail) return false;
+  parts->ranges_at = h->bytes - tail;
+  return true;
+}
+
+static uint64_t record_checksum(const uint8_t *record, uint64_t bytes) {
+  uint64_t seed = sdb_hash_bytes(record, OFF(record, checksum), 0);
+  return sdb_hash_bytes(record + SDB_RECORD_HEADER_BYTES, (size_t)(bytes - SDB_RECORD_HEADER_BYTES), seed);
+}
+
+static sdb_record_put read_put(const uint8_t *record, uint64_t i) {
+  const uint8_t *p = record + PUTS_AT + i * PUT_BYTES;
+  return (sdb_record_put){.index = sdb_get32(p + OFF(put, index)),
+                          .start = sdb_get64(p + OFF(put, start)),
+                          .length = sdb_get64(p + OFF(put, length)),
+                          .reserved = sdb_get64(p + OFF(put, reserved)),
+                          .name_bytes = sdb_get32(p + OFF(put, name_bytes)),
+                          .name = (const char *)record + sdb_get64(p + OFF(put, name_at))};
+}
+
+static uint32_t read_index(const uint8_t *record, uint64_t at) {
+  return sdb_get32(record + at);
+}
+
+/* ---- record: validation of what the counts let into the record ---- */
+
+/* Indexes ascend, names share out the names' bytes, entries are sound. */
+static bool puts_good(const uint8_t *record, const sdb_record_header *h, const struct parts *parts) {
+  uint64_t names_bytes = 0, room = parts->ranges_at - parts->names_at;
+  for (uint64_t i = 0; i < h->puts; i++) {
+    const uint8_t *p = record + PUTS_AT + i * PUT_BYTES;
+    uint64_t name_at = sdb_get64(p + OFF(put, name_at)), name_bytes = sdb_get32(p + OFF(put, name_bytes));
+    if (name_bytes > room || name_at < parts->names_at || name_at > parts->ranges_at - name_bytes) return false;
+    sdb_record_put put = read_put(record, i);
+    if (put.index >= SDB_INDEX_MAX || (i > 0 && put.index <= read_index(p - PUT_BYTES, 0))) return false;
+    if (sdb_name_problem(put.name, put.name_bytes, NULL) != NULL) return false;
+    if (!sdb_extent_is_good(put.start, put.length, put.reserved)) return false;
+    if (put.start + put.reserved > h->data_bytes) return false;
+    names_bytes += name_bytes;
+  }
+  return names_bytes == room;
+}
+
+/* Indexes ascend, and none is put as well. */
+static bool deletes_good(const uint8_t *record, const sdb_record_header *h, const struct parts *parts) {
+  uint64_t put = 0;
+  for (uint64_t i = 0; i < h->deletes; i++) {
+    uint64_t at = parts->deletes_at + i * DELETE_BYTES;
+    uint32_t index = read_index(record, at);
+    if (index >= SDB_INDEX_MAX || (i > 0 && index <= read_index(record, at - DELETE_BYTES))) return false;
+    while (put < h->puts && read_index(record, PUTS_AT + put * PUT_BYTES) < index)
+      put++;
+    if (put < h->puts && read_index(record, PUTS_AT + put * PUT_BYTES) == index) return false;
+  }
+  return true;
+}
+
+static bool ranges_good(const uint8_t *record, const sdb_record_header *h, const struct parts *parts) {
+  uint64_t at = parts->ranges_at;
+  for (uint64_t i = 0; i < h->ranges; i++) {
+    if (h->bytes - at < RANGE_BYTES) return false;
+    uint64_t offset = sdb_get64(record + at + OFF(range, offset)), bytes = sdb_get64(record + at + OFF(range, bytes));
+    at += RANGE_BYTES;
+    if (bytes == 0 || bytes > h->bytes - at) return false;
+    if (bytes > h->data_bytes || offset > h->data_bytes - bytes) return false;
+    at += bytes;
+  }
+  return at == h->bytes;
+}
+
+/* Everything except checksum, salt and position. */
+static bool record_good(const uint8_t *record, const sdb_record_header *h) {
+  struct parts parts;
+  if (h->kind != SDB_RECORD_COMMIT && h->kind != SDB_RECORD_PREPARE) return false;
+  if ((h->flags & ~SDB_RECORD_KEEP) != 0) return false;
+  if (!sdb_is_page_aligned(h->data_bytes) || h->data_bytes > SDB_OFFSET_MAX) return false;
+  return record_parts(h, &parts) && puts_good(record, h, &parts) && deletes_good(record, h, &parts) &&
+         ranges_good(record, h, &parts);
+}
+
+/* ---- record: writing ---- */
+
+uint64_t sdb_record_size(const sdb_record_sizes *sizes) {
+  const uint64_t limit = SDB_OFFSET_MAX;
+  if (sizes->coordinator_bytes > UINT32_MAX || sizes->puts > UINT32_MAX || sizes->deletes > UINT32_MAX ||
+      sizes->put_name_bytes > limit / 4 || sizes->range_bytes > limit / 4 || sizes->ranges > limit / 4 / RANGE_BYTES) {
+    return limit + 1;
+  }
+  return SDB_RECORD_HEADER_BYTES + sizes->puts * PUT_BYTES + sizes->deletes * DELETE_BYTES + sizes->coordinator_bytes +
+         sizes->put_name_bytes + sizes->ranges * RANGE_BYTES + sizes->range_bytes;
+}
+
+void sdb_record_begin(sdb_record_writer *w, uint8_t *buffer, const sdb_record_sizes *sizes, const char *coordinator) {
+  uint64_t coordinator_at = PUTS_AT + sizes->puts * PUT_BYTES + sizes->deletes * DELETE_BYTES;
+  assert(sdb_record_size(sizes) <= SDB_OFFSET_MAX);
+  *w = (sdb_record_writer){.buffer = buffer,
+                           .sizes = *sizes,
+                           .put_at = PUTS_AT,
+                           .delete_at = PUTS_AT + sizes->puts * PUT_BYTES,
+                           .name_at = coordinator_at + sizes->coordinator_bytes,
+                           .range_at = coordinator_at + sizes->coordinator_bytes + sizes->put_name_bytes};
+  if (sizes->coordinator_bytes > 0) memcpy(buffer + coordinator_at, coordinator, (size_t)sizes->coordinator_bytes);
+}
+
+void sdb_record_add_put(sdb_record_writer *w, const sdb_record_put *put) {
+  uint8_t *p = w->buffer + w->put_at;
+  assert(w->puts_done < w->sizes.puts);
+  sdb_put32(p + OFF(put, index), put->index);
+  sdb_put32(p + OFF(put, name_bytes), put->name_bytes);
+  sdb_put64(p + OFF(put, name_at), w->name_at);
+  sdb_put64(p + OFF(put, start), put->start);
+  sdb_put64(p + OFF(put, length), put->length);
+  sdb_put64(p + OFF(put, reserved), put->reserved);
+  memcpy(w->buffer + w->name_at, put->name, put->name_bytes);
+  w->puts_done++;
+  w->put_at += PUT_BYTES;
+  w->name_at += put->name_bytes;
+}
+
+void sdb_record_add_delete(sdb_record_writer *w, uint32_t index) {
+  assert(w->deletes_done < w->sizes.deletes);
+  sdb_put32(w->buffer + w->delete_at, index);
+  w->deletes_done++;
+  w->delete_at += DELETE_BYTES;
+}
+
+uint8_t *sdb_record_add_range(sdb_record_writer *w, uint64_t offset, uint64_t bytes) {
+  uint8_t *p = w->buffer + w->range_at;
+  assert(w->ranges_done < w->sizes.ranges && bytes > 0);
+  sdb_put64(p + OFF(range, offset), offset);
+  sdb_put64(p + OFF(range, bytes), bytes);
+  w->ranges_done++;
+  w->range_at += RANGE_BYTES + bytes;
+  return p + RANGE_BYTES;
+}
+
+/* Puts and deletes alike begin with their index. */
+static int compare_index(const void *a, const void *b) {
+  uint32_t x = sdb_get32(a), y = sdb_get32(b);
+  return (x > y) - (x < y);
+}
+
+static void sort_by_index(uint8_t *rows, uint64_t count, size_t row_bytes) {
+  uint64_t i = 1;
+  while (i < count && compare_index(rows + (i - 1) * row_bytes, rows + i * row_bytes) < 0)
+    i++;
+  if (i < count) qsort(rows, (size_t)count, row_bytes, compare_index);
+}
+
+static void write_header(uint8_t *record, const sdb_record_header *h) {
+  memset(record, 0, SDB_RECORD_HEADER_BYTES);
+  memcpy(record, record_magic, sizeof record_magic);
+  sdb_put16(record + OFF(record, kind), h->kind);
+  sdb_put16(record + OFF(record, flags), h->flags);
+  sdb_put64(record + OFF(record, bytes), h->bytes);
+  sdb_put64(record + OFF(record, salt), h->salt);
+  sdb_put64(record + OFF(record, position), h->position);
+  sdb_put64(record + OFF(record, generation), h->generation);
+  sdb_put64(record + OFF(record, previous), h->previous);
+  memcpy(record + OFF(record, token), h->token, sizeof h->token);
+  sdb_put32(record + OFF(record, coordinator_bytes), h->coordinator_bytes);
+  sdb_put32(record + OFF(record, puts), h->puts);
+  sdb_put32(record + OFF(record, deletes), h->deletes);
+  sdb_put64(record + OFF(record, ranges), h->ranges);
+  sdb_put64(record + OFF(record, range_bytes), h->range_bytes);
+  sdb_put64(record + OFF(record, data_bytes), h->data_bytes);
+  sdb_put64(record + OFF(record, entries), h->entries);
+  sdb_put64(record + OFF(record, entries_hash), h->entries_hash);
+}
+
+void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header) {
+  assert(w->puts_done == w->sizes.puts && w->deletes_done == w->sizes.deletes && w->ranges_done == w->sizes.ranges);
+  assert(w->range_at == sdb_record_size(&w->sizes));
+  header->bytes = w->range_at;
+  header->coordinator_bytes = (uint32_t)w->sizes.coordinator_bytes;
+  header->puts = (uint32_t)w->sizes.puts;
+  header->deletes = (uint32_t)w->sizes.deletes;
+  header->ranges = w->sizes.ranges;
+  header->range_bytes = w->sizes.range_bytes;
+  sort_by_index(w->buffer + PUTS_AT, header->puts, PUT_BYTES);
+  sort_by_index(w->buffer + PUTS_AT + header->puts * (uint64_t)PUT_BYTES, header->deletes, DELETE_BYTES);
+  assert(record_good(w->buffer, header));
+  write_header(w->buffer, header);
+  header->checksum = record_checksum(w->buffer, header->bytes);
+  sdb_put64(w->buffer + OFF(record, checksum), header->checksum);
+}
+
+/* ---- record: reading ---- */
+
+bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t salt, uint64_t position,
+                     uint64_t available, sdb_record_header *out) {
+  if (memcmp(header, record_magic, sizeof record_magic) != 0) return false;
+  *out = (sdb_record_header){.kind = sdb_get16(header + OFF(record, kind)),
+                             .flags = sdb_get16(header + OFF(record, flags)),
+                             .bytes = sdb_get64(header + OFF(record, bytes)),
+                             .salt = sdb_get64(header + OFF(record, salt)),
+                             .position = sdb_get64(header + OFF(record, position)),
+                             .generation = sdb_get64(header + OFF(record, generation)),
+                             .previous = sdb_get64(header + OFF(record, previous)),
+                             .coordinator_bytes = sdb_get32(header + OFF(record, coordinator_bytes)),
+                             .puts = sdb_get32(header + OFF(record, puts)),
+                             .deletes = sdb_get32(header + OFF(record, deletes)),
+                             .ranges = sdb_get64(header + OFF(record, ranges)),
+                             .range_bytes = sdb_get64(header + OFF(record, range_bytes)),
+                             .data_bytes = sdb_get64(header + OFF(record, data_bytes)),
+                             .entries = sdb_get64(header + OFF(record, entries)),
+                             .entries_hash = sdb_get64(header + OFF(record, entries_hash)),
+                             .checksum = sdb_get64(header + OFF(record, checksum))};
+  memcpy(out->token, header + OFF(record, token), sizeof out->token);
+  return (out->salt == salt || salt == 0) && out->position == position && out->bytes >= SDB_RECORD_HEADER_BYTES &&
+         out->bytes <= available;
+}
+
+bool sdb_record_decode(const uint8_t *record, uint64_t bytes, uint64_t salt, uint64_t position,
+                       sdb_record_header *out) {
+  if (bytes < SDB_RECORD_HEADER_BYTES || !sdb_record_peek(record, salt, position, bytes, out)) return false;
+  if (out->checksum != record_checksum(record, out->bytes)) return false;
+  if (sdb_get32(record + OFF(record, zeros1)) != 0) return false;
+  return record_good(record, out);
+}
+
+bool sdb_record_next_put(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor,
+                         sdb_record_put *put) {
+  if (*cursor >= header->puts) return false;
+  *put = read_put(record, *cursor);
+  ++*cursor;
+  return true;
+}
+
+bool sdb_record_next_delete(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor, uint32_t *index) {
+  if (*cursor >= header->deletes) return false;
+  *index = read_index(record, PUTS_AT + header->puts * (uint64_t)PUT_BYTES + *cursor * DELETE_BYTES);
+  ++*cursor;
+  return true;
+}
+
+/* The cursor is 0, then the byte of the record where the next range begins. */
+bool sdb_record_next_range(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor,
+                           sdb_record_range *range) {
+  if (*cursor == 0) *cursor = header->bytes - header->ranges * RANGE_BYTES - header->range_bytes;
+  if (*cursor >= header->bytes) return false;
+  const uint8_t *p = record + *cursor;
+  *range = (sdb_record_range){
+      .offset = sdb_get64(p + OFF(range, offset)), .bytes = sdb_get64(p + OFF(range, bytes)), .data = p + RANGE_BYTES};
+  *cursor += RANGE_BYTES + range->bytes;
+  return true;
+}
+
+const char *sdb_record_coordinator(const uint8_t *record, const sdb_record_header *header) {
+  return (const char *)record + PUTS_AT + header->puts * (uint64_t)PUT_BYTES + header->deletes * (uint64_t)DELETE_BYTES;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+**
+** checkpoint.h: fold the journal into `regions` and `data` and empty it (R5); apply overwrites; punch what is
+** free.  Layer 4.
+** THREADS: the writer's.  No prepare of its own may be undecided.  files_mutex and then mutex are taken here.
+*/
+#ifndef SDB_CHECKPOINT_H
+#define SDB_CHECKPOINT_H
+
+#include "txn/store.h"
+
+/* A checkpoint; only its first step if an old snapshot holds overwrites back.  Errors: IO, FULL, NOMEM; what was not
+** done is done by the next one, unless the store is poisoned. */
+int sdb_checkpoint(sdb_store *store, const sdb_op *op);
+/* A checkpoint if the journal has grown long enough, or much space was given up.  Failing is left for later. */
+void sdb_checkpoint_if_due(sdb_store *store);
+/* Step 5 of reading (FORMAT.md 5): what a recovery owes before anything may change.  Harmless when nothing is owed. */
+int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op);
+/* Write to `data` what no older snapshot, and no published but undecided prepare, needs held back.  Errors: IO, FULL,
+** NOMEM. */
+int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op);
+
+/* Set the guard, durably, if it is not set (R6a): before the first fdatasync of a session, and before a header is
+** written.  files_mutex held. */
+int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op);
+/* Punch larger holes before `data` is synced: what a growing region left behind then is neither written nor kept on
+** disk. */
+void sdb_checkpoint_punch_early(sdb_store *store);
+
+#endif /* SDB_CHECKPOINT_H */

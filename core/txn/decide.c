@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+**
+** decide.c: see decide.h.
+*/
+#include "txn/decide.h"
+
+/* The journal's last record is durable and no undecided prepare: nobody can go back to the state before it. */
+static void decided(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  store->keep_next = false;
+  sdb_space_unref(&store->space, store->before_prepare);
+  store->before_prepare = NULL;
+  pthread_mutex_unlock(&store->mutex);
+}
+
+int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_header *header, const sdb_op *op) {
+  bool poison = false;
+  pthread_mutex_lock(&store->files_mutex);
+  header->flags = store->keep_next ? SDB_RECORD_KEEP : 0;
+  header->salt = store->journal.header.salt;
+  header->position = store->journal.tail;
+  header->previous = store->journal.previous;
+  sdb_record_seal(writer, header);
+  int rc = sdb_journal_append(&store->journal, writer->buffer, header, &poison, op);
+  if (poison) sdb_poison(store);
+  pthread_mutex_unlock(&store->files_mutex);
+  if (rc == SEQDB_OK) decided(store);
+  return rc;
+}
+
+int sdb_decide(sdb_store *store, const sdb_op *op) {
+  sdb_record_sizes sizes = {0};
+  uint8_t record[SDB_RECORD_HEADER_BYTES];
+  sdb_record_writer writer;
+  sdb_record_header header = {.kind = SDB_RECORD_COMMIT,
+                              .generation = store->committed->generation,
+                              .data_bytes = sdb_store_end(store),
+                              .entries = store->committed->tree.entries,
+                              .entries_hash = store->committed->tree.hash};
+  assert(sdb_record_size(&sizes) == sizeof record);
+  sdb_record_begin(&writer, record, &sizes, NULL);
+  return sdb_record_append(store, &writer, &header, op);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+**
+** store.c: see store.h.
+*/
+#include "txn/store.h"
+
+#include "os/os.h"
+
+void sdb_poison(sdb_store *store) {
+  atomic_store(&store->poisoned, true);
+}
+
+bool sdb_is_poisoned(const sdb_store *store) {
+  return atomic_load(&store->poisoned);
+}
+
+int sdb_store_sync(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
+  int os = store->sync_off ? 0 : sdb_os_fdatasync(fd);
+  if (!os) return SEQDB_OK;
+  sdb_poison(store);
+  return sdb_error_os(op, os, file, 0, "%s: fdatasync failed", file);
+}
+
+uint64_t sdb_store_end(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t end = store->space.end;
+  pthread_mutex_unlock(&store->mutex);
+  return end;
+}
+
+uint64_t sdb_store_generation(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t generation = store->committed->generation;
+  pthread_mutex_unlock(&store->mutex);
+  return generation;
+}
+
+sdb_catalog *sdb_store_add_catalog(sdb_store *store, const sdb_tree *tree, enum sdb_catalog_kind kind,
+                                   uint64_t generation) {
+  sdb_tree shared = sdb_tree_share(tree);
+  pthread_mutex_lock(&store->mutex);
+  sdb_catalog *catalog = sdb_catalog_new(&store->space.catalogs, &shared, kind, generation);
+  pthread_mutex_unlock(&store->mutex);
+  if (!catalog) sdb_tree_drop(&shared, store->names);
+  return catalog;
+}
+
+void sdb_store_unref(sdb_store *store, sdb_catalog *catalog) {
+  if (!catalog) return;
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_unref(&store->space, catalog);
+  pthread_mutex_unlock(&store->mutex);
+}
+
+/* ---- space */
+
+uint64_t sdb_store_visible_bytes(sdb_store *store, uint32_t index, uint64_t start) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t visible = sdb_space_visible_bytes(&store->space, index, start);
+  pthread_mutex_unlock(&store->mutex);
+  return visible;
+}
+
+int sdb_store_reserve_give_up(sdb_store *store, uint32_t index, uint64_t start, uint64_t bytes) {
+  pthread_mutex_lock(&store->mutex);
+  int rc = sdb_space_reserve_give_up(&store->space, index, start, bytes);
+  pthread_mutex_unlock(&store->mutex);
+  return rc;
+}
+
+void sdb_store_give_up(sdb_store *store, uint32_t index, uint64_t start, uint64_t bytes) {
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_give_up(&store->space, index, start, bytes);
+  pthread_mutex_unlock(&store->mutex);
+}
+
+void sdb_store_note_cut(sdb_store *store, uint32_t index, uint64_t start, uint64_t length, uint64_t old_length) {
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_note_cut(&store->space, index, start, length, old_length);
+  pthread_mutex_unlock(&store->mutex);
+}
+
+/* What allocating in space.h returned, and the file made long enough for it. */
+static int allocated(sdb_store *store, uint32_t index, const sdb_extent *extent, int rc, const sdb_op *op) {
+  if (rc == SEQDB_NOMEM) return sdb_error_nomem(op);
+  if (rc != SEQDB_OK)
+    return sdb_error_set(op, rc, "data", 0, "data: no room for %llu bytes in one file",
+                         (unsigned long long)extent->bytes);
+  rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
+  if (rc != SEQDB_OK)
+    sdb_store_give_up(store, index, extent->start, extent->bytes); /* no catalog sees it: free at once */
+  return rc;
+}
+
+int sdb_store_alloc(sdb_store *store, uint32_t index, sdb_extent *extent, const sdb_op *op) {
+  pthread_mutex_lock(&store->mutex);
+  int rc = sdb_space_alloc(&store->space, extent->bytes, &extent->start, &extent->dirty);
+  pthread_mutex_unlock(&store->mutex);
+  return allocated(store, index, extent, rc, op);
+}
+
+int sdb_store_alloc_at(sdb_store *store, uint32_t index, sdb_extent *extent, const sdb_op *op) {
+  pthread_mutex_lock(&store->mutex);
+  int rc = sdb_space_alloc_at(&store->space, extent->start, extent->bytes, &extent->dirty);
+  pthread_mutex_unlock(&store->mutex);
+  return allocated(store, index, extent, rc, op);
+}
+
+/* ---- assertions */
+
+#ifdef SDB_CHECKS
+#define CHECK_ENTRIES_MAX 2000u /* the time is quadratic: large databases are checked by structure only */
+
+static bool is_small(const sdb_store *store) {
+  for (const sdb_catalog *at = store->space.catalogs.oldest; at; at = at->newer)
+    if (at->tree.entries > CHECK_ENTRIES_MAX) return false;
+  return true;
+}
+
+void sdb_store_check_free(const sdb_store *store, uint64_t offset, uint64_t bytes) {
+  assert(!is_small(store) || sdb_space_may_write(&store->space, offset, bytes, NULL));
+}
+
+void sdb_store_check_unreserved(sdb_store *store, const sdb_extent *extent, const sdb_tree *own) {
+  pthread_mutex_lock(&store->mutex);
+  assert(!is_small(store) || own->entries > CHECK_ENTRIES_MAX ||
+         sdb_space_is_unreserved(&store->space, extent->start, extent->bytes, own));
+  pthread_mutex_unlock(&store->mutex);
+}
+
+void sdb_store_check_adds_up(sdb_store *store, const sdb_tree *own) {
+  pthread_mutex_lock(&store->mutex);
+  assert(sdb_space_adds_up(&store->space, own));
+  pthread_mutex_unlock(&store->mutex);
+}
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+**
+** store.h: what all handles of one directory share: its files, the space in `data`, the newest commit, and who may
+** write.  Layer 4, the bottom of txn/.
+**
+** LOCKS, in the order in which they may be taken:
+**   the registry's (open.c) > handle.txn_mutex > a tail's lock > files_mutex > the overlay's > mutex > the names'.
+** The WRITER LOCK is no mutex but a state: `writer` is the one handle that may change anything; others wait for it on
+** `writer_free`.  Fields marked [w] belong to whoever holds it.
+** The functions below that begin with sdb_store_ take `mutex` themselves: nothing else is needed around them.
+*/
+#ifndef SDB_STORE_H
+#define SDB_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "files/damage.h"
+#include "files/data_file.h"
+#include "files/journal.h"
+#include "files/regions_file.h"
+#include "space/overlay.h"
+#include "space/space.h"
+
+struct seqdb;          /* handle.h */
+struct seqdb_snapshot; /* handle.h */
+
+typedef struct sdb_store {
+  /* the registry's mutex */
+  struct sdb_store *next;
+  uint64_t device, inode, fork_count;
+  size_t users; /* handles */
+  bool registered;
+
+  /* fixed once it is open; but the first handle that writes makes a store of readers writable (registry's mutex) */
+  char *path;
+  bool sync_off, no_mmap;
+  bool files_writable;     /* descriptors can write */
+  bool writing;            /* a handle that may write has joined */
+  bool names_synced;       /* of the files and the directory, by us */
+  bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
+  sdb_fd dir;
+  sdb_data_file data;
+  sdb_regions_file regions; /* [w] */
+  sdb_journal journal;      /* [w] */
+  sdb_names *names;
+  uint8_t uuid[16];
+
+  /* health */
+  _Atomic bool poisoned; /* an fdatasync failed (R7): nothing is written any more */
+  sdb_damage damage;     /* found at open; not empty: read-only */
+  bool recovered;        /* [w] the state at open is durable in `regions` and `data`; else a checkpoint is owed first */
+  bool unclean;          /* [w] holes may hold garbage of a crashed session: the first checkpoint punches them all */
+
+  pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
+
+  pthread_mutex_t mutex; /* guards these */
+  pthread_cond_t writer_free;
+  struct seqdb *writer;
+  bool upkeep; /* the writer lock is held for a moment, by no handle: see writer_lock.h */
+  sdb_space space;
+  sdb_catalog *committed;
+  struct seqdb_snapshot *snapshots; /* oldest first */
+  struct seqdb_snapshot *snapshots_last;
+  uint64_t snapshot_count;
+  /* The journal's last record is a published prepare of a coordinator that may still drop it after a crash.  Until the
+  ** next record decides, the state before it stays readable: its catalog is live, and overlays are not applied.  NULL
+  ** otherwise. */
+  sdb_catalog *before_prepare;
+
+  sdb_overlay overlay;
+
+  /* [w] */
+  uint64_t epoch;       /* of the newest transaction or savepoint: see tree.h */
+  uint32_t incarnation; /* of the region created last */
+  uint32_t *named;      /* indexes named by records since the last checkpoint; may repeat */
+  size_t named_count, named_capacity;
+  bool keep_next; /* the journal's last record is a published prepare: the next one must keep it */
+
+  _Atomic uint64_t buffer_bytes; /* of all append buffers */
+} sdb_store;
+
+/* No more writing: a failed fdatasync, or a journal in an unknown state. */
+void sdb_poison(sdb_store *store);
+bool sdb_is_poisoned(const sdb_store *store);
+/* fdatasync, unless sync is off.  A failure poisons (R7).  `file` names it in messages. */
+int sdb_store_sync(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op);
+
+/* No extent of `data` reaches beyond.  A snapshot that is closed may lower it at any time. */
+uint64_t sdb_store_end(sdb_store *store);
+uint64_t sdb_store_generation(sdb_store *store);
+/* A new live catalog that shares `tree`; NULL: out of memory. */
+sdb_catalog *sdb_store_add_catalog(sdb_store *store, const sdb_tree *tree, enum sdb_catalog_kind kind,
+                                   uint64_t generation);
+/* NULL is allowed. */
+void sdb_store_unref(sdb_store *store, sdb_catalog *catalog);
+
+/* ---- space; the writer */
+
+/* See the functions of space.h of the same name. */
+uint64_t sdb_store_visible_bytes(sdb_store *store, uint32_t index, uint64_t start);
+int sdb_store_reserve_give_up(sdb_store *store, uint32_t index, uint64_t start, uint64_t bytes);
+void sdb_store_give_up(sdb_store *store, uint32_t index, uint64_t start, uint64_t bytes);
+void sdb_store_note_cut(sdb_store *store, uint32_t index, uint64_t start, uint64_t length, uint64_t old_length);
+
+/* An extent that was just allocated. */
+typedef struct sdb_extent {
+  uint64_t start, bytes;
+  bool dirty; /* it may hold blocks of what was there before */
+} sdb_extent;
+/* Allocate extent->bytes for entry `index`, anywhere or exactly at extent->start, and make `data` reach that
+** far.  Errors, which change nothing: FULL, NOMEM, IO. */
+int sdb_store_alloc(sdb_store *store, uint32_t index, sdb_extent *extent, const sdb_op *op);
+int sdb_store_alloc_at(sdb_store *store, uint32_t index, sdb_extent *extent, const sdb_op *op);
+
+/* ---- assertions of test builds, by brute force: the core rule in small databases only */
+#ifdef SDB_CHECKS
+/* No live catalog has a length over these bytes, and no record of the journal a range in them.  `mutex` held. */
+void sdb_store_check_free(const sdb_store *store, uint64_t offset, uint64_t bytes);
+/* No live catalog reserves any of the extent, nor does `own`. */
+void sdb_store_check_unreserved(sdb_store *store, const sdb_extent *extent, const sdb_tree *own);
+/* Every byte below the end of `data` is accounted for once. */
+void sdb_store_check_adds_up(sdb_store *store, const sdb_tree *own);
+#else
+#define sdb_store_check_free(store, offset, bytes)     ((void)0)
+#define sdb_store_check_unreserved(store, extent, own) ((void)0)
+#define sdb_store_check_adds_up(store, own)            ((void)0)
+#endif
+
+#endif /* SDB_STORE_H */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+**
+** writer_lock.h: one writer at a time (store.writer), and how long others wait for it.  Layer 4.
+** THREADS: any; store.mutex is taken here.
+*/
+#ifndef SDB_WRITER_LOCK_H
+#define SDB_WRITER_LOCK_H
+
+#include "txn/handle.h"
+
+/* Take it for the handle.  BUSY when its timeout is over. */
+int sdb_writer_lock(seqdb *db, const sdb_op *op);
+void sdb_writer_unlock(seqdb *db);
+
+/* Upkeep: a moment's work that needs the writer lock but belongs to no handle.  begin() never waits: false if somebody
+** has the lock.  Handles wait for the end of upkeep whatever their timeout. */
+bool sdb_upkeep_begin(sdb_store *store);
+void sdb_upkeep_end(sdb_store *store);
+
+#endif /* SDB_WRITER_LOCK_H */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+**
+** config.c: the arguments of CREATE VIRTUAL TABLE.
+**
+**   CREATE VIRTUAL TABLE regions USING seqdb('my_database', sync=off, min_size=1048576);
+**
+** The first argument is the path unless it reads `word = value`; a path with '=' in it must be quoted.  Every other
+** argument is an option.  An unknown option, a bad value or an option given twice is an error: the text stays in the
+** schema, where a typing mistake would be believed for years.
+*/
+#include <string.h>
+#include "config.h"
+
+typedef struct sdb_slice {
+  const char *text;
+  size_t bytes;
+} sdb_slice;
+
+static bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
+static bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* A copy without the quotes around it; a doubled quote inside stands for one.  NULL: out of memory. */
+static char *dequote(sdb_slice slice) {
+  char *copy = sqlite3_malloc64(slice.bytes + 1);
+  if (!copy) return NULL;
+  char quote = slice.bytes >= 2 ? slice.text[0] : 0;
+  bool quoted = (quote == '\'' || quote == '"') && slice.text[slice.bytes - 1] == quote;
+  size_t end = quoted ? slice.bytes - 1 : slice.bytes, used = 0;
+  for (size_t i = quoted ? 1 : 0; i < end; i++) {
+    copy[used++] = slice.text[i];
+    if (quoted && slice.text[i] == quote && i + 1 < end && slice.text[i + 1] == quote) i++;
+  }
+  copy[used] = '\0';
+  return copy;
+}
+
+/* Split `word = value`.  False if the text has no such form. */
+static bool split_option(sdb_slice argument, sdb_slice *key, sdb_slice *value) {
+  size_t word_bytes = 0;
+  while (word_bytes < argument.bytes && is_word(argument.text[word_bytes]))
+    word_bytes++;
+  size_t equals = word_bytes;
+  while (equals < argument.bytes && is_space(argument.text[equals]))
+    equals++;
+  if (word_bytes == 0 || equals == argument.bytes || argument.text[equals] != '=') return false;
+  size_t begin = equals + 1;
+  while (begin < argument.bytes && is_space(argument.text[begin]))
+    begin++;
+  *key = (sdb_slice){argument.text, word_bytes};
+  *value = (sdb_slice){argument.text + begin, argument.bytes - begin};
+  return true;
+}
+
+/* ---- options ----------------------------------------------------------------------------------------------- */
+
+static bool parse_bool(const char *value, bool *out) {
+  if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) return false;
+  *out = value[0] == '1';
+  return true;
+}
+
+static bool set_readonly(sdb_config *config, const char *value) {
+  if (!parse_bool(value, &config->readonly)) return false;
+  if (config->readonly) config->flags |= SEQDB_OPEN_READONLY;
+  return true;
+}
+
+static bool set_sync(sdb_config *config, const char *value) {
+  bool off = sqlite3_stricmp(value, "off") == 0;
+  if (off) config->flags |= SEQDB_OPEN_SYNC_OFF;
+  return off || sqlite3_stricmp(value, "full") == 0;
+}
+
+static bool set_atomic(sdb_config *config, const char *value) {
+  return parse_bool(value, &config->atomic);
+}
+
+static bool set_mmap(sdb_config *config, const char *value) {
+  bool on = true;
+  if (!parse_bool(value, &on)) return false;
+  if (!on) config->flags |= SEQDB_OPEN_NO_MMAP;
+  return true;
+}
+
+static bool set_min_size(sdb_config *config, const char *value) {
+  uint64_t bytes = 0;
+  if (!value[0]) return false;
+  for (const char *p = value; *p; p++) {
+    if (*p < '0' || *p > '9') return false;
+    if (bytes > ((uint64_t)INT64_MAX - 9) / 10) return false;
+    bytes = bytes * 10 + (uint64_t)(*p - '0');
+  }
+  config->min_size_bytes = bytes;
+  return true;
+}
+
+static bool set_adopt(sdb_config *config, const char *value) {
+  bool on = false;
+  if (!parse_bool(value, &on)) return false;
+  if (on) config->flags |= SEQDB_OPEN_ADOPT;
+  return true;
+}
+
+static bool set_resolve(sdb_config *config, const char *value) {
+  bool keep = sqlite3_stricmp(value, "keep") == 0;
+  bool drop = sqlite3_stricmp(value, "drop") == 0;
+  if (keep) config->flags |= SEQDB_OPEN_RESOLVE_KEEP;
+  if (drop) config->flags |= SEQDB_OPEN_RESOLVE_DROP;
+  return keep || drop;
+}
+
+static const struct {
+  const char *key, *values;
+  bool (*set)(sdb_config *config, const char *value);
+} options[] = {
+    {"readonly", "0 or 1", set_readonly},     {"sync", "full or off", set_sync},
+    {"atomic", "0 or 1", set_atomic},         {"mmap", "0 or 1", set_mmap},
+    {"min_size", "bytes", set_min_size},      {"adopt", "0 or 1", set_adopt},
+    {"resolve", "keep or drop", set_resolve},
+};
+#define OPTION_COUNT (sizeof options / sizeof options[0])
+
+static int parse_option(sdb_config *config, sdb_slice key, sdb_slice value, unsigned *seen, sdb_failure *f) {
+  char *word = dequote(key), *text = dequote(value);
+  size_t i = 0;
+  if (!word || !text) {
+    sdb_failure_nomem(f);
+    goto done;
+  }
+  while (i < OPTION_COUNT && sqlite3_stricmp(options[i].key, word) != 0)
+    i++;
+  if (i == OPTION_COUNT) {
+    sdb_failure_set(f, SQLITE_ERROR, "seqdb: unknown option '%s'", word);
+  } else if (*seen & 1u << i) {
+    sdb_failure_set(f, SQLITE_ERROR, "seqdb: option '%s' is given twice", word);
+  } else if (!options[i].set(config, text)) {
+    sdb_failure_set(f, SQLITE_ERROR, "seqdb: option '%s' is '%s', it takes %s", word, text, options[i].values);
+  }
+  if (i < OPTION_COUNT) *seen |= 1u << i;
+done:
+  sqlite3_free(word);
+  sqlite3_free(text);
+  return f->code;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------- */
+
+int sdb_config_parse(sdb_config *config, int argc, const char *const *argv, sdb_failure *f) {
+  unsigned seen = 0;
+  *config = (sdb_config){.atomic = true};
+  for (int i = 0; i < argc && f->code == SQLITE_OK; i++) {
+    sdb_slice argument = {argv[i], strlen(argv[i])}, key, value; /* SQLite has cut the blanks around it */
+    if (split_option(argument, &key, &value)) {
+      parse_option(config, key, value, &seen, f);
+    } else if (i > 0) {
+      sdb_failure_set(f, SQLITE_ERROR, "seqdb: argument '%s' is no option (key=value); the path comes first", argv[i]);
+    } else if (!(config->path = dequote(argument))) {
+      sdb_failure_nomem(f);
+    } else if (!config->path[0]) {
+      sdb_failure_set(f, SQLITE_ERROR, "seqdb: the path is empty");
+    } else {
+      config->path_given = true;
+    }
+  }
+  if (f->code != SQLITE_OK) sdb_config_clear(config);
+  return f->code;
+}
+
+void sdb_config_clear(sdb_config *config) {
+  sqlite3_free(config->path);
+  config->path = NULL;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+**
+** ddl.c: creating, connecting, renaming, checking and dropping the virtual table.
+**
+**   CREATE VIRTUAL TABLE regions USING seqdb('my_database');   makes the directory if need be
+**   ALTER TABLE regions RENAME TO r;                            the directory stays
+**   DROP TABLE r;                                               detaches: the directory stays
+**
+** Only xCreate may make a directory.  When xConnect cannot open one (it is missing, locked, outside the trusted
+** folder) the table is connected without it: SQLite could not even DROP it otherwise.  Each statement that uses the
+** table then tries again, and fails with the reason.
+**
+** What SQLite does with these methods, and what follows:
+**   - xCreate is xBegin as well: SQLite goes on with xSync and xCommit or xRollback.
+**   - xDestroy runs at once, and after it neither commit nor rollback comes.  With pending changes or open cursors it
+**     refuses (SQLITE_LOCKED), so that no change is left in doubt.
+*/
+#include <stdbool.h>
+#include "attach.h"
+#include "check.h"
+#include "creation.h"
+#include "ddl.h"
+#include "table.h"
+#include "transaction.h"
+#include "upkeep.h"
+
+/* ---- create, connect --------------------------------------------------------------------------------------- */
+
+static int declare(sqlite3 *db, const char *table, sdb_failure *f) {
+  char *sql = sqlite3_mprintf(
+      "CREATE TABLE x(name TEXT, offset INTEGER, length INTEGER, content BLOB,"
+      " reserved INTEGER HIDDEN, \"append\" BLOB HIDDEN, \"%w\" HIDDEN)",
+      table);
+  if (!sql) return sdb_failure_nomem(f);
+  int rc = sqlite3_declare_vtab(db, sql);
+  sqlite3_free(sql);
+  if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
+  return rc == SQLITE_OK ? SQLITE_OK : sdb_failure_nested(f, db);
+}
+
+typedef int sdb_opening(sdb_table *table, sdb_failure *f);
+
+static int create(sdb_table *table, sdb_failure *f) {
+  if (sdb_creation_watch(table->connection, f) != SQLITE_OK) return f->code;
+  if (sdb_table_attach(table, true, f) != SQLITE_OK) return f->code;
+  sdb_transaction_created(table->directory, table->connection->level);
+  return SQLITE_OK;
+}
+
+/* A failure is told by the statements that use the table. */
+static int connect(sdb_table *table, sdb_failure *f) {
+  if (sdb_table_ready(table, f) != SQLITE_OK && f->code != SQLITE_NOMEM) sdb_failure_clear(f);
+  return f->code;
+}
+
+/* argv: module, schema, table, then the arguments. */
+static int new_table(sdb_connection *connection, int argc, const char *const *argv, sdb_opening *open,
+                     sqlite3_vtab **out, sdb_failure *f) {
+  sdb_table *table = NULL;
+  if (sdb_table_new(connection, argc, argv, &table, f) != SQLITE_OK) return f->code;
+  if (declare(connection->db, table->name, f) != SQLITE_OK || open(table, f) != SQLITE_OK) {
+    sdb_table_free(table);
+    return f->code;
+  }
+  sdb_table_link(table);
+  *out = &table->base;
+  return SQLITE_OK;
+}
+
+int sdb_table_create(sqlite3 *db, void *connection, int argc, const char *const *argv, sqlite3_vtab **vtab,
+                     char **error) {
+  sdb_failure f = {0};
+  (void)db;
+  new_table(connection, argc, argv, create, vtab, &f);
+  return sdb_failure_to_string(&f, error);
+}
+
+int sdb_table_connect(sqlite3 *db, void *connection, int argc, const char *const *argv, sqlite3_vtab **vtab,
+                      char **error) {
+  sdb_failure f = {0};
+  (void)db;
+  new_table(connection, argc, argv, connect, vtab, &f);
+  return sdb_failure_to_string(&f, error);
+}
+
+/* ---- disconnect, drop -------------------------------------------------------------------------------------- */
+
+int sdb_table_disconnect(sqlite3_vtab *vtab) {
+  sdb_table *table = (sdb_table *)vtab;
+  sdb_table_unlink(table);
+  sdb_table_detach(table);
+  sdb_table_free(table);
+  return SQLITE_OK;
+}
+
+/* Another object, from before a change of the schema, may keep the directory open.  There are no changes, but perhaps
+** there is the writer lock. */
+static int leave(sdb_directory *directory, sdb_failure *f) {
+  if (seqdb_has_changes(directory->engine)) {
+    return sdb_failure_set(f, SQLITE_LOCKED, "seqdb table %s has uncommitted changes: COMMIT or ROLLBACK before DROP",
+                           directory->name);
+  }
+  if (SDB_NEVER(directory->cursors > 0)) { /* SQLite refuses to drop what is being read */
+    return sdb_failure_set(f, SQLITE_LOCKED, "seqdb table %s is being read: finish the statements before DROP",
+                           directory->name);
+  }
+  if (sdb_transaction_rollback(directory, f) == SQLITE_OK) sdb_directory_lose_name(directory);
+  return f->code;
+}
+
+int sdb_table_destroy(sqlite3_vtab *vtab) {
+  sdb_directory *directory = ((sdb_table *)vtab)->directory;
+  sdb_failure f = {0};
+  if (directory && leave(directory, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  return sdb_table_disconnect(vtab);
+}
+
+/* ---- rename, check ----------------------------------------------------------------------------------------- */
+
+int sdb_table_rename(sqlite3_vtab *vtab, const char *name) {
+  sdb_table *table = (sdb_table *)vtab;
+  sdb_failure f = {0};
+  if (sdb_table_check_name(name, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  if (!table->config.path_given) {
+    sdb_failure_set(&f, SQLITE_ERROR,
+                    "seqdb table %s was made without a path, its directory is named after it: it cannot be renamed",
+                    table->name);
+  } else if (table->directory) {
+    sdb_directory_set_name(table->directory, table->schema, name, &f);
+  }
+  return sdb_failure_to_vtab(&f, vtab);
+}
+
+int sdb_table_integrity(sqlite3_vtab *vtab, const char *schema, const char *name, int flags, char **problems) {
+  sdb_table *table = (sdb_table *)vtab;
+  sdb_failure f = {0};
+  char *text = NULL;
+  (void)flags; /* quick_check differs in reading contents, and nothing here does */
+  if (sdb_table_ready(table, &f) != SQLITE_OK) {
+    sdb_failure_to_string(&f, &text);
+  } else if (sdb_upkeep_check(table->directory, false, &text, &f) != SQLITE_OK) {
+    return sdb_failure_to_vtab(&f, vtab);
+  }
+  if (text) *problems = sqlite3_mprintf("seqdb table %s.%s:\n%s", schema, name, text);
+  bool lost = text && !*problems;
+  sqlite3_free(text);
+  return lost ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+/* Which tables named <table>_<suffix> belong to the table. */
+int sdb_table_shadow_name(const char *suffix) {
+  return sqlite3_stricmp(suffix, "commit") == 0;
+}

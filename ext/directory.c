@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+**
+** directory.c: opening, closing, naming and finding directories, and waiting for their writer lock.
+*/
+#include "directory.h"
+#include "interrupt.h"
+
+int sdb_directory_open(sdb_connection *connection, const sdb_config *config, bool create, sdb_directory **out,
+                       sdb_failure *f) {
+  seqdb_options options = {
+      .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes};
+  seqdb_error error = SEQDB_ERROR_INIT;
+  sdb_directory *directory = sqlite3_malloc64(sizeof *directory);
+  if (!directory) return sdb_failure_nomem(f);
+  *directory = (sdb_directory){
+      .connection = connection, .users = 1, .transaction = {.level = -1, .created_level = SDB_NOT_CREATED}};
+
+  if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  if (seqdb_open(config->path, &options, &error, &directory->engine) != SEQDB_OK) {
+    sqlite3_free(directory);
+    return sdb_failure_record(f, &error);
+  }
+  seqdb_set_interrupt(directory->engine, sdb_connection_interrupted, connection);
+  directory->next = connection->directories;
+  connection->directories = directory;
+  *out = directory;
+  return SQLITE_OK;
+}
+
+void sdb_directory_close(sdb_directory *directory) {
+  sdb_directory **link = &directory->connection->directories;
+  while (*link != directory)
+    link = &(*link)->next;
+  *link = directory->next;
+  seqdb_close(directory->engine);
+  sqlite3_free(directory->schema);
+  sqlite3_free(directory->name);
+  sqlite3_free(directory);
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------- */
+
+static void new_identity(sdb_directory *directory) {
+  directory->identity = ++directory->connection->identities;
+}
+
+int sdb_directory_set_name(sdb_directory *directory, const char *schema, const char *name, sdb_failure *f) {
+  char *new_schema = sqlite3_mprintf("%s", schema);
+  char *new_name = sqlite3_mprintf("%s", name);
+  if (!new_schema || !new_name) {
+    sqlite3_free(new_schema);
+    sqlite3_free(new_name);
+    return sdb_failure_nomem(f);
+  }
+  sqlite3_free(directory->schema);
+  sqlite3_free(directory->name);
+  directory->schema = new_schema;
+  directory->name = new_name;
+  new_identity(directory);
+  return SQLITE_OK;
+}
+
+void sdb_directory_lose_name(sdb_directory *directory) {
+  directory->name[0] = '\0';
+  new_identity(directory);
+}
+
+bool sdb_directory_has_name(const sdb_directory *directory, const char *schema, const char *name) {
+  return sqlite3_stricmp(directory->schema, schema) == 0 && sqlite3_stricmp(directory->name, name) == 0;
+}
+
+sdb_directory *sdb_directory_by_name(sdb_connection *connection, const char *schema, const char *name) {
+  sdb_directory *directory = connection->directories;
+  while (directory && !sdb_directory_has_name(directory, schema, name))
+    directory = directory->next;
+  return directory;
+}
+
+sdb_directory *sdb_directory_by_identity(sdb_connection *connection, unsigned identity) {
+  sdb_directory *directory = connection->directories;
+  while (directory && directory->identity != identity)
+    directory = directory->next;
+  return directory;
+}
+
+/* The path may be spelled in many ways: the engine compares what is there. */
+int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_directory **out, sdb_failure *f) {
+  sdb_directory *directory = connection->directories;
+  for (; directory; directory = directory->next) {
+    int same = seqdb_same_directory(directory->engine, path);
+    if (same < 0) return sdb_failure_engine(f, directory->engine, same);
+    if (same) break;
+  }
+  *out = directory;
+  return SQLITE_OK;
+}
+
+/* ---- patience ---------------------------------------------------------------------------------------------- */
+
+/* Read when it is needed: SQLite has no call that tells, and the program may change it at any time. */
+static uint32_t busy_timeout_ms(sqlite3 *db) {
+  sqlite3_stmt *statement = NULL;
+  int timeout_ms = 0;
+  if (sqlite3_prepare_v2(db, "PRAGMA busy_timeout", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW) {
+    timeout_ms = sqlite3_column_int(statement, 0);
+  }
+  sqlite3_finalize(statement);
+  return timeout_ms > 0 ? (uint32_t)timeout_ms : 0;
+}
+
+int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context) {
+  int rc = call(directory->engine, context);
+  if (rc != SEQDB_BUSY) return rc;
+  uint32_t timeout_ms = busy_timeout_ms(directory->connection->db);
+  if (timeout_ms == 0) return rc;
+  seqdb_set_busy_timeout(directory->engine, timeout_ms);
+  rc = call(directory->engine, context);
+  seqdb_set_busy_timeout(directory->engine, 0);
+  return rc;
+}

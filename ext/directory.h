@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+**
+** directory.h: sdb_directory: a directory as this connection has it open.
+**
+** The engine handle and the transaction belong to it and not to the sqlite3_vtab: ROLLBACK TO after DDL, and any
+** ALTER TABLE in a transaction, make SQLite hold two or three objects of one table at once, and it calls the
+** transaction methods of each.  All of them find the same sdb_directory.
+*/
+#ifndef SDB_DIRECTORY_H
+#define SDB_DIRECTORY_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "config.h"
+#include "connection.h"
+#include "failure.h"
+#include "seqdb.h"
+
+struct sdb_loan;
+
+/* The life of a transaction; transaction.c alone changes it.
+**
+**   NONE     -> ENLISTED   xBegin, xCreate
+**   ENLISTED -> SYNCED     xSync
+**   SYNCED   -> ENLISTED   another change; ROLLBACK TO
+**   ENLISTED -> MIXED      an overwrite fails halfway
+**   MIXED    -> ENLISTED   ROLLBACK TO a savepoint from before that
+**   any      -> NONE       xCommit, xRollback, DROP, undoing the CREATE
+*/
+enum sdb_transaction_state {
+  SDB_TRANSACTION_NONE,
+  SDB_TRANSACTION_ENLISTED, /* SQLite will call xSync and xCommit or xRollback */
+  SDB_TRANSACTION_SYNCED,   /* a prepare covers everything done so far */
+  SDB_TRANSACTION_MIXED     /* bytes that it wrote before are mixed with newer ones: it cannot be committed */
+};
+
+#define SDB_NOT_CREATED INT_MIN
+
+/* Longest name that is remembered in `appended`. */
+#define SDB_APPENDED_NAME_MAX 128
+
+/* Levels are SQLite's numbers of savepoints; -1 stands for the begin. */
+typedef struct sdb_transaction {
+  enum sdb_transaction_state state;
+  int level;         /* the newest savepoint that SQLite told */
+  int created_level; /* the newest savepoint when it created the table, SDB_NOT_CREATED if it did not; see creation.c */
+  int mixed_level;   /* MIXED: the newest savepoint when that happened ... */
+  int mixed_code;    /* ... and what the overwrite failed with */
+  unsigned ends;     /* transactions that have ended */
+  struct sdb_loan *scanned; /* what the running write statement took its rowids from, or NULL: the own view */
+  struct {                  /* what it appended to last; bytes = 0: unknown (change.c) */
+    seqdb_region region;
+    size_t bytes;
+    char name[SDB_APPENDED_NAME_MAX];
+  } appended;
+} sdb_transaction;
+
+typedef struct sdb_directory {
+  struct sdb_directory *next; /* connection->directories */
+  sdb_connection *connection;
+  seqdb *engine;
+  char *schema; /* of its table, as it is called now; a directory that lost its table has "" as name */
+  char *name;
+  int users;               /* sqlite3_vtab objects, and functions at work; the last one closes it (attach.c) */
+  int cursors;             /* open ones */
+  unsigned identity;       /* of directory and name: another one of the connection's whenever the name changes */
+  struct sdb_loan *newest; /* its youngest loan, or NULL */
+  sdb_transaction transaction;
+} sdb_directory;
+
+/* Opens the directory for table schema.name; it has one user.  `create` allows to make it on disk. */
+int sdb_directory_open(sdb_connection *connection, const sdb_config *config, bool create, sdb_directory **directory,
+                       sdb_failure *f);
+void sdb_directory_close(sdb_directory *directory);
+
+int sdb_directory_set_name(sdb_directory *directory, const char *schema, const char *name, sdb_failure *f);
+/* Another directory has the name now, or none has: this one is kept by statements that SQLite has not prepared anew
+** yet. */
+void sdb_directory_lose_name(sdb_directory *directory);
+bool sdb_directory_has_name(const sdb_directory *directory, const char *schema, const char *name);
+/* NULL: there is none. */
+sdb_directory *sdb_directory_by_name(sdb_connection *connection, const char *schema, const char *name);
+sdb_directory *sdb_directory_by_identity(sdb_connection *connection, unsigned identity);
+/* *directory is NULL if there is none. */
+int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_directory **directory, sdb_failure *f);
+
+/* Calls the engine.  If another handle holds the writer lock it calls again, with the patience of PRAGMA busy_timeout.
+** Returns what the engine returned. */
+int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context);
+
+#endif /* SDB_DIRECTORY_H */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+**
+** init.c: where SQLite enters the extension: the init function of the loadable extension (and of a program that links
+** it with -DSQLITE_CORE).
+**
+**   .load ./seqdb
+**
+** Checks that SQLite is new enough, then registers module and functions on the connection.  They share one
+** sdb_connection, which lives until SQLite has dropped the last of them.
+**
+** Loading twice into one connection does nothing: with two copies mixed, one copy's functions would meet the other's
+** tables.  seqdb_version() is registered last and is the mark of a complete load.
+*/
+#include <stdbool.h>
+#include "check.h"
+#include "connection.h"
+#include "creation.h"
+#include "functions.h"
+#include "functions_write.h"
+#include "module.h"
+#include "sqlite_api.h"
+#include "tvf_layout.h"
+#include "tvf_regions.h"
+
+/* sqlite3_vtab_in(), sqlite3_vtab_distinct() and sqlite3_vtab_rhs_value() came with it. */
+#define SDB_SQLITE_MIN 3038000
+
+/* Neither statement reads the database file, which at the time of an automatic load may be locked or encrypted. */
+static bool is_loaded(sqlite3 *db) {
+  sqlite3_stmt *statement = NULL;
+  bool loaded = sqlite3_prepare_v2(db, "SELECT seqdb_version()", -1, &statement, NULL) == SQLITE_OK;
+  sqlite3_finalize(statement);
+  if (!loaded) {
+    /* sqlite3_open() fails if an automatic extension leaves an error behind; a success takes it away. */
+    sqlite3_prepare_v2(db, "SELECT 1", -1, &statement, NULL);
+    sqlite3_finalize(statement);
+  }
+  return loaded;
+}
+
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *api);
+
+int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+  static int (*const registrations[])(sdb_connection *) = {
+      sdb_register_creation,  sdb_register_module,          sdb_register_regions, sdb_register_layout,
+      sdb_register_functions, sdb_register_functions_write, sdb_register_version,
+  };
+  sdb_sqlite_api_keep(api);
+  if (sqlite3_libversion_number() < SDB_SQLITE_MIN) {
+    if (SDB_ALWAYS(error))
+      *error = sqlite3_mprintf("seqdb needs SQLite 3.38.0 or newer, this is %s", sqlite3_libversion());
+    return SQLITE_ERROR;
+  }
+  if (is_loaded(db)) return SQLITE_OK;
+
+  sdb_connection *connection = sdb_connection_new(db);
+  if (!connection) return SQLITE_NOMEM;
+  int rc = SQLITE_OK;
+  for (size_t i = 0; rc == SQLITE_OK && i < sizeof registrations / sizeof registrations[0]; i++) {
+    rc = registrations[i](connection);
+  }
+  sdb_connection_unref(connection);
+  if (rc != SQLITE_OK && SDB_ALWAYS(error))
+    *error = sqlite3_mprintf("seqdb cannot be registered: %s", sqlite3_errmsg(db));
+  return rc;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+**
+** upkeep.c: flush, checkpoint, compact and check.
+**
+** The first three commit, so they refuse while the transaction has changes.
+*/
+#include "upkeep.h"
+
+static int refuse_with_changes(sdb_directory *directory, const char *command, sdb_failure *f) {
+  if (!seqdb_has_changes(directory->engine)) return SQLITE_OK;
+  return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot %s while the transaction has changes", directory->name, command);
+}
+
+int sdb_upkeep_flush(sdb_directory *directory, uint64_t *generation, sdb_failure *f) {
+  if (refuse_with_changes(directory, "flush", f) != SQLITE_OK) return f->code;
+  return sdb_failure_engine(f, directory->engine, seqdb_flush(directory->engine, generation));
+}
+
+static int checkpoint_call(seqdb *engine, void *context) {
+  (void)context;
+  return seqdb_checkpoint(engine);
+}
+
+int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f) {
+  if (refuse_with_changes(directory, "checkpoint", f) != SQLITE_OK) return f->code;
+  return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, checkpoint_call, NULL));
+}
+
+static int compact_call(seqdb *engine, void *freed_bytes) {
+  return seqdb_compact(engine, freed_bytes);
+}
+
+int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
+  if (!sqlite3_get_autocommit(directory->connection->db)) {
+    return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
+  }
+  if (refuse_with_changes(directory, "compact", f) != SQLITE_OK) return f->code;
+  return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, compact_call, freed_bytes));
+}
+
+/* ---- check ------------------------------------------------------------------------------------------------- */
+
+typedef struct sdb_report {
+  sqlite3_str *text;
+  bool only_first;
+} sdb_report;
+
+static int add_problem(void *context, const char *problem) {
+  sdb_report *report = context;
+  if (sqlite3_str_length(report->text) > 0) sqlite3_str_appendchar(report->text, 1, '\n');
+  sqlite3_str_appendall(report->text, problem);
+  return report->only_first;
+}
+
+int sdb_upkeep_check(sdb_directory *directory, bool only_first, char **text, sdb_failure *f) {
+  sdb_report report = {sqlite3_str_new(directory->connection->db), only_first};
+  uint64_t problems = 0;
+  int rc = seqdb_check(directory->engine, add_problem, &report, &problems);
+  int string_rc = sqlite3_str_errcode(report.text);
+  *text = sqlite3_str_finish(report.text);
+  if (rc == SEQDB_OK && string_rc == SQLITE_OK) return SQLITE_OK;
+  sqlite3_free(*text);
+  *text = NULL;
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  if (string_rc == SQLITE_NOMEM) return sdb_failure_nomem(f);
+  return sdb_failure_set(f, string_rc, "%s: check found too much", directory->name);
+}

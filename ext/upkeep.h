@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+**
+** upkeep.h: looking after a directory, for functions and for commands.
+*/
+#ifndef SDB_UPKEEP_H
+#define SDB_UPKEEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "directory.h"
+#include "failure.h"
+
+/* *generation and *freed_bytes may be left out (NULL). */
+int sdb_upkeep_flush(sdb_directory *directory, uint64_t *generation, sdb_failure *f);
+int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f);
+int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f);
+/* All problems, one a line, or only the first, from sqlite3_malloc.  *text is NULL if there is none. */
+int sdb_upkeep_check(sdb_directory *directory, bool only_first, char **text, sdb_failure *f);
+
+#endif /* SDB_UPKEEP_H */

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+#
+# differential_known.tcl: what is known to differ from an ordinary table, in one place.
+#
+# known_open: faults that are to be mended.  While an entry stands, the grammars leave its statements out.  Whoever
+# mends a fault deletes its entry, and the statements come back.  An entry is {number versions sentence}; versions is
+# the range of SQLite's that show it, as `package vsatisfies` writes it.
+#
+# own_ways: what SQLite does to any virtual table, shown by differential.test with tables of other modules.
+# 1  UPDATE ... FROM that fails in BEGIN keeps the rows it had changed: a case ends there.
+# 2  UPDATE ... FROM changes a row once for each match: changes() is not compared, and one match at most renames a row.
+# 3  A row that is gone before its turn counts in changes(): not compared after UPDATE OR REPLACE.
+# 4  Sub-selects in SET see all rows as they were; an ordinary table changes row by row: SET has none.
+
+namespace eval diff {
+  variable known_open {
+    29 {3.38-3.41} {UPDATE ... FROM that matches a row twice}
+    30 {3.38-} {a name compared with a number, by =, IS or IN}
+    31 {3.38-3.41} {GROUP BY with a name or a rowid, and ORDER BY}
+    33 {3.38-} {a length given as a whole REAL or as TEXT}
+    34 {3.38-} {an INSERT that gives offset and reserved}
+  }
+}
+
+# Is this fault open, with the SQLite that runs?  KNOWN="30 31" takes these alone as open, KNOWN=none no fault at all.
+proc diff::is_open {number} {return $::diff::open($number)}
+
+proc diff::load_known {} {
+  variable open
+  variable version
+  package require sqlite3
+  sqlite3 diff_version :memory:
+  set version [diff_version onecolumn {SELECT sqlite_version()}]
+  diff_version close
+  for {set i 0} {$i < 100} {incr i} {set open($i) 0}
+  set taken [env_or KNOWN all]
+  foreach {number versions sentence} $::diff::known_open {
+    set open($number) [expr {($taken eq "all" || $number in $taken) && [package vsatisfies $version $versions]}]
+  }
+}
