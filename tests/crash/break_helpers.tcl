@@ -23,7 +23,9 @@ proc verdict {name most result profile steps outcomes faults} {
   if {$result eq {}} {return "no counterexample with $most seeds"}
   set seed [lindex $result 0]
   lappend ::found "$name seed $seed"
-  if {[catch {sdb_rig $seed $steps $outcomes $faults $profile} kept]} {return "seed $seed fails with all rules kept too: $kept"}
+  if {[catch {sdb_rig $seed $steps $outcomes $faults $profile} kept]} {
+    return "seed $seed fails with all rules kept too: $kept"
+  }
   return found
 }
 

@@ -2,7 +2,8 @@
 **
 ** space.c: who may use which page, against a map of the pages that is drawn anew after each change.
 **
-**   sdb_space_model SEED STEPS ?STARVED?   a transaction with savepoints, prepares, commits, rollbacks, snapshots, pins and
+**   sdb_space_model SEED STEPS ?STARVED?   a transaction with savepoints, prepares, commits, rollbacks, snapshots, pins
+**                                          and
 **                                          punching, as the engine does them, on a dozen regions.  With STARVED 1, one
 **                                          change in six meets an allocation that fails.  Result: commits done
 **
