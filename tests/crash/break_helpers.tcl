@@ -75,6 +75,18 @@ proc with_patch {name body} {
   }
 }
 
+# "" or what the compiler says of the patched files; nothing is built.
+proc patched_compiles {name} {
+  set tree [temp_dir]
+  file copy $::source_root/core $tree
+  set wrong [apply_patch $name $tree]
+  if {$wrong ne {}} {return $wrong}
+  set paths [lmap path [patched_files $name] {file join $tree $path}]
+  set flags [list -std=c11 -D_GNU_SOURCE -w {*}[exec pkg-config --cflags libxxhash] -I $tree/core]
+  catch {exec gcc {*}$flags -fsyntax-only {*}$paths 2>@1} output
+  return $output
+}
+
 # Run the script with the patched engine: what it puts, or how it ended.
 proc run_broken {script} {
   lassign [run_child $script $::copy/build] how status output
