@@ -7,7 +7,8 @@
 set encoding utf8
 has(file) = int(system("test -s '" . file . "' && echo 1 || echo 0"))
 blocks(file) = int(system("grep -c '^\"[^\"]*\" \"' '" . file . "'"))
-name_of(file, i) = system(sprintf("grep '^\"[^\"]*\" \"' '%s' | sed -n '%ds/^\"[^\"]*\" \"\\(.*\\)\"$/\\1/p'", file, i + 1))
+name_of(file, i) = system(sprintf( \
+  "grep '^\"[^\"]*\" \"' '%s' | sed -n '%ds/^\"[^\"]*\" \"\\(.*\\)\"$/\\1/p'", file, i + 1))
 height(text) = int(system("grep -c . " . text))
 
 # ---- throughput: a panel for each workload, a bar for each contender ---------------------------------------------
@@ -26,7 +27,8 @@ if (has('throughput.dat') && blocks('throughput.dat') > 0) {
     set title name_of('throughput.dat', i) . ', GB/s'
     set yrange [*:*] reverse
     set xrange [0:*]
-    plot 'throughput.dat' index i every ::1 using 2:0:(0):2:($0 - 0.36):($0 + 0.36):ytic(1) with boxxyerror lc rgb '#1b6ca8', \
+    plot 'throughput.dat' index i every ::1 using 2:0:(0):2:($0 - 0.36):($0 + 0.36):ytic(1) \
+         with boxxyerror lc rgb '#1b6ca8', \
          '' index i every ::1 using 2:0:(sprintf(' %.3g', $2)) with labels left font ',11'
   }
   unset multiplot
@@ -49,7 +51,8 @@ if (has('targets.dat')) {
   set style fill solid 0.85 noborder
   set arrow from 1, graph 0 to 1, graph 1 nohead lc rgb 'black' front
   clip(value) = value < 0.125 ? 0.125 : value > 32 ? 32 : value
-  plot 'targets.dat' using (clip($2)):0:(1 < clip($2) ? 1 : clip($2)):(1 < clip($2) ? clip($2) : 1):($0 - 0.36):($0 + 0.36): \
+  plot 'targets.dat' using (clip($2)):0:(1 < clip($2) ? 1 : clip($2)):\
+         (1 < clip($2) ? clip($2) : 1):($0 - 0.36):($0 + 0.36): \
          ($2 < 1 ? 0xd1495b : 0x2e8b57):ytic(1) with boxxyerror lc rgb variable
   reset
 }
@@ -100,7 +103,8 @@ do for [axis in 'regions size threads'] {
       set format '%.0s%c'
     }
     if (axis eq 'size') {
-      set xtics ('1 KiB' 1024, '32 KiB' 32768, '1 MiB' 1048576, '32 MiB' 33554432, '1 GiB' 1073741824, '16 GiB' 17179869184)
+      set xtics ('1 KiB' 1024, '32 KiB' 32768, '1 MiB' 1048576, '32 MiB' 33554432, \
+        '1 GiB' 1073741824, '16 GiB' 17179869184)
     }
     plot for [i = 0:count - 1] file index i using 1:2 with linespoints lw 2 pt 7 ps 0.6 title columnheader(2)
     reset

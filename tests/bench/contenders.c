@@ -50,7 +50,7 @@ void bench_seqdb_flush(bench_run *run, seqdb *db) {
   bench_seqdb_must(run, db, seqdb_flush(db, NULL), "flush");
 }
 
-/* ---- SQLite ------------------------------------------------------------------------------------------------------- */
+/* ---- SQLite ------------------------------------------------------------------------------------------------------ */
 
 void bench_sqlite_must(bench_run *run, sqlite3 *db, int code, const char *what) {
   if (code != SQLITE_OK) bench_fail(run, "SQLite %s: %s", what, sqlite3_errmsg(db));
@@ -95,7 +95,7 @@ sqlite3_blob *bench_blob_open(bench_run *run, sqlite3 *db, const char *table, sq
   return blob;
 }
 
-/* ---- LMDB ----------------------------------------------------------------------------------------------------------- */
+/* ---- LMDB -------------------------------------------------------------------------------------------------------- */
 
 void bench_lmdb_must(bench_run *run, int code, const char *what) {
   if (code != 0) bench_fail(run, "LMDB %s: %s", what, mdb_strerror(code));
@@ -125,7 +125,7 @@ void bench_lmdb_close(bench_lmdb *lmdb) {
   mdb_env_close(lmdb->env);
 }
 
-/* ---- plain files ------------------------------------------------------------------------------------------------------ */
+/* ---- plain files ------------------------------------------------------------------------------------------------- */
 
 int bench_plain_open(bench_run *run, const char *name) {
   int fd = open(bench_path(run, name), O_RDWR | O_CREAT | O_CLOEXEC, 0644);

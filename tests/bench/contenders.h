@@ -33,7 +33,7 @@ void bench_seqdb_flush(bench_run *run, seqdb *db);
 /* SEQDB_OK or SEQDB_DONE pass, everything else fails. */
 void bench_seqdb_must(bench_run *run, seqdb *db, int code, const char *what);
 
-/* ---- SQLite, and seqdb through it ----------------------------------------------------------------------------------- */
+/* ---- SQLite, and seqdb through it -------------------------------------------------------------------------------- */
 
 typedef enum bench_journal { BENCH_WAL, BENCH_ROLLBACK } bench_journal;
 
@@ -47,7 +47,7 @@ void bench_step(bench_run *run, sqlite3_stmt *statement, int expected);
 sqlite3_blob *bench_blob_open(bench_run *run, sqlite3 *db, const char *table, sqlite3_int64 rowid, bool write);
 void bench_sqlite_must(bench_run *run, sqlite3 *db, int code, const char *what);
 
-/* ---- LMDB ----------------------------------------------------------------------------------------------------------- */
+/* ---- LMDB -------------------------------------------------------------------------------------------------------- */
 
 typedef struct bench_lmdb {
   MDB_env *env;
@@ -62,7 +62,7 @@ void bench_lmdb_commit(bench_run *run, bench_lmdb *lmdb);
 void bench_lmdb_close(bench_lmdb *lmdb);
 void bench_lmdb_must(bench_run *run, int code, const char *what);
 
-/* ---- plain files ------------------------------------------------------------------------------------------------------ */
+/* ---- plain files ------------------------------------------------------------------------------------------------- */
 
 #define BENCH_PLAIN_BUFFER (256 * 1024)
 

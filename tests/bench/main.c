@@ -48,7 +48,7 @@ void bench_progress(const char *format, ...) {
   fflush(stderr);
 }
 
-/* ---- one measurement --------------------------------------------------------------------------------------------------- */
+/* ---- one measurement --------------------------------------------------------------------------------------------- */
 
 static bool in_child(const bench_options *options, const char *dir, void (*work)(bench_run *run), uint64_t x,
                      bench_result *result) {
@@ -111,7 +111,7 @@ bool bench_measure(const bench_options *options, const char *name, void (*work)(
   return ok;
 }
 
-/* ---- workloads ---------------------------------------------------------------------------------------------------------- */
+/* ---- workloads --------------------------------------------------------------------------------------------------- */
 
 static bool wanted(const char *filter, const char *name) {
   return !filter || fnmatch(filter, name, 0) == 0;
@@ -194,7 +194,7 @@ static void list_workloads(void) {
   printf("scale-regions, scale-size, scale-threads: with --scale\n");
 }
 
-/* ---- options -------------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 
 static const char usage[] =
     "seqdb-bench [options]\n"

@@ -8,7 +8,7 @@
 
 #include "bench.h"
 
-/* ---- running (main.c) ------------------------------------------------------------------------------------------------- */
+/* ---- running (main.c) -------------------------------------------------------------------------------------------- */
 
 /* Run `work` in a child process, in a fresh directory.  False if it failed; the message is printed and counted. */
 bool bench_measure(const bench_options *options, const char *name, void (*work)(bench_run *run), uint64_t x,
@@ -16,7 +16,7 @@ bool bench_measure(const bench_options *options, const char *name, void (*work)(
 /* One line on stderr saying what runs; overwrites itself on a terminal. */
 void bench_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- workloads -------------------------------------------------------------------------------------------------------- */
+/* ---- workloads --------------------------------------------------------------------------------------------------- */
 
 void bench_report_begin(const bench_options *options);
 /* Start the numbers of a workload; they are kept until bench_report_end(). */
@@ -27,7 +27,7 @@ void bench_report_print(void);
 /* Write CSV and chart data, print the summary.  Returns the number of missed targets. */
 int bench_report_end(void);
 
-/* ---- scaling ------------------------------------------------------------------------------------------------------------ */
+/* ---- scaling ----------------------------------------------------------------------------------------------------- */
 
 typedef struct bench_series {
   const char *name, *unit;

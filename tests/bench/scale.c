@@ -62,7 +62,7 @@ static void open_snapshot(bench_run *run, void *context, uint64_t i) {
   seqdb_snapshot_close(bench_seqdb_snapshot(run, ((subject *)context)->db));
 }
 
-/* ---- number of regions -------------------------------------------------------------------------------------------------- */
+/* ---- number of regions ------------------------------------------------------------------------------------------- */
 
 static void fill_regions(bench_run *run, subject *s) {
   char name[NAME_BYTES + 1];
@@ -128,7 +128,7 @@ static void measure_regions(bench_run *run) {
   seqdb_close(s.db);
 }
 
-/* ---- size of a region ---------------------------------------------------------------------------------------------------- */
+/* ---- size of a region -------------------------------------------------------------------------------------------- */
 
 /* Reads of pieces at a few places that are in memory: a sparse region has no pages to read, and 16 GiB of them would
 ** not fit. */
@@ -185,7 +185,7 @@ static void measure_size(bench_run *run) {
   seqdb_close(s.db);
 }
 
-/* ---- number of threads ---------------------------------------------------------------------------------------------------- */
+/* ---- number of threads ------------------------------------------------------------------------------------------- */
 
 typedef struct team {
   seqdb *db, *handles[THREADS_MAX];
@@ -269,7 +269,7 @@ static void measure_threads(bench_run *run) {
   bench_metric(run, 4, team_rate(run, &t, bench_size(run, 200, 10), team_commit) * 1e6);
 }
 
-/* ---- tables ----------------------------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 static const bench_series regions_series[] = {
     {"create", "ns", 0, true},   {"create with its commit", "ns", 1, true},   {"open, for each region", "ns", 2, true},

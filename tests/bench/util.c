@@ -199,7 +199,7 @@ uint64_t bench_disk_bytes(const char *dir) {
   return disk_bytes_sum;
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 typedef struct bench_thread {
   pthread_t id;
@@ -236,7 +236,7 @@ double bench_threads(bench_run *run, unsigned threads, void (*work)(bench_run *r
   return ns;
 }
 
-/* ---- allocations -------------------------------------------------------------------------------------------------- */
+/* ---- allocations ------------------------------------------------------------------------------------------------- */
 
 /* These stand before the C library's for the whole process: engine, SQLite and LMDB are counted alike.  One
 ** thread-local increment per call is far below what an allocation costs. */

@@ -62,7 +62,7 @@ static void check_file(bench_run *run, const char *name, uint64_t count) {
   close(fd);
 }
 
-/* ---- one thread --------------------------------------------------------------------------------------------------- */
+/* ---- one thread -------------------------------------------------------------------------------------------------- */
 
 static void seqdb_loop(bench_run *run, seqdb *db, seqdb_region region, uint64_t count) {
   uint8_t record[RECORD_BYTES];
@@ -241,7 +241,7 @@ static const bench_row append_rows[] = {
     {.name = NULL},
 };
 
-/* ---- several threads ------------------------------------------------------------------------------------------------ */
+/* ---- several threads --------------------------------------------------------------------------------------------- */
 
 typedef struct seqdb_shared {
   seqdb *db;

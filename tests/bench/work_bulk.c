@@ -55,7 +55,7 @@ static double rate(uint64_t bytes, double ns) {
   return (double)bytes / ns;
 }
 
-/* ---- 64 KiB to 1 GiB, with the flush ---------------------------------------------------------------------------------- */
+/* ---- 64 KiB to 1 GiB, with the flush ----------------------------------------------------------------------------- */
 
 static uint64_t blocks_of(const bench_run *run) {
   return bench_size(run, BENCH_GIB, 8 * BENCH_MIB) / BLOCK_BYTES;
@@ -245,7 +245,7 @@ static const bench_row stream_rows[] = {
     {.name = NULL},
 };
 
-/* ---- 100 regions in turns ----------------------------------------------------------------------------------------------- */
+/* ---- 100 regions in turns ---------------------------------------------------------------------------------------- */
 
 #define TURN_REGIONS 100
 
@@ -442,7 +442,7 @@ static const bench_row turns_rows[] = {
     {.name = NULL},
 };
 
-/* ---- one value that grows through SQL -------------------------------------------------------------------------------- */
+/* ---- one value that grows through SQL ---------------------------------------------------------------------------- */
 
 static uint64_t growth_of(const bench_run *run) {
   return bench_size(run, 256 * BENCH_MIB, 4 * BENCH_MIB) / BLOCK_BYTES;

@@ -72,7 +72,7 @@ static void measure(bench_run *run, committer *c, void (*commit)(bench_run *run,
   free(samples);
 }
 
-/* ---- seqdb ---------------------------------------------------------------------------------------------------------- */
+/* ---- seqdb ------------------------------------------------------------------------------------------------------- */
 
 static void commit_seqdb(bench_run *run, committer *c, uint64_t i) {
   (void)i;
@@ -101,7 +101,7 @@ static void run_seqdb(bench_run *run, unsigned pieces) {
   }
 }
 
-/* ---- SQL ------------------------------------------------------------------------------------------------------------ */
+/* ---- SQL --------------------------------------------------------------------------------------------------------- */
 
 static void commit_sql(bench_run *run, committer *c, uint64_t i) {
   (void)i;
@@ -151,7 +151,7 @@ static void run_sqlite(bench_run *run, unsigned pieces) {
   }
 }
 
-/* ---- LMDB ----------------------------------------------------------------------------------------------------------- */
+/* ---- LMDB -------------------------------------------------------------------------------------------------------- */
 
 /* Key: number of the log, then of the piece; integer keys are compared as machine words. */
 static void commit_lmdb(bench_run *run, committer *c, uint64_t i) {
@@ -181,7 +181,7 @@ static void run_lmdb(bench_run *run, unsigned pieces, unsigned flags) {
   }
 }
 
-/* ---- plain files ------------------------------------------------------------------------------------------------------ */
+/* ---- plain files ------------------------------------------------------------------------------------------------- */
 
 /* One file; piece p of commit i at p * PLACE_BYTES + i * PIECE_BYTES, one fdatasync. */
 static void commit_plain(bench_run *run, committer *c, uint64_t i) {
@@ -227,7 +227,7 @@ static void run_plain_files(bench_run *run, unsigned pieces) {
     check_plain(run, c.fds[p], 0);
 }
 
-/* ---- tables ----------------------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 static void one_seqdb(bench_run *run) {
   run_seqdb(run, 1);

@@ -22,7 +22,7 @@ static size_t length_of(uint64_t i) {
   return (size_t)(i * 7919 % 200);
 }
 
-/* ---- create ----------------------------------------------------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------------------------------------------------------ */
 
 static uint64_t creates_of(const bench_run *run) {
   return bench_size(run, 100000, 1000);
@@ -156,7 +156,7 @@ static const bench_row create_rows[] = {
     {.name = NULL},
 };
 
-/* ---- a database of many regions ------------------------------------------------------------------------------------------ */
+/* ---- a database of many regions ---------------------------------------------------------------------------------- */
 
 static void prepare_seqdb(bench_run *run, uint64_t count) {
   uint8_t bytes[256] = {0};
@@ -220,7 +220,7 @@ static void prepare_lmdb(bench_run *run, uint64_t count) {
   bench_lmdb_close(&lmdb);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------------------------------ */
+/* ---- open -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t opened_of(const bench_run *run) {
   return bench_size(run, 30000, 500);
@@ -314,7 +314,7 @@ static const bench_row open_rows[] = {
     {.name = NULL},
 };
 
-/* ---- scan and look-up --------------------------------------------------------------------------------------------------- */
+/* ---- scan and look-up -------------------------------------------------------------------------------------------- */
 
 static uint64_t scanned_of(const bench_run *run) {
   return bench_size(run, 100000, 1000);

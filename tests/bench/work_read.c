@@ -32,7 +32,7 @@ static uint64_t expected_sum(bench_run *run, uint64_t bytes) {
   return sum;
 }
 
-/* ---- preparation: the same bytes for everybody ----------------------------------------------------------------------- */
+/* ---- preparation: the same bytes for everybody ------------------------------------------------------------------- */
 
 static void prepare_seqdb(bench_run *run, uint64_t bytes) {
   uint8_t *block = bench_alloc(run, BLOCK_BYTES);
@@ -114,7 +114,7 @@ static void prepare_random_plain(bench_run *run) {
   prepare_plain(run, random_bytes(run));
 }
 
-/* ---- the whole value -------------------------------------------------------------------------------------------------- */
+/* ---- the whole value --------------------------------------------------------------------------------------------- */
 
 typedef struct reader {
   sqlite3_stmt *select;
@@ -243,7 +243,7 @@ static const bench_row whole_rows[] = {
     {.name = NULL},
 };
 
-/* ---- random pieces ------------------------------------------------------------------------------------------------------- */
+/* ---- random pieces ----------------------------------------------------------------------------------------------- */
 
 /* The pieces lie at any multiple of 8 and are the same for every contender: so are the sums. */
 static uint64_t measure_random(bench_run *run, reader *r,

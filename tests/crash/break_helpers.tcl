@@ -23,7 +23,9 @@ proc verdict {name most result profile steps outcomes faults} {
   if {$result eq {}} {return "no counterexample with $most seeds"}
   set seed [lindex $result 0]
   lappend ::found "$name seed $seed"
-  if {[catch {sdb_rig $seed $steps $outcomes $faults $profile} kept]} {return "seed $seed fails with all rules kept too: $kept"}
+  if {[catch {sdb_rig $seed $steps $outcomes $faults $profile} kept]} {
+    return "seed $seed fails with all rules kept too: $kept"
+  }
   return found
 }
 
@@ -71,6 +73,18 @@ proc with_patch {name body} {
   } finally {
     foreach path [patched_files $name] {write_file $tree/$path [read_file $::source_root/$path]}
   }
+}
+
+# "" or what the compiler says of the patched files; nothing is built.
+proc patched_compiles {name} {
+  set tree [temp_dir]
+  file copy $::source_root/core $tree
+  set wrong [apply_patch $name $tree]
+  if {$wrong ne {}} {return $wrong}
+  set paths [lmap path [patched_files $name] {file join $tree $path}]
+  set flags [list -std=c11 -D_GNU_SOURCE -w {*}[exec pkg-config --cflags libxxhash] -I $tree/core]
+  catch {exec gcc {*}$flags -fsyntax-only {*}$paths 2>@1} output
+  return $output
 }
 
 # Run the script with the patched engine: what it puts, or how it ended.

@@ -4,13 +4,13 @@
 ** (fuzz/fuzz_judge.c).  BASE is a name of fuzz/fuzz_base.c, FILE is data, regions or journal.
 **
 **   sdb_damage bases                     -> names
-**   sdb_damage flips BASE FILE WAY       every bit flipped, one at a time.  WAY sparse: of bytes that are zero and have no
-**                                        other neighbour within 16, one bit only; all: every bit
+**   sdb_damage flips BASE FILE WAY       every bit flipped, one at a time.  WAY sparse: of bytes that are zero and have
+**                                        no other neighbour within 16, one bit only; all: every bit
 **   sdb_damage cuts BASE FILE STEP       cut to every multiple of STEP bytes, in the zeros at the end of at least 512
 **   sdb_damage zeros BASE FILE BYTES     every aligned run of BYTES bytes zeroed, one at a time
 **   sdb_damage entries|headers|records BASE
-**                                        every field set to each hostile value and to values near its own, checksum wrong and
-**                                        made right, the header in agreement with `regions` or not
+**                                        every field set to each hostile value and to values near its own, checksum
+**                                        wrong and made right, the header in agreement with `regions` or not
 **       -> {cases N reported N}: outcomes tried, and how many of them the engine reports or refuses to open
 **   sdb_damage older BASE {FILE ...}     these files replaced by those of an earlier moment
 **   sdb_damage lost BASE {FILE ...}      these files missing

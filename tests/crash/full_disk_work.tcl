@@ -2,7 +2,8 @@
 #
 # full_disk_work.tcl: what full_disk.test does on a small file system, in a process of its own: a signal would end it.
 #
-#   tclsh full_disk_work.tcl DIRECTORY SCENARIO     DIRECTORY: on a file system with a few megabytes left, and a file "filler"
+#   tclsh full_disk_work.tcl DIRECTORY SCENARIO     DIRECTORY: on a file system with a few megabytes left, and a file
+#                                                   "filler"
 #
 # `model` says what regions must hold; only statements that succeeded change it.  Every refusal must be SQLITE_FULL, or,
 # of a statement on rows, SQLite's own CANTOPEN for a journal file.
@@ -40,7 +41,9 @@ proc append_to {name n bytes} {
 # Everything is there, once by the mapping and once copied, and the connection works.
 proc verify {when} {
   set names [db eval {SELECT name FROM r ORDER BY name}]
-  if {$names ne [lsort [dict keys $::model]]} {fail "$when: regions are {$names}, expected {[lsort [dict keys $::model]]}"}
+  if {$names ne [lsort [dict keys $::model]]} {
+    fail "$when: regions are {$names}, expected {[lsort [dict keys $::model]]}"
+  }
   db eval {SELECT name, length, content, seqdb_read('r', name) AS copy FROM r} {
     set want [dict get $::model $name]
     if {$length != [string length $want] || $content ne $want || $copy ne $want} {fail "$when: region $name differs"}

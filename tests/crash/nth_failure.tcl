@@ -157,7 +157,9 @@ proc nth::afterwards {} {
   if {$problem ne {}} {return "afterwards: $problem"}
   if {![autocommit db]} {
     if {[catch {db eval COMMIT} message]} {
-      if {![string match IOERR* [code_of db]] && ![was_torn $message]} {return "the open transaction cannot be committed: $message"}
+      if {![string match IOERR* [code_of db]] && ![was_torn $message]} {
+        return "the open transaction cannot be committed: $message"
+      }
       if {![was_torn $message]} {
         set poisoned 1
         lappend doubts [plain_state]
@@ -197,7 +199,8 @@ proc nth::reopened {} {
   }
   set check [db onecolumn {SELECT seqdb_check('r')}]
   if {$check ne "ok"} {return "reopened: check: $check"}
-  if {[catch {db eval {INSERT INTO r(name, append) VALUES('probe', x'01'); DELETE FROM r WHERE name = 'probe'}} message]} {
+  if {[catch {db eval {INSERT INTO r(name, append) VALUES('probe', x'01'); DELETE FROM r WHERE name = 'probe'}}\
+      message]} {
     return "reopened: no write: $message"
   }
   if {$state ne [state_of db r]} {

@@ -88,7 +88,8 @@ proc transaction {seed n model} {
     }
   }
   dict set model counter $n
-  return [list "${sql}INSERT OR REPLACE INTO r(name, content) VALUES('counter', [sql_text $n]);UPDATE counter SET n = $n;" $model]
+  return [list "${sql}INSERT OR REPLACE INTO r(name, content) VALUES('counter', [sql_text $n]);UPDATE counter SET n =\
+      $n;" $model]
 }
 
 # The number that the regions say.

@@ -3,17 +3,20 @@
 ** commands.c: Tcl commands over os_faults.h and os_sim.h.
 **
 **   sdb_fault reset                       forget rules, log, counts, crash point
-**   sdb_fault add KINDS N ?OPTION ...?    -> rule number.  KINDS: a list of kinds of calls, or "system" (all but malloc),
+**   sdb_fault add KINDS N ?OPTION ...?    -> rule number.  KINDS: a list of kinds of calls, or "system" (all but
+**                                                          malloc),
 **                                            "changing", "all".  The Nth such call from now on ...
 **       -errno NAME                          fails,        -forever        and every later one too
 **       -performed                           fails although it was carried out
-**       -piece BYTES                         moves at most so many bytes per system call; with -errno: the first piece only
+**       -piece BYTES                         moves at most so many bytes per system call; with -errno: the first piece
+**                                            only
 **       -eintr COUNT                         is interrupted so often first
 **       -kill before|after                   kills this process
 **       -skip                                does nothing and reports success (pwrite, truncate, syncs)
 **       -same                                the same, for writes of bytes that already read so
 **       -lasting                             (the rule stays when others are reset)
-**       -file GLOB                           only calls on such files count ("journal", "*.tmp", "." and ".." directories)
+**       -file GLOB                           only calls on such files count ("journal", "*.tmp", "." and ".."
+**                                            directories)
 **   sdb_fault remove RULE | hits RULE | seen RULE
 **   sdb_fault count KIND | counts         calls since reset
 **   sdb_fault live                        -> {memory N handles N maps N}
@@ -22,10 +25,12 @@
 **   sdb_fault stop N | calls | stopped | go     crash point after N changing calls ("stop count" only counts)
 **   sdb_fault random SEED | window BYTES  0 = as the system has it
 **
-**   sdb_sim reset | cut SEED | outcomes | nth INDEX | restart | evict | unsynced | failseed SEED | tear BOOL | noise FILE
+**   sdb_sim reset | cut SEED | outcomes | nth INDEX | restart | evict | unsynced | failseed SEED | tear BOOL |
+**           noise FILE
 **   sdb_sim clone -> number | restore NUMBER | free NUMBER | syscalls
 **   sdb_sim crashat N                     the same as sdb_fault stop N
-**   sdb_sim files DIR                     -> {name {cache BYTES disk BYTES unsynced N} ...}, names of directories end in /
+**   sdb_sim files DIR                     -> {name {cache BYTES disk BYTES unsynced N} ...}, names of directories end
+**                                         in /
 **   sdb_sim peek FILE OFFSET BYTES | poke FILE OFFSET DATA | size FILE BYTES
 */
 #include "disk/os_faults.h"

@@ -3,7 +3,8 @@
 ** api_corners.c: calls of the C interface that the commands of engine/api.c do not make: in a forked child, with null
 ** pointers where they are allowed, with arguments that no command can be given.
 **
-**   sdb_fork HANDLE REGION ?DIRECTORY?   -> {call code ...}: what a forked child is told by each call, and by opening DIRECTORY
+**   sdb_fork HANDLE REGION ?DIRECTORY?   -> {call code ...}: what a forked child is told by each call, and by opening
+**                                        DIRECTORY
 **   sdb_corners DIRECTORY                makes a database there -> {call code ...}
 **
 ** THREADS: the interpreter's.

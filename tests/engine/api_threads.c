@@ -6,10 +6,11 @@
 **   sdb_threads spread HANDLE THREADS REGIONS RECORDS  all threads append to all regions r0, r1, ... (which exist)
 **   sdb_threads create HANDLE THREADS REGIONS          thread t creates t-0, t-1, ... and appends its name to each
 **       These three verify what the handle's own view then shows and return the number of records (regions) found.
-**   sdb_threads mix DIRECTORY MS SEED                  appenders, a committer, readers, compaction and checkpoints, which verify
-**                                                      what they see; -> counts of what each did
-**   sdb_threads hold HANDLE REGIONNAME MS              a thread begins a transaction, keeps it for so long and rolls it back;
-**                                                      returns once it has begun; "sdb_threads join" waits for its end
+**   sdb_threads mix DIRECTORY MS SEED                  appenders, a committer, readers, compaction and checkpoints,
+**                                                      which verify what they see; -> counts of what each did
+**   sdb_threads hold HANDLE REGIONNAME MS              a thread begins a transaction, keeps it for so long and rolls it
+**                                                      back; returns once it has begun; "sdb_threads join" waits for
+**                                                      its end
 **
 ** A workload that makes no progress for a minute is a deadlock: the process says so and aborts.
 ** THREADS: the interpreter's; it waits for the threads that it starts (but for "hold").

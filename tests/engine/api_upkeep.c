@@ -4,7 +4,8 @@
 **
 **   NAME checkpoint
 **   NAME compact                -> bytes given back
-**   NAME compact_step VARIABLE  -> {kind move|punch|cut name TEXT moved N freed N}, empty when nothing is left; VARIABLE
+**   NAME compact_step VARIABLE  -> {kind move|punch|cut name TEXT moved N freed N}, empty when nothing is left;
+**                               VARIABLE
 **                                  holds the cursor, 0 at first
 **   NAME check                  -> list of problems
 **   NAME stat                   -> dict

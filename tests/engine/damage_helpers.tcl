@@ -68,12 +68,16 @@ proc damage_rest {dir body pattern healthy} {
       db close
       continue
     }
-    foreach call {{create new} {append a x} {write a 0 x} {truncate a 0} {truncate_write a 0 x} {set_length a 5} {reserve a 90000}
+    foreach call {
+      {create new} {append a x} {write a 0 x} {truncate a 0} {truncate_write a 0 x} {set_length a 5} {reserve a 90000
+    }
       {rename a z} {remove a} {retain {}} checkpoint compact} {
       if {[lindex $call 1] eq "a" && "a" ni $healthy} continue
       set got [failure {db {*}$call}]
       if {[code_of {db {*}$call}] ni {CORRUPT READONLY}} {return "$call: $got"}
-      if {![string match $pattern [regsub {^[A-Z]+: (\w+( \w+)?: )?} $got {}]] && ![string match *$pattern $got]} {return "$call: $got"}
+      if {![string match $pattern [regsub {^[A-Z]+: (\w+( \w+)?: )?} $got {}]] && ![string match *$pattern $got]} {
+        return "$call: $got"
+      }
     }
     foreach name $healthy {
       if {[catch {db read $name} bytes] || $bytes ne [dict get $want $name]} {return "region $name is not read right"}

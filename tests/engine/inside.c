@@ -2,7 +2,8 @@
 **
 ** inside.c: the memory of an open store changed behind its back, so that tests see check notice it.
 **
-**   sdb_inside HANDLE set WHAT ?INDEX? VALUE    gives WHAT another value -> the one it had.  WHAT of the committed state:
+**   sdb_inside HANDLE set WHAT ?INDEX? VALUE    gives WHAT another value -> the one it had.  WHAT of the committed
+**                                               state:
 **       entries content reserved hash           totals of its tree
 **       generation                              its generation
 **       end                                     of the space in `data`

@@ -26,7 +26,8 @@ namespace eval random {
   proc some_bytes {} {
     variable block
     variable sizes
-    set most [lindex [dict get {small {0 5 60 60 300 5000 20000} large {1 300 5000 5000 40000 90000 400000}} $sizes] [below 7]]
+    set most [lindex [dict get {small {0 5 60 60 300 5000 20000} large {1 300 5000 5000 40000 90000 400000}} $sizes]\
+        [below 7]]
     set bytes [below [expr {$most + 1}]]
     set from [below [expr {1000000 - $bytes}]]
     return [string range $block $from [expr {$from + $bytes - 1}]]
@@ -71,7 +72,8 @@ namespace eval random {
     variable prepared
     set names [dict keys $now]
     set name [pick $names]
-    set kind [pick {create append append append append write write write truncate truncate_write set_length set_length reserve rename remove
+    set kind [pick {create append append append append write write write truncate truncate_write set_length set_length\
+        reserve rename remove
       retain}]
     if {$name eq {} || [llength $names] < 3} {set kind create}
     if {$kind in {retain} && [below 6]} {set kind append}
@@ -116,7 +118,9 @@ namespace eval random {
       rename {
         set new [pick {a b c d e f g h i j k l m n o p}]
         if {[dict exists $now $new]} {
-          if {$new ne $name && [::code_of {do rename $name $new}] ni {EXISTS NOMEM IO FULL}} {error "renamed over another region"}
+          if {$new ne $name && [::code_of {do rename $name $new}] ni {EXISTS NOMEM IO FULL}} {
+            error "renamed over another region"
+          }
           return
         }
         do rename $name $new
@@ -133,7 +137,9 @@ namespace eval random {
         dict for {name bytes} $now {if {$name ni $keep} {dict unset now $name}}
       }
     }
-    if {$kind ne "remove" && [dict exists $now $name] && [::db read $name] ne [dict get $now $name]} {same "after $kind" ::db $now}
+    if {$kind ne "remove" && [dict exists $now $name] && [::db read $name] ne [dict get $now $name]} {
+      same "after $kind" ::db $now
+    }
   }
 
   proc end_transaction {} {
@@ -310,7 +316,8 @@ namespace eval random {
     switch $faults {
       memory {return [sdb_fault add malloc [expr {1 + [below 8]}] -errno ENOMEM]}
       disk {
-        set rule [list [pick {pwrite ftruncate punch {pwrite ftruncate} pread}] [expr {1 + [below 3]}] -errno [pick {EIO ENOSPC}]]
+        set rule [list [pick {pwrite ftruncate punch {pwrite ftruncate} pread}] [expr {1 + [below 3]}] -errno\
+            [pick {EIO ENOSPC}]]
         if {[below 3] == 0} {lappend rule -forever}
         if {[lindex $rule 0] in {pwrite pread} && [below 4] == 0} {lappend rule -piece [expr {1 + [below 600]}]}
         return [sdb_fault add {*}$rule]
@@ -327,8 +334,9 @@ namespace eval random {
     if {$dice < 93 && [below 4] == 0} {set rule [add_fault $faults]}
     set failed [catch {
       if {$dice < 55} change elseif {$dice < 62} savepoint elseif {$dice < 65} release elseif {$dice < 70} rollback_to \
-        elseif {$dice < 78} flush elseif {$dice < 81} rollback elseif {$dice < 84} prepare elseif {$dice < 87} snapshot \
-        elseif {$dice < 90} unsnapshot elseif {$dice < 93} upkeep elseif {$dice < 96} check elseif {$dice < 98} kill else reopen
+        elseif {$dice < 78} flush elseif {$dice < 81} rollback elseif {$dice < 84} prepare \
+        elseif {$dice < 87} snapshot elseif {$dice < 90} unsnapshot elseif {$dice < 93} upkeep elseif {$dice < 96} check elseif {$dice < 98} kill \
+            else reopen
     } problem options]
     set hits [expr {$rule ? [sdb_fault hits $rule] : 0}]
     if {$rule} {sdb_fault remove $rule}

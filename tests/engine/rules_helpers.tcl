@@ -57,4 +57,6 @@ proc ranges_of {dir} {
 }
 
 # Without those that only set a size or give blocks back.
-proc calls_in_order {body} {return [lsearch -all -inline -not -regexp [uplevel 1 [list calls_of $body]] {^(ftruncate|punch) }]}
+proc calls_in_order {body} {
+  return [lsearch -all -inline -not -regexp [uplevel 1 [list calls_of $body]] {^(ftruncate|punch) }]
+}

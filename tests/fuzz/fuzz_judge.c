@@ -7,9 +7,10 @@
 **
 ** What may be lost without a word:
 **   - If no byte was forged (no checksum made right again): nothing but the tail.  The database shows a state that its
-**     journal leads to, and every record that this state lacks was touched; nothing tells a damaged last record from one that
-**     a power cut has torn.
-**   - If something was forged: whatever the bytes may rightly say.  But a region whose entry is untouched and that no whole record names is there, with its bytes.
+**     journal leads to, and every record that this state lacks was touched; nothing tells a damaged last record from
+**     one that a power cut has torn.
+**   - If something was forged: whatever the bytes may rightly say.  But a region whose entry is untouched and that no
+**     whole record names is there, with its bytes.
 ** Bytes of `data` have no checksum: where they were changed, any content is right.
 ** THREADS: one.
 */

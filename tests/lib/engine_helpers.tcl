@@ -99,7 +99,9 @@ proc check_layout {{handle db}} {
     if {[dict get $row offset] != $at || [dict get $row bytes] <= 0} {error "layout: a gap at $at: $row"}
     incr at [dict get $row bytes]
   }
-  if {$at != [dict get [$handle stat] file_bytes]} {error "layout ends at $at, data at [dict get [$handle stat] file_bytes]"}
+  if {$at != [dict get [$handle stat] file_bytes]} {
+    error "layout ends at $at, data at [dict get [$handle stat] file_bytes]"
+  }
 }
 
 proc stat_of {key {handle db}} {return [dict get [$handle stat] $key]}

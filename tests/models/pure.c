@@ -10,8 +10,9 @@
 **   sdb_journal_header_encode DICT    -> PAGE, also one that breaks the rules
 **   sdb_journal_header_decode PAGE    -> {state ok|torn|newer version N ...}
 **   sdb_record_encode DICT            -> RECORD; must be sound: keys kind flags salt position generation previous token
-**                                        coordinator data_bytes entries entries_hash; puts {{index N start N length N reserved N name NAME} ...},
-**                                        deletes {N ...}, ranges {{offset N data BYTES} ...}
+**                                        coordinator data_bytes entries entries_hash; puts {{index N start N length N
+**                                        reserved N name NAME} ...}, deletes {N ...}, ranges {{offset N data BYTES}
+**                                        ...}
 **   sdb_record_decode BYTES SALT POSITION -> dict of the same keys, and bytes, checksum; empty if it is refused
 **   sdb_record_list JOURNAL           -> dicts of the records that follow the valid header, up to the first refused
 **   sdb_reseal_entry PAGE INDEX, sdb_reseal_journal_header PAGE, sdb_reseal_record RECORD -> the same, checksum right

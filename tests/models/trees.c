@@ -3,7 +3,8 @@
 ** trees.c: patches and the catalog against simple models: arrays with one byte for each byte, one cell for each
 ** index.
 **
-**   sdb_patch_model SEED STEPS ?BASE?   random writes, removals and merges of four patches; after each, every byte of the
+**   sdb_patch_model SEED STEPS ?BASE?   random writes, removals and merges of four patches; after each, every byte of
+**                                       the
 **                                       changed ones is compared.  BASE is the lowest offset, or "top"
 **   sdb_catalog_model SEED STEPS        random changes of a catalog, with older roots kept, compared and returned to
 **   Both: one change in six meets an allocation that fails; it must then fail and change nothing, or succeed.  What was

@@ -28,7 +28,9 @@ proc layers::sources {root args} {
 }
 
 proc layers::module_of {path} {return [file rootname $path]}
-proc layers::room_of {path} {return [expr {[string match core/*/* $path] ? [lindex [file split $path] 1] : [lindex [file split $path] 0]}]}
+proc layers::room_of {path} {
+  return [expr {[string match core/*/* $path] ? [lindex [file split $path] 1] : [lindex [file split $path] 0]}]
+}
 proc layers::rank_of {path} {
   variable rooms
   set room [room_of $path]
@@ -45,7 +47,8 @@ proc layers::bare_code_of {path} {return [regsub -all {"([^"\\\n]|\\.)*"} [code_
 proc layers::includes {root path} {
   set ours {}
   set others {}
-  foreach {line bracket header} [regexp -all -inline -line {^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]} [code_of $root/$path]] {
+  foreach {line bracket header} \
+      [regexp -all -inline -line {^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]} [code_of $root/$path]] {
     set found {}
     foreach folder [list [file dirname $path] core ext tests] {
       if {$bracket eq "\"" && [file exists $root/$folder/$header]} {
@@ -90,7 +93,8 @@ proc layers::symbols {build root} {
 # The object of one file of a tree, compiled here and now.
 proc layers::symbols_compiled {root path} {
   set object [temp_dir]/object.o
-  exec gcc -std=c11 -D_GNU_SOURCE -w {*}[exec pkg-config --cflags sqlite3 libxxhash] -I $root/core -I $root/ext -c $root/$path \
+  exec gcc -std=c11 -D_GNU_SOURCE -w {*}[exec pkg-config --cflags sqlite3 libxxhash] -I $root/core -I $root/ext -c \
+      $root/$path \
     -o $object
   return [symbols_of $object]
 }
@@ -111,7 +115,9 @@ proc layers::calls {symbols} {
   set found {}
   dict for {module lists} $symbols {
     foreach name [dict get $lists undefined] {
-      if {$name ne "sqlite3_api" && [dict exists $homes $name]} {lappend found [list $module [dict get $homes $name] $name]}
+      if {$name ne "sqlite3_api" && [dict exists $homes $name]} {
+        lappend found [list $module [dict get $homes $name] $name]
+      }
     }
   }
   return $found
@@ -177,7 +183,9 @@ proc layers::circles {root symbols} {
     set why {}
     foreach call [calls $symbols] {
       lassign $call user used name
-      if {$user in $circle && $used in $circle && $user ne $used} {lappend why "[file tail $user]->[file tail $used]:$name"}
+      if {$user in $circle && $used in $circle && $user ne $used} {
+        lappend why "[file tail $user]->[file tail $used]:$name"
+      }
     }
     lappend problems "[join [lsort $circle] { }]: [join [lrange $why 0 11] { }]"
   }
@@ -213,12 +221,16 @@ proc layers::visit {module} {
 # ext/meson.build lists the lowest file first.
 proc layers::out_of_order {root symbols} {
   set order {}
-  foreach {line name} [regexp -all -inline -line {^ *'(\w+)\.c',} [read_file $root/ext/meson.build]] {lappend order ext/$name}
+  foreach {line name} [regexp -all -inline -line {^ *'(\w+)\.c',} [read_file $root/ext/meson.build]] {
+    lappend order ext/$name
+  }
   set problems {}
   dict for {user used_modules} [uses $root $symbols] {
     foreach used $used_modules {
       set at [lsearch -exact $order $user]
-      if {$at >= 0 && [lsearch -exact $order $used] > $at} {lappend problems "$user uses $used, which is listed behind it"}
+      if {$at >= 0 && [lsearch -exact $order $used] > $at} {
+        lappend problems "$user uses $used, which is listed behind it"
+      }
     }
   }
   return $problems
@@ -241,11 +253,14 @@ proc layers::private_headers {root} {
   set problems {}
   foreach path [sources $root core ext] {
     foreach used [lindex [includes $root $path] 0] {
-      if {[string match tests/* $used] || [string match ext/* $path] && [string match core/* $used] && $used ni $public} {
+      if {[string match tests/* $used] || [string match ext/* $path] && [string match core/* $used] && $used ni\
+          $public} {
         lappend problems "$path includes $used"
       }
     }
-    if {[string match ext/* $path] && [regexp {\msdb_os_\w+} [bare_code_of $root/$path] name]} {lappend problems "$path uses $name"}
+    if {[string match ext/* $path] && [regexp {\msdb_os_\w+} [bare_code_of $root/$path] name]} {
+      lappend problems "$path uses $name"
+    }
   }
   return $problems
 }
@@ -254,7 +269,9 @@ proc layers::platform_questions {root} {
   set pattern {\m(__linux__|__linux|__APPLE__|__MACH__|__FreeBSD__|__NetBSD__|__OpenBSD__|_WIN32|__unix__|__GLIBC__)\M}
   set problems {}
   foreach path [sources $root core ext] {
-    if {![string match core/os/* $path] && [regexp $pattern [bare_code_of $root/$path] name]} {lappend problems "$path asks for $name"}
+    if {![string match core/os/* $path] && [regexp $pattern [bare_code_of $root/$path] name]} {
+      lappend problems "$path asks for $name"
+    }
   }
   return $problems
 }
@@ -268,10 +285,15 @@ proc layers::foreign_declarations {root symbols} {
   foreach path [sources $root core ext] {
     if {[file extension $path] ne ".h" || $path in $public || $path eq "core/os/os.h"} continue
     set foreign {}
-    foreach {whole name} [regexp -all -inline {\m((?:sdb|seqdb)_\w+)\s*\([^;{}]*\)[^;{}]*;} [bare_code_of $root/$path]] {
-      if {[dict exists $homes $name] && [dict get $homes $name] ne [module_of $path]} {dict lappend foreign [dict get $homes $name] $name}
+    foreach {whole name} [regexp -all -inline {\m((?:sdb|seqdb)_\w+)\s*\([^;{}]*\)[^;{}]*;}\
+        [bare_code_of $root/$path]] {
+      if {[dict exists $homes $name] && [dict get $homes $name] ne [module_of $path]} {
+        dict lappend foreign [dict get $homes $name] $name
+      }
     }
-    dict for {module names} $foreign {lappend problems "$path declares for $module.c: [join [lsort -unique $names] { }]"}
+    dict for {module names} $foreign {
+      lappend problems "$path declares for $module.c: [join [lsort -unique $names] { }]"
+    }
   }
   return $problems
 }
@@ -280,12 +302,15 @@ proc layers::foreign_declarations {root symbols} {
 proc layers::built_for_tests_only {root symbols} {
   set problems {}
   foreach path [sources $root core] {
-    if {[file extension $path] eq ".c" && ![string match core/os/os_* $path] && ![dict exists $symbols [module_of $path]]} {
+    if {[file extension $path] eq ".c" && ![string match core/os/os_* $path] &&\
+        ![dict exists $symbols [module_of $path]]} {
       lappend problems "$path is not in the library"
     }
   }
   foreach meson [glob -nocomplain $root/tests/meson.build $root/tests/*/meson.build] {
-    if {[regexp {'(?:\.\./)+core/[^']*\.c'} [read_file $meson] file]} {lappend problems "[string range $meson [string length $root/] end] builds $file"}
+    if {[regexp {'(?:\.\./)+core/[^']*\.c'} [read_file $meson] file]} {
+      lappend problems "[string range $meson [string length $root/] end] builds $file"
+    }
   }
   return $problems
 }
@@ -293,7 +318,9 @@ proc layers::built_for_tests_only {root symbols} {
 proc layers::test_switches {root} {
   set problems {}
   foreach path [sources $root core ext] {
-    if {[regexp {\m(sdb_break\w*|SDB_FAULTS|sdb_fault\w*|sdb_sim_\w+)\M} [read_file $root/$path] name]} {lappend problems "$path: $name"}
+    if {[regexp {\m(sdb_break\w*|SDB_FAULTS|sdb_fault\w*|sdb_sim_\w+)\M} [read_file $root/$path] name]} {
+      lappend problems "$path: $name"
+    }
   }
   return $problems
 }

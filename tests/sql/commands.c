@@ -11,10 +11,12 @@
 **   sql_bytes_at ADDRESS COUNT      -> the bytes there
 **   sql_limit DB ID VALUE           -> the old limit
 **   sql_same DB1 SQL1 DB2 SQL2      -> "" or the first difference of the two results
-**   sql_later DB MS SQL             -> job: runs SQL on DB in another thread after a while;  sql_join JOB -> result code
+**   sql_later DB MS SQL             -> job: runs SQL on DB in another thread after a while;  sql_join JOB -> result
+**                                   code
 **   sql_threads FILE EXTENSION COUNT LOOPS SQL -> list of result codes, one a thread, each with a connection of its own
 **
-**   sql_close_loop FILE EXTENSION KEPT SQL -> result code of closing a connection that keeps KEPT prepared, after SQL, the way many
+**   sql_close_loop FILE EXTENSION KEPT SQL -> result code of closing a connection that keeps KEPT prepared, after SQL,
+**                                 the way many
 **       programs do: while sqlite3_close() says SQLITE_BUSY, finalize all that sqlite3_next_stmt() tells
 **
 ** The SQLite functions come through the extension interface, so that the file serves any SQLite that the Tcl package

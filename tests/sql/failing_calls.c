@@ -2,12 +2,15 @@
 **
 ** failing_calls.c: calls of SQLite that the extension makes and that fail on demand.
 **
-**   load_extension(FILE, 'sqlite3_sdbtestcalls_init')   the extension with the faulty memory of sql/failing_memory.c; beside that
-**                                      the calls below count as "malloc" on file "sqlite-call" and can be made to fail by
-**                                      sdb_fault, as they do in SQLite: with an error and its message in the connection
-**   load_extension(FILE, 'sqlite3_sdbtestold_init')     the extension with an SQLite that lacks sqlite3_expired(), as it may
-**   sql_integrity SCHEMA TABLE         what the module's check for PRAGMA integrity_check says of the table connected last (SQLite
-**                                      calls it from 3.44 on) -> {code text}
+**   load_extension(FILE, 'sqlite3_sdbtestcalls_init')   the extension with the faulty memory of sql/failing_memory.c;
+**                                                       beside that
+**                                      the calls below count as "malloc" on file "sqlite-call" and can be made to fail
+**                                      by sdb_fault, as they do in SQLite: with an error and its message in the
+**                                      connection
+**   load_extension(FILE, 'sqlite3_sdbtestold_init')     the extension with an SQLite that lacks sqlite3_expired(), as
+**                                                       it may
+**   sql_integrity SCHEMA TABLE         what the module's check for PRAGMA integrity_check says of the table connected
+**                                      last (SQLite calls it from 3.44 on) -> {code text}
 **
 ** Replaced: prepare_v2, declare_vtab, vtab_config, create_module_v2, create_function_v2, vtab_in_first, vtab_in_next,
 ** value_text (of text that must be converted), value_blob, str_errcode, libversion_number (an old one). THREADS: the

@@ -2,7 +2,8 @@
 **
 ** failing_memory.c: memory that the extension asks SQLite for.
 **
-**   load_extension(FILE, 'sqlite3_sdbtestmemory_init')   the extension itself, whose calls of sqlite3_malloc and its like
+**   load_extension(FILE, 'sqlite3_sdbtestmemory_init')   the extension itself, whose calls of sqlite3_malloc and its
+**                                                        like
 **                                      are counted as "malloc" on file "sqlite" and can be made to fail by sdb_fault
 **   sql_memory used                    -> bytes SQLite has given out in all
 **   sql_memory limit BYTES             sqlite3_hard_heap_limit64(): past it SQLite's allocations fail; 0 = no limit

@@ -117,11 +117,13 @@ proc rnd::st_length {} {
   if {$::rnd::profile eq "large"} {set to [one_of [list [size] "length / 2"]]}
   set where [narrow_condition]
   return [list "UPDATE r SET length = $to WHERE $where" \
-    "UPDATE p SET content = CAST(ifnull(substr(content, 1, $to), x'') || zeroblob(max(0, $to - length)) AS BLOB) WHERE $where"]
+    "UPDATE p SET content = CAST(ifnull(substr(content, 1, $to), x'') || zeroblob(max(0, $to - length)) AS BLOB) WHERE\
+        $where"]
 }
 proc rnd::st_delete {} {
   set where [one_of [list "name = [quoted [name]]" "name = [quoted [name]]" "rowid = [expr {1 + [below 14]}]" \
-    "name IN ([quoted [name]], [quoted [name]])" "name LIKE 'n1_'" "name LIKE 'n2_'" "name LIKE 'n3_'" "length = [size]"]]
+    "name IN ([quoted [name]], [quoted [name]])" "name LIKE 'n1_'" "name LIKE 'n2_'" "name LIKE 'n3_'" \
+        "length = [size]"]]
   if {[chance 4]} {set where 1}
   return [same "DELETE FROM @@ WHERE $where"]
 }
@@ -203,7 +205,8 @@ proc rnd::st_fn_truncate {} {
   set offset [offset_in [expr {$length eq {} ? 0 : $length}]]
   set sql "SELECT seqdb_truncate('r', [quoted $name], $offset)"
   if {$length eq {} || $offset < 0 || $offset > $length} {return [list $sql {} refused]}
-  return [list $sql "UPDATE p SET content = ifnull(substr(content, 1, $offset), x'') WHERE name = [quoted $name]" ok:$offset]
+  return [list $sql "UPDATE p SET content = ifnull(substr(content, 1, $offset), x'') WHERE name = [quoted $name]"\
+      ok:$offset]
 }
 proc rnd::st_fn_truncate_write {} {
   set name [name]
@@ -390,13 +393,16 @@ proc rnd::schema_step {} {
     {SAVEPOINT i; ALTER TABLE @@ RENAME TO s; GHOST; ROLLBACK TO i; RELEASE i}
   }]
   lassign [same $change] for_r for_p
-  set for_r [string map {GHOST {CREATE VIRTUAL TABLE g USING seqdb('ghost'); INSERT INTO g(name) VALUES('g'), ('h')}} $for_r]
+  set for_r [string map {GHOST {CREATE VIRTUAL TABLE g USING seqdb('ghost'); INSERT INTO g(name) VALUES('g'), ('h')}}\
+      $for_r]
   set for_p [string map {GHOST {CREATE TABLE g(name); INSERT INTO g(name) VALUES('g'), ('h')}} $for_p]
   set got [run db $for_r]
   set want [run plain $for_p]
   log "$for_r -> $got"
   if {$got ne $want} {return "the outcome is '$got', an ordinary table's '$want'"}
-  if {[file exists $::dir/ghost] && [db eval {SELECT name FROM seqdb_regions('ghost')}] ne {}} {return "a ghost was committed"}
+  if {[file exists $::dir/ghost] && [db eval {SELECT name FROM seqdb_regions('ghost')}] ne {}} {
+    return "a ghost was committed"
+  }
   return [agree]
 }
 
@@ -429,8 +435,8 @@ proc rnd::others_agree {} {
   set problem [sql_same reader {SELECT name, length, content FROM r ORDER BY name} \
     plain_reader {SELECT name, length, content FROM p ORDER BY name}]
   if {$problem ne {}} {return "another connection: $problem"}
-  return [sql_same reader {SELECT count(*), total(length), group_concat(name, ',') FROM (SELECT * FROM r ORDER BY name)} \
-    plain_reader {SELECT count(*), total(length), group_concat(name, ',') FROM (SELECT * FROM p ORDER BY name)}]
+  set query {SELECT count(*), total(length), group_concat(name, ',') FROM (SELECT * FROM @ ORDER BY name)}
+  return [sql_same reader [string map {@ r} $query] plain_reader [string map {@ p} $query]]
 }
 
 # A cursor that is opened now and read to its end many statements later must show what was committed now.
@@ -451,8 +457,10 @@ proc rnd::cursor_end {} {
   set at 0
   while {$::rnd::cursor_row eq "row" && $problem eq {}} {
     lassign [lindex $::rnd::cursor_expected $at] n l c
-    if {[sql_column $::rnd::cursor 0] ne $n || [sql_column $::rnd::cursor 1] != $l || [sql_column $::rnd::cursor 2] ne $c} {
-      set problem "a cursor held open sees '[sql_column $::rnd::cursor 0]' of [sql_column $::rnd::cursor 1] bytes at row $at,
+    if {[sql_column $::rnd::cursor 0] ne $n || [sql_column $::rnd::cursor 1] != $l || [sql_column $::rnd::cursor 2] ne\
+        $c} {
+      set problem "a cursor held open sees '[sql_column $::rnd::cursor 0]' of [sql_column $::rnd::cursor 1] bytes at\
+          row $at,
         not '$n' of $l bytes as when it was opened"
     }
     incr at
@@ -562,7 +570,8 @@ proc random_sql {seed steps profile {options {}}} {
   }
   if {$problem eq {} && [catch {rnd::finish} problem]} {set problem "unexpected error at the end: $problem"}
   if {$problem ne {}} {
-    set problem "seed $seed, profile $profile, step [expr {$i - 1}]: $problem\nstatements before:\n  [join $::rnd::history "\n  "]"
+    set problem "seed $seed, profile $profile, step [expr {$i - 1}]: $problem\nstatements\
+        before:\n  [join $::rnd::history "\n  "]"
   }
   if {$::rnd::cursor ne {}} {
     sql_finalize $::rnd::cursor

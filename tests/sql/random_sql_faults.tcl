@@ -27,7 +27,8 @@ namespace eval rnd {
 }
 
 proc rnd::contents_differ {} {
-  return [sql_same db {SELECT name, length, content FROM r ORDER BY name} plain {SELECT name, length, content FROM p ORDER BY name}]
+  return [sql_same db {SELECT name, length, content FROM r ORDER BY name} plain\
+      {SELECT name, length, content FROM p ORDER BY name}]
 }
 
 # Names the failure of the next calls: which kind, how far ahead, with what.
@@ -240,7 +241,8 @@ proc random_sql_faults {seed steps profile {options {}}} {
   catch {sdb_fault reset}
   if {$problem eq {} && [catch {rnd::finish} problem]} {set problem "unexpected error at the end: $problem"}
   if {$problem ne {}} {
-    set problem "seed $seed, profile $profile, step [expr {$i - 1}]: $problem\nstatements before:\n  [join $::rnd::history "\n  "]"
+    set problem "seed $seed, profile $profile, step [expr {$i - 1}]: $problem\nstatements\
+        before:\n  [join $::rnd::history "\n  "]"
   } elseif {$::rnd::failures < $steps / 50} {
     set problem "only $::rnd::failures of $steps statements met a failure: the faults miss"
   }

@@ -8,7 +8,8 @@
 **     map DIR                                  pointers stay valid while the file outgrows its mappings
 **     large DIR, large-verify DIR              offsets and lengths past 4 GiB; leaves records in the journal
 **     threads DIR                              appends from several threads, beside readers
-**     rig SEED COUNT STEPS OUTCOMES FAULTS     power cuts on the simulated disk, COUNT seeds; prints a sum of what was done
+**     rig SEED COUNT STEPS OUTCOMES FAULTS     power cuts on the simulated disk, COUNT seeds; prints a sum of what was
+**                                              done
 **
 ** -w is the address space of one mapping: an emulator keeps account of each page of it, a terabyte is too much.
 ** Nothing else is printed if all is well, and the exit status is 0.
