@@ -5,8 +5,8 @@
 #   tclsh full_disk_days.tcl play KIND SEED REFUSALS ?-day N? ?-host in? ?-burst N? ?-lenient {RULE ...}? ?-log FILE?
 #   tclsh full_disk_days.tcl replay|shrink KIND FILE ?...?    a log's steps once more; without those that do not matter
 #
-# KIND: tmpfs | ext4 (mounted here) | fsize | fsize_signal (RLIMIT_FSIZE, SIGXFSZ ignored or not) | rule (writes to
-# `data` fail by rule, until something was given back).  -host in: SQLite's file lies on the full disk, too.
+# KIND: tmpfs | ext4 | overlay (of a tmpfs; mounted here) | fsize | fsize_signal (RLIMIT_FSIZE, SIGXFSZ ignored or not) |
+# rule (writes to `data` fail by rule, until something was given back).  -host in: SQLite's file lies on the full disk, too.
 # A day is one database, named by SEED and its number: -day N plays that one alone.  A worker process holds the database
 # and is killed now and then.  -burst N: who was refused tries N more times.  What must be true, by RULE:
 #
@@ -43,22 +43,26 @@ proc mount_and_run {kind} {
   set ::env(SEQDB_TMP) [shm_or [env_or SEQDB_TMP /tmp]]
   set folder [temp_dir]
   set ::env(FULL_DISK_FOLDER) $folder
-  set how "-t tmpfs -o size=${::disk_kib}k tmpfs"
+  set how "mount -t tmpfs -o size=${::disk_kib}k tmpfs $folder"
+  if {$kind eq "overlay"} { ;# holes that are filled on reading, behind a file system that does not say so
+    set dirs "lowerdir=$folder/lower,upperdir=$folder/upper,workdir=$folder/work"
+    append how " && cd $folder && mkdir lower upper work && mount -t overlay -o $dirs overlay $folder"
+  }
   if {$kind eq "ext4"} {
     set image $folder.image
     exec truncate -s [expr {$::disk_kib + 4096}]K $image
     exec mkfs.ext4 -q -b 4096 -m 0 -N 64 -O ^has_journal -F $image 2>@1
-    set how "-o loop $image"
+    set how "mount -o loop $image $folder"
   }
   set unshare [expr {[testConstraint notRoot] ? "unshare -r -m" : "unshare -m"}]
-  set command [list {*}$unshare sh -c "mount $how $folder && exec \"\$@\"" sh [info nameofexecutable] $::me {*}$::argv]
+  set command [list {*}$unshare sh -c "$how && exec \"\$@\"" sh [info nameofexecutable] $::me {*}$::argv]
   set failed [catch {exec -ignorestderr {*}$command >@stdout 2>@stderr} message options]
   if {!$failed} {exit 0}
   set code [dict get $options -errorcode]
   exit [expr {[lindex $code 0] eq "CHILDSTATUS" ? [lindex $code 2] : 2}]
 }
 
-proc is_mounted {} {return [expr {$::kind in {tmpfs ext4}}]}
+proc is_mounted {} {return [expr {$::kind in {tmpfs ext4 overlay}}]}
 proc avail_kib {} {return [string trim [lindex [split [exec df --output=avail -k $::folder] \n] 1]]}
 
 # Leave so many KiB (a rule: from the Nth write on nothing goes); take that back.
@@ -146,7 +150,7 @@ proc judge_refusal {code message what} {
   }
 }
 
-# The worker's regions must be those of one of the models, which becomes the state.  `rules`: what each breaks, {}: nothing.
+# The worker's regions must be those of one of the models, which becomes the state.  `rules`: what each of them breaks.
 proc verify {when models {rules {}}} {
   set answer [ask dump]
   if {[lindex $answer 0] ne "ok"} {return [reading_refused $when $answer]}
@@ -546,7 +550,7 @@ proc run_days {} {
   return 0
 }
 
-if {[lindex $argv 1] in {tmpfs ext4} && ![info exists env(FULL_DISK_FOLDER)]} {mount_and_run [lindex $argv 1]}
+if {[lindex $argv 1] in {tmpfs ext4 overlay} && ![info exists env(FULL_DISK_FOLDER)]} {mount_and_run [lindex $argv 1]}
 set env(SEQDB_TMP) [shm_or [env_or SEQDB_TMP /tmp]]
 set status [run_days]
 clean
