@@ -5,8 +5,8 @@
 #   tclsh full_disk_days.tcl play KIND SEED REFUSALS ?-day N? ?-host in? ?-burst N? ?-lenient {RULE ...}? ?-log FILE?
 #   tclsh full_disk_days.tcl replay|shrink KIND FILE ?...?    a log's steps once more; without those that do not matter
 #
-# KIND: tmpfs | ext4 | overlay (of a tmpfs; mounted here) | fsize | fsize_signal (RLIMIT_FSIZE, SIGXFSZ ignored or not) |
-# rule (writes to `data` fail by rule, until something was given back).  -host in: SQLite's file lies on the full disk, too.
+# KIND: tmpfs | ext4 | overlay (of a tmpfs; mounted here) | fsize | fsize_signal (RLIMIT_FSIZE, SIGXFSZ ignored or not)
+# | rule (writes to `data` fail by rule, until something was given back).  -host in: SQLite's file is on that disk, too.
 # A day is one database, named by SEED and its number: -day N plays that one alone.  A worker process holds the database
 # and is killed now and then.  -burst N: who was refused tries N more times.  What must be true, by RULE:
 #
