@@ -3,14 +3,14 @@
 ** seqdb.h: a crash-consistent store of named, growing regions of bytes in one memory-mapped file.
 **
 ** CAVEATS FIRST
-**   - A database is a directory.  One process at a time may have it open; all handles of that process share one store.  Use
-**     a handle of its own for each independent writer: a handle carries at most one transaction.
+**   - A database is a directory.  One process at a time may have it open; all handles of that process share one store.
+**     Use a handle of its own for each independent writer: a handle carries at most one transaction.
 **   - After fork() the child must not use handles of the parent: every call that returns a code returns SEQDB_MISUSE.
 **   - A failed fdatasync poisons the store (SEQDB_POISONED): reads go on, writes fail until all handles are closed.
 **   - Pointers from seqdb_read() point into a read-only mapping.  They stay valid, and their bytes unchanged, until the
 **     snapshot they came from is closed.  An I/O error of the disk under a mapping is SIGBUS, as with any mmap.
-**   - The smallest region takes 8 KiB of disk (a page of `data`, an entry of `regions`): put small values in one region, one
-**     after the other, or in an ordinary table.
+**   - The smallest region takes 8 KiB of disk (a page of `data`, an entry of `regions`): put small values in one
+**     region, one after the other, or in an ordinary table.
 **
 ** What holds for all functions (transactions, threads, names, errors, sizes of structures) is said below the includes.
 */
@@ -21,31 +21,31 @@
 #include <stdint.h>
 #include "seqdb_types.h"
 
-/* TRANSACTIONS.  The first change on a handle begins a transaction: it takes the database's one writer lock (waiting at most
-** the busy timeout, then SEQDB_BUSY).  seqdb_flush() commits it, seqdb_rollback() undoes it.  Readers never wait and are never
-** waited for: they see the last commit until they take a new snapshot.
+/* TRANSACTIONS.  The first change on a handle begins a transaction: it takes the database's one writer lock (waiting at
+** most the busy timeout, then SEQDB_BUSY).  seqdb_flush() commits it, seqdb_rollback() undoes it.  Readers never wait
+** and are never waited for: they see the last commit until they take a new snapshot.
 **
-** THREADS.  Any function may be called from any thread.  Several threads may use one handle, and appends to different regions
-** of one handle run in parallel; appends to one region are serialized, none is lost.  A transaction belongs to the handle, not
-** to a thread.  Exceptions:
+** THREADS.  Any function may be called from any thread.  Several threads may use one handle, and appends to different
+** regions of one handle run in parallel; appends to one region are serialized, none is lost.  A transaction belongs to
+** the handle, not to a thread.  Exceptions:
 **   - seqdb_close() must be the handle's last call;
 **   - a snapshot and its view are used by one thread at a time;
 **   - seqdb_set_interrupt() and seqdb_errmsg() are for one thread while no other uses the handle.
 **
-** NAMES are 1..1024 bytes of UTF-8 without control characters (U+0000..U+001F, U+007F), compared as bytes.  They are passed as
-** pointer and length and need no NUL.
+** NAMES are 1..1024 bytes of UTF-8 without control characters (U+0000..U+001F, U+007F), compared as bytes.  They are
+** passed as pointer and length and need no NUL.
 **
-** ERRORS.  Functions return SEQDB_OK or a negative code of enum seqdb_result, unless they say otherwise.  The handle keeps a
-** record of its last error: seqdb_get_error().  After an error
+** ERRORS.  Functions return SEQDB_OK or a negative code of enum seqdb_result, unless they say otherwise.  The handle
+** keeps a record of its last error: seqdb_get_error().  After an error
 **   - the database is as before the call, unless the function says otherwise;
 **   - a transaction that had changes stays open, and one that had none lets the writer lock go;
-**   - output parameters are as before the call.  They come last, and are written on success only: not with SEQDB_DONE or
-**     SEQDB_COPY either.  What a buffer holds after an error is not defined.
+**   - output parameters are as before the call.  They come last, and are written on success only: not with SEQDB_DONE
+**     or SEQDB_COPY either.  What a buffer holds after an error is not defined.
 ** Every function names its errors.  Three groups have a name, for short:
 **   CHILD    MISUSE: the handle is of before fork().  Every function that returns a code has it, named or not.
 **   STORAGE  FULL, IO, NOMEM; READONLY if the system refuses to write; POISONED if a sync fails, or has failed before.
-**   CHANGE   STORAGE, and BUSY: another handle has the writer lock; READONLY: the handle cannot write; CORRUPT: the database is
-**            damaged and cannot be written.
+**   CHANGE   STORAGE, and BUSY: another handle has the writer lock; READONLY: the handle cannot write; CORRUPT: the
+**            database is damaged and cannot be written.
 **
 ** SIZES.  seqdb_options, seqdb_stat_info and seqdb_error carry their size (seqdb_types.h): begin with an _INIT macro.
 ** A wrong size is SEQDB_INVALID, and then the structure is not touched.
@@ -87,12 +87,12 @@ typedef struct seqdb_options {
 #define SEQDB_OPTIONS_INIT \
   { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL }
 
-/* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle and
-** closes it with seqdb_close().
+/* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
+** and closes it with seqdb_close().
 ** A handle on a damaged database opens, read-only; seqdb_check() and every refused change tell why.
 ** Handles of one process share one store; sync mode and mmap are those of its first handle.
-** On error *error (may be NULL) is filled and nothing is left open.  The directory is as before, unless SEQDB_OPEN_CREATE was
-** given; what was recovered may be durable already.
+** On error *error (may be NULL) is filled and nothing is left open.  The directory is as before, unless
+** SEQDB_OPEN_CREATE was given; what was recovered may be durable already.
 ** Errors:
 **   INVALID   flags that are unknown or contradict each other; sync mode or mmap differ from those of the open store; a
 **             size_bytes is wrong (if that of *error is: nothing tells more); options that this version does not know
@@ -106,8 +106,8 @@ typedef struct seqdb_options {
 **   FULL, IO, NOMEM */
 SEQDB_API int seqdb_open(const char *directory, const seqdb_options *options, seqdb_error *error, seqdb **db);
 
-/* Roll back what is uncommitted and free the handle.  NULL is allowed; in a child of fork it does nothing.  The last handle's
-** close also checkpoints and removes the guard byte; a failure there loses nothing (the journal has it).
+/* Roll back what is uncommitted and free the handle.  NULL is allowed; in a child of fork it does nothing.  The last
+** handle's close also checkpoints and removes the guard byte; a failure there loses nothing (the journal has it).
 ** Snapshots still open keep the store (not the handle) alive and must still be closed by seqdb_snapshot_close(). */
 SEQDB_API void seqdb_close(seqdb *db);
 
@@ -122,8 +122,8 @@ SEQDB_API int seqdb_find_or_create(seqdb *db, const char *name, size_t name_byte
 SEQDB_API int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset);
 
 /* Write at a region offset <= length; may grow the region.
-** After FULL, IO or NOMEM the length is as before and what is committed is untouched; but in a region that this transaction
-** changed before (its place counts) bytes of the range may be either: roll back, to a savepoint or wholly.
+** After FULL, IO or NOMEM the length is as before and what is committed is untouched; but in a region that this
+** transaction changed before (its place counts) bytes of the range may be either: roll back, to a savepoint or wholly.
 ** Errors: CHANGE; NOTFOUND; RANGE: `offset` is past the length, or no file can be so long; INTERRUPTED. */
 SEQDB_API int seqdb_write(seqdb *db, seqdb_region region, uint64_t offset, const void *data, size_t bytes);
 
@@ -151,8 +151,8 @@ SEQDB_API int seqdb_rename(seqdb *db, seqdb_region region, const char *name, siz
 ** Errors: CHANGE; NOTFOUND. */
 SEQDB_API int seqdb_remove(seqdb *db, seqdb_region region);
 
-/* Remove every region whose name is not among the `count` listed ones.  Unknown names are ignored.  *removed (may be NULL): how
-** many.  After an error some may be removed already: roll back, to a savepoint or wholly.
+/* Remove every region whose name is not among the `count` listed ones.  Unknown names are ignored.  *removed (may be
+** NULL): how many.  After an error some may be removed already: roll back, to a savepoint or wholly.
 ** Errors: CHANGE. */
 SEQDB_API int seqdb_retain(seqdb *db, const char *const *names, const size_t *name_bytes, size_t count,
                            uint64_t *removed);
@@ -166,37 +166,37 @@ SEQDB_API uint32_t seqdb_region_index(seqdb_region region);
 ** Errors: CHILD. */
 SEQDB_API int seqdb_has_changes(seqdb *db);
 
-/* 1 if the handle's transaction changed this region (content, length, name, place), created or removed it, else 0: also of one
-** that neither the last commit nor the transaction has.
+/* 1 if the handle's transaction changed this region (content, length, name, place), created or removed it, else 0: also
+** of one that neither the last commit nor the transaction has.
 ** Errors: CHILD. */
 SEQDB_API int seqdb_region_changed(seqdb *db, seqdb_region region);
 
-/* Commit: durable and visible when it returns SEQDB_OK.  Without changes it does nothing.  *generation (may be NULL): the
-** newest.  On error the transaction stays open and may be tried again or rolled back; after POISONED, or an error of a sync,
-** it can only be rolled back.
+/* Commit: durable and visible when it returns SEQDB_OK.  Without changes it does nothing.  *generation (may be NULL):
+** the newest.  On error the transaction stays open and may be tried again or rolled back; after POISONED, or an error
+** of a sync, it can only be rolled back.
 ** Errors: STORAGE; CORRUPT. */
 SEQDB_API int seqdb_flush(seqdb *db, uint64_t *generation);
 
-/* First half of a commit: write a durable prepare record that restates the whole transaction.  May be repeated, with more
-** changes in between.  token (may be NULL): the record's random token.  *generation (may be NULL): the one it will have.  Both
-** are zero if there was nothing to prepare.  After a crash an undecided prepare that is the journal's last record counts as
-** committed, unless its handle named a coordinator and it is opened with SEQDB_OPEN_RESOLVE_DROP.
+/* First half of a commit: write a durable prepare record that restates the whole transaction.  May be repeated, with
+** more changes in between.  token (may be NULL): the record's random token.  *generation (may be NULL): the one it will
+** have.  Both are zero if there was nothing to prepare.  After a crash an undecided prepare that is the journal's last
+** record counts as committed, unless its handle named a coordinator and it is opened with SEQDB_OPEN_RESOLVE_DROP.
 ** Errors, and the state after them, as of seqdb_flush(); an earlier prepare of the transaction still stands. */
 SEQDB_API int seqdb_prepare(seqdb *db, uint8_t token[SEQDB_TOKEN_BYTES], uint64_t *generation);
 
 /* Second half: make the prepared state visible.  Cannot fail: everything that can was done by seqdb_prepare().
-** Changes made after the prepare are a broken promise: the transaction is given up and the store poisoned, and the next open
-** finds what was prepared.  Ends the transaction; harmless without one, and in a child of fork. */
+** Changes made after the prepare are a broken promise: the transaction is given up and the store poisoned, and the next
+** open finds what was prepared.  Ends the transaction; harmless without one, and in a child of fork. */
 SEQDB_API void seqdb_publish(seqdb *db);
 
-/* Undo the whole transaction and release the writer lock, also if it fails.  After a prepare this writes the record that drops
-** it; if that fails, the store is poisoned and the next open may find what was prepared.  Harmless without a transaction.
-** Errors, after a prepare only: STORAGE. */
+/* Undo the whole transaction and release the writer lock, also if it fails.  After a prepare this writes the record
+** that drops it; if that fails, the store is poisoned and the next open may find what was prepared.  Harmless without a
+** transaction. Errors, after a prepare only: STORAGE. */
 SEQDB_API int seqdb_rollback(seqdb *db);
 
 /* Savepoints are numbered as in SQLite's xSavepoint: marks with ascending levels >= 0.  They may be set before the
-** transaction's first change.  All three are harmless without a transaction, and marks end with it.  Costs do not depend on
-** the size of the database. */
+** transaction's first change.  All three are harmless without a transaction, and marks end with it.  Costs do not
+** depend on the size of the database. */
 
 /* Set a mark; one of the same level is kept as it is.
 ** Errors: STORAGE (buffered appends are written out); INVALID: the level is negative. */
@@ -206,19 +206,19 @@ SEQDB_API int seqdb_savepoint(seqdb *db, int level);
 ** Errors: NOMEM: all marks are kept. */
 SEQDB_API int seqdb_release(seqdb *db, int level);
 
-/* Restore the state at the mark, keep it and forget those above.  A level without a mark, or -1, means the transaction's begin.
-** Errors: CHILD. */
+/* Restore the state at the mark, keep it and forget those above.  A level without a mark, or -1, means the
+** transaction's begin. Errors: CHILD. */
 SEQDB_API int seqdb_rollback_to(seqdb *db, int level);
 
 /* ---- what can be read -------------------------------------------------------------------------------------- */
 
-/* Open a snapshot of the newest commit.  Never waits for a writer.  The caller owns it and closes it, soon: it holds back freed
-** space.  Works on a damaged or poisoned database too.
+/* Open a snapshot of the newest commit.  Never waits for a writer.  The caller owns it and closes it, soon: it holds
+** back freed space.  Works on a damaged or poisoned database too.
 ** Errors: NOMEM. */
 SEQDB_API int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot);
 
-/* Close.  NULL is allowed; in a child of fork it does nothing.  Its view, and pointers and names read from it, are invalid
-** afterwards. */
+/* Close.  NULL is allowed; in a child of fork it does nothing.  Its view, and pointers and names read from it, are
+** invalid afterwards. */
 SEQDB_API void seqdb_snapshot_close(seqdb_snapshot *snapshot);
 
 /* The commit that the snapshot shows; cannot fail. */
@@ -227,16 +227,17 @@ SEQDB_API uint64_t seqdb_snapshot_generation(const seqdb_snapshot *snapshot);
 /* The view of a snapshot.  It belongs to the snapshot and ends with it; never NULL. */
 SEQDB_API seqdb_view *seqdb_snapshot_view(seqdb_snapshot *snapshot);
 
-/* The handle's own view: its transaction as it is now, or the newest commit if it has none.  It belongs to the handle and ends
-** with it; never NULL.  It pins nothing: each call sees the state of that moment, seqdb_read() always says SEQDB_COPY, and
-** names in seqdb_region_info stay valid only until the next call with the same handle. */
+/* The handle's own view: its transaction as it is now, or the newest commit if it has none.  It belongs to the handle
+** and ends with it; never NULL.  It pins nothing: each call sees the state of that moment, seqdb_read() always says
+** SEQDB_COPY, and names in seqdb_region_info stay valid only until the next call with the same handle. */
 SEQDB_API seqdb_view *seqdb_own_view(seqdb *db);
 
 /* ---- reading ----------------------------------------------------------------------------------------------- */
 
-/* Errors of these functions are recorded in the view's handle.  In the own view of a handle with a transaction they all have
-** those of STORAGE too, because what appends have buffered is written out first; seqdb_view_totals() and seqdb_read() do not.
-** Names in seqdb_region_info point into the database and stay valid as long as the view's snapshot. */
+/* Errors of these functions are recorded in the view's handle.  In the own view of a handle with a transaction they all
+** have those of STORAGE too, because what appends have buffered is written out first; seqdb_view_totals() and
+** seqdb_read() do not. Names in seqdb_region_info point into the database and stay valid as long as the view's
+** snapshot. */
 
 /* Number of regions and sum of their lengths; either pointer may be NULL.
 ** Errors: CHILD. */
@@ -250,19 +251,19 @@ SEQDB_API int seqdb_find(seqdb_view *view, const char *name, size_t name_bytes, 
 ** Errors: NOTFOUND. */
 SEQDB_API int seqdb_get_info(seqdb_view *view, seqdb_region region, seqdb_region_info *info);
 
-/* The region with the smallest entry index >= `index`; SEQDB_DONE if there is none.  Start with 0, go on with info.index + 1:
-** regions created and removed meanwhile do no harm.  Allocates nothing.
+/* The region with the smallest entry index >= `index`; SEQDB_DONE if there is none.  Start with 0, go on with
+** info.index + 1: regions created and removed meanwhile do no harm.  Allocates nothing.
 ** Errors: CHILD. */
 SEQDB_API int seqdb_iterate(seqdb_view *view, uint64_t index, seqdb_region_info *info);
 
-/* The same for up to `capacity` (> 0) regions at once.  *count: how many, at least 1; SEQDB_DONE if there is none.  For long
-** scans; in an own view all are of the same moment.
+/* The same for up to `capacity` (> 0) regions at once.  *count: how many, at least 1; SEQDB_DONE if there is none.  For
+** long scans; in an own view all are of the same moment.
 ** Errors: CHILD. */
 SEQDB_API int seqdb_iterate_many(seqdb_view *view, uint64_t index, seqdb_region_info *infos, size_t capacity,
                                  size_t *count);
 
-/* Point at bytes [offset, offset + bytes) of the region, without a copy.  The pointer is valid until the snapshot is closed.
-** SEQDB_COPY if they are not in the mapping as they should be (own view, overlay, mmap off).
+/* Point at bytes [offset, offset + bytes) of the region, without a copy.  The pointer is valid until the snapshot is
+** closed. SEQDB_COPY if they are not in the mapping as they should be (own view, overlay, mmap off).
 ** Errors: NOTFOUND; RANGE: past the length. */
 SEQDB_API int seqdb_read(seqdb_view *view, seqdb_region region, uint64_t offset, uint64_t bytes, const void **data);
 
@@ -277,24 +278,24 @@ SEQDB_API int seqdb_read_named(seqdb_view *view, const char *name, size_t name_b
 
 /* ---- upkeep ------------------------------------------------------------------------------------------------ */
 
-/* Fold the journal into `regions` and `data`, punch freed space.  Returns SEQDB_OK and does less while an old snapshot holds
-** overlays back.  An error leaves the journal, and nothing is lost.
+/* Fold the journal into `regions` and `data`, punch freed space.  Returns SEQDB_OK and does less while an old snapshot
+** holds overlays back.  An error leaves the journal, and nothing is lost.
 ** Errors: CHANGE; LOCKED: this handle's transaction has changes. */
 SEQDB_API int seqdb_checkpoint(seqdb *db);
 
-/* Compact as far as open snapshots allow, in small commits of its own, the writer lock held for one at a time.  *freed_bytes (may
-** be NULL): disk blocks given back.  What was compacted before an error stays so.
+/* Compact as far as open snapshots allow, in small commits of its own, the writer lock held for one at a time.
+** *freed_bytes (may be NULL): disk blocks given back.  What was compacted before an error stays so.
 ** Errors: CHANGE; LOCKED: this handle's transaction has changes; INTERRUPTED. */
 SEQDB_API int seqdb_compact(seqdb *db, uint64_t *freed_bytes);
 
-/* One step of the same; SEQDB_DONE when nothing is left to do.  *cursor starts at 0 and is the caller's to keep: it goes on with
-** each SEQDB_OK.  Errors as of seqdb_compact(). */
+/* One step of the same; SEQDB_DONE when nothing is left to do.  *cursor starts at 0 and is the caller's to keep: it
+** goes on with each SEQDB_OK.  Errors as of seqdb_compact(). */
 SEQDB_API int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step);
 
 /* Verify everything that can be verified without reading contents: entries, journal, overlaps, accounting.  Calls
-** report(context, problem) (report may be NULL) from this thread for each problem: NUL-terminated, without line breaks, valid
-** during the call.  It must not call the library; if it returns non-zero, no more are reported or counted.  *problems (may be
-** NULL): how many.  Sees committed state only; waits for a running commit, not for a transaction.
+** report(context, problem) (report may be NULL) from this thread for each problem: NUL-terminated, without line breaks,
+** valid during the call.  It must not call the library; if it returns non-zero, no more are reported or counted.
+** *problems (may be NULL): how many.  Sees committed state only; waits for a running commit, not for a transaction.
 ** A problem is no error.  Errors: IO, NOMEM, INTERRUPTED. */
 SEQDB_API int seqdb_check(seqdb *db, int (*report)(void *context, const char *problem), void *context,
                           uint64_t *problems);
@@ -315,28 +316,29 @@ SEQDB_API void seqdb_free(void *memory);
 /* How long changes wait for another handle's transaction from now on. */
 SEQDB_API void seqdb_set_busy_timeout(seqdb *db, uint32_t timeout_ms);
 
-/* Long work (compact, check, large copies) calls interrupt(context) now and then from the calling thread; non-zero stops it
-** with SEQDB_INTERRUPTED, nothing half done.  It must not call the library.  NULL removes it. */
+/* Long work (compact, check, large copies) calls interrupt(context) now and then from the calling thread; non-zero
+** stops it with SEQDB_INTERRUPTED, nothing half done.  It must not call the library.  NULL removes it. */
 SEQDB_API void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), void *context);
 
-/* 1 if every write will fail (read-only handle, damage, poison, child of fork), and then *error (may be NULL) tells why; else 0.
-** Errors: INVALID: error->size_bytes is wrong. */
+/* 1 if every write will fail (read-only handle, damage, poison, child of fork), and then *error (may be NULL) tells
+** why; else 0. Errors: INVALID: error->size_bytes is wrong. */
 SEQDB_API int seqdb_is_readonly(seqdb *db, seqdb_error *error);
 
-/* 1 if `directory` is at this moment the one the handle has open, however its path is spelled; 0 if it is another one or there
-** is none.
+/* 1 if `directory` is at this moment the one the handle has open, however its path is spelled; 0 if it is another one
+** or there is none.
 ** Errors, if that cannot be told: IO, NOMEM; READONLY: no permission to look. */
 SEQDB_API int seqdb_same_directory(seqdb *db, const char *directory);
 
 /* The database's uuid; all zero for a rawdb directory opened read-only.  Cannot fail. */
 SEQDB_API void seqdb_get_uuid(seqdb *db, uint8_t uuid[SEQDB_UUID_BYTES]);
 
-/* Copy of the handle's last error; code 0 if there was none.  Set error->size_bytes before (SEQDB_ERROR_INIT).  In a child of
-** fork it says so.
+/* Copy of the handle's last error; code 0 if there was none.  Set error->size_bytes before (SEQDB_ERROR_INIT).  In a
+** child of fork it says so.
 ** Errors: INVALID: error->size_bytes is wrong; the handle's last error stays. */
 SEQDB_API int seqdb_get_error(seqdb *db, seqdb_error *error);
 
-/* The message of the same; never NULL.  It points into the handle and is valid until the handle's next error, in any thread. */
+/* The message of the same; never NULL.  It points into the handle and is valid until the handle's next error, in any
+** thread. */
 SEQDB_API const char *seqdb_errmsg(seqdb *db);
 
 /* Fixed English text of a result code; never NULL.  Static. */

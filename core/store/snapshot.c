@@ -47,7 +47,8 @@ void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot) {
 
 /* ---- public */
 
-/* Apply overlays that only waited for the snapshot just closed, if no writer is at work (the writer would do it itself). */
+/* Apply overlays that only waited for the snapshot just closed, if no writer is at work (the writer would do it
+** itself). */
 static void apply_overlays(sdb_store *store) {
   if (sdb_overlay_is_empty(&store->overlay) || !store->recovered || sdb_is_poisoned(store)) return;
   if (!sdb_upkeep_begin(store)) return;

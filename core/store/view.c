@@ -3,8 +3,8 @@
 ** view.c: reading, of a snapshot or of the handle's own state.
 **
 ** A snapshot's view reads its catalog, which never changes: it takes no lock.
-** The own view reads the transaction, with txn_mutex held.  Without a transaction it shares the committed tree (memory only,
-** so that names stay valid) and takes a snapshot for the moment of each read of bytes: it pins no space.
+** The own view reads the transaction, with txn_mutex held.  Without a transaction it shares the committed tree (memory
+** only, so that names stay valid) and takes a snapshot for the moment of each read of bytes: it pins no space.
 */
 #include "os/os.h"
 #include "store/snapshot.h"

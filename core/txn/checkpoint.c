@@ -12,8 +12,9 @@
 **     5  write the other header, with a new salt     the old header: as after 4; the new one: nothing to redo
 **     6  fdatasync(journal)                          the new header
 **     7  punch what nothing holds any more           holes with garbage; recovery punches all of them once
-** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, only step 1 is done, as far as it may.
-** INVARIANT: the guard stands before step 2: without it the next open believes what it reads, durable or not (R6a).
+** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, only step 1 is done, as far as it
+** may. INVARIANT: the guard stands before step 2: without it the next open believes what it reads, durable or not
+** (R6a).
 */
 #include "txn/checkpoint.h"
 

@@ -382,8 +382,7 @@ int seqdb_prepare(seqdb *db, uint8_t token[SEQDB_TOKEN_BYTES], uint64_t *generat
   int rc = sdb_enter(db, &op);
   if (rc != SEQDB_OK) return rc;
   rc = sdb_commit_prepare(db, SDB_RECORD_PREPARE, its_token, &op);
-  if (rc == SEQDB_OK && generation)
-    *generation = sdb_txn_has_prepared(&db->txn) ? db->txn.prepared->generation : 0;
+  if (rc == SEQDB_OK && generation) *generation = sdb_txn_has_prepared(&db->txn) ? db->txn.prepared->generation : 0;
   if (rc == SEQDB_OK && token) memcpy(token, its_token, SEQDB_TOKEN_BYTES);
   return sdb_leave(db, rc, &op);
 }
