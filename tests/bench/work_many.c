@@ -198,7 +198,10 @@ static void prepare_sqlite(bench_run *run, const char *schema, uint64_t count) {
   bench_sql(run, db, "PRAGMA wal_checkpoint(TRUNCATE)");
   sqlite3_close(db);
 }
-#define ROWID_TABLE    "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, offset INTEGER, length INTEGER)"
+/* clang-format off */
+#define ROWID_TABLE \
+  "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, offset INTEGER, length INTEGER)"
+/* clang-format on */
 #define NO_ROWID_TABLE "CREATE TABLE t(name TEXT PRIMARY KEY, offset INTEGER, length INTEGER) WITHOUT ROWID"
 
 typedef struct entry {

@@ -335,9 +335,8 @@ namespace eval random {
     set failed [catch {
       if {$dice < 55} change elseif {$dice < 62} savepoint elseif {$dice < 65} release elseif {$dice < 70} rollback_to \
         elseif {$dice < 78} flush elseif {$dice < 81} rollback elseif {$dice < 84} prepare \
-        elseif {$dice < 87} snapshot elseif {$dice < 90} unsnapshot elseif {$dice < 93} upkeep elseif {$dice < 96} check \
-          elseif {$dice < 98} kill \
-            else reopen
+        elseif {$dice < 87} snapshot elseif {$dice < 90} unsnapshot elseif {$dice < 93} upkeep \
+        elseif {$dice < 96} check elseif {$dice < 98} kill else reopen
     } problem options]
     set hits [expr {$rule ? [sdb_fault hits $rule] : 0}]
     if {$rule} {sdb_fault remove $rule}
