@@ -164,6 +164,10 @@ uint32_t sdb_name_bytes(const sdb_name *name) {
   return name->bytes;
 }
 
+const char *sdb_name_quote(const sdb_name *name, char out[SDB_QUOTED_MAX]) {
+  return sdb_quote_name(sdb_name_text(name), name->bytes, out);
+}
+
 bool sdb_names_repeat(const sdb_names *names) {
   return names->repeat;
 }

@@ -11,7 +11,7 @@
 #ifndef SDB_NAMES_H
 #define SDB_NAMES_H
 
-#include "base/base.h"
+#include "base/error.h"
 
 typedef struct sdb_name sdb_name;
 typedef struct sdb_names sdb_names;
@@ -28,6 +28,8 @@ void sdb_name_ref(sdb_name *name);
 void sdb_name_unref(sdb_names *names, sdb_name *name);
 const char *sdb_name_text(const sdb_name *name);
 uint32_t sdb_name_bytes(const sdb_name *name);
+/* For a message: see sdb_quote_name(). */
+const char *sdb_name_quote(const sdb_name *name, char out[SDB_QUOTED_MAX]);
 /* Call visit(context, name, index) for the objects that bear the text until it says true; tells whether it did.  The
 ** table's mutex is held meanwhile. */
 typedef bool sdb_name_visit(const void *context, const sdb_name *name, uint32_t index);

@@ -47,14 +47,10 @@ struct check {
 
 /* ---- catalog and space */
 
-static const char *name_of(const sdb_entry *entry, char quoted[SDB_QUOTED_MAX]) {
-  return sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted);
-}
-
 /* `end`: where `data` ends; UINT64_MAX if it may still be too short. */
 static void check_entry(const struct check *c, uint32_t index, const sdb_entry *entry, uint64_t end) {
   char quoted[SDB_QUOTED_MAX];
-  const char *name = name_of(entry, quoted);
+  const char *name = sdb_name_quote(entry->name, quoted);
   uint32_t found;
   if (entry->length > entry->reserved || entry->reserved % SDB_PAGE || entry->start % SDB_PAGE)
     say(c->report, "region %s (entry %u): start %llu, length %llu, reserved %llu do not fit together", name, index,

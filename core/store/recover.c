@@ -206,8 +206,8 @@ static int check_generation(const struct recovery *r, uint32_t index, const sdb_
   if (!r->has_journal || r->out->sync_was_off || entry->generation <= base || is_named(r->out, index)) return SEQDB_OK;
   return sdb_damage_add(&r->out->damage, "regions", (uint64_t)index * SDB_ENTRY_BYTES + GENERATION_OFF,
                         "regions: entry %u (%s) is of generation %llu, newer than the journal's %llu", index,
-                        sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted),
-                        (unsigned long long)entry->generation, (unsigned long long)base);
+                        sdb_name_quote(entry->name, quoted), (unsigned long long)entry->generation,
+                        (unsigned long long)base);
 }
 
 /* Bytes that a record does not carry were durable in `data`, with its size, before the record was written. */
@@ -218,8 +218,7 @@ static int check_end(const struct recovery *r, uint32_t index, const sdb_entry *
   if (first_uncarried(&r->out->overlay, SDB_MAX(entry->start, size), end) == end) return SEQDB_OK;
   return sdb_damage_add(&r->out->damage, "data", size,
                         "data: region %s (entry %u) ends at byte %llu, the file ends at byte %llu",
-                        sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), index,
-                        (unsigned long long)end, (unsigned long long)size);
+                        sdb_name_quote(entry->name, quoted), index, (unsigned long long)end, (unsigned long long)size);
 }
 
 /* A page that a record names may be older than it, or as new: a checkpoint writes what the records say.  Nothing writes

@@ -71,6 +71,6 @@ int sdb_gone(const sdb_op *op) {
 int sdb_past_length(const sdb_entry *entry, uint64_t at, const sdb_op *op) {
   char quoted[SDB_QUOTED_MAX];
   return sdb_error_set(op, SEQDB_RANGE, "data", at, "region %s: %s at %llu is past its length %llu",
-                       sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), op->operation,
-                       (unsigned long long)at, (unsigned long long)entry->length);
+                       sdb_name_quote(entry->name, quoted), op->operation, (unsigned long long)at,
+                       (unsigned long long)entry->length);
 }

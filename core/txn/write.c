@@ -239,8 +239,7 @@ static int grow(const sdb_change *change, uint64_t bytes, bool exact, const sdb_
   if (bytes > SDB_OFFSET_MAX) {
     char quoted[SDB_QUOTED_MAX];
     return sdb_error_set(change->op, SEQDB_RANGE, "data", 0, "region %s: %s to %llu bytes is more than a file can hold",
-                         sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted),
-                         change->op->operation, (unsigned long long)bytes);
+                         sdb_name_quote(entry->name, quoted), change->op->operation, (unsigned long long)bytes);
   }
   uint64_t needed = sdb_page_up(bytes);
   int rc = extend(change, needed, exact, &done);
