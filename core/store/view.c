@@ -154,8 +154,8 @@ int seqdb_view_totals(seqdb_view *view, uint64_t *regions, uint64_t *content_byt
 static int past_end(const sdb_entry *entry, uint64_t offset, uint64_t bytes, const sdb_op *op) {
   char quoted[SDB_QUOTED_MAX];
   return sdb_error_set(op, SEQDB_RANGE, "data", offset, "region %s: %s of %llu bytes at %llu is past its length %llu",
-                       sdb_quote_name(sdb_name_text(entry->name), sdb_name_bytes(entry->name), quoted), op->operation,
-                       (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)entry->length);
+                       sdb_name_quote(entry->name, quoted), op->operation, (unsigned long long)bytes,
+                       (unsigned long long)offset, (unsigned long long)entry->length);
 }
 
 int seqdb_read(seqdb_view *view, seqdb_region region, uint64_t offset, uint64_t bytes, const void **data) {
