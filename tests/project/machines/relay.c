@@ -232,7 +232,7 @@ static void compare(seqdb_view *view, const model *m, const char *when) {
 static void compare_committed(seqdb *db, const model *m, const char *when) {
   seqdb_snapshot *snapshot;
   machines_ok(seqdb_snapshot_open(db, &snapshot), db, "snapshot");
-  compare(snapshot, m, when);
+  compare(seqdb_snapshot_view(snapshot), m, when);
   seqdb_snapshot_close(snapshot);
   compare(seqdb_own_view(db), m, when);
   machines_check(db);
