@@ -187,14 +187,14 @@ int seqdb_write(seqdb *db, seqdb_region region, uint64_t offset, const void *dat
   return sdb_txn_leave(db, rc, &op);
 }
 
-int seqdb_truncate(seqdb *db, seqdb_region region, uint64_t length) {
+int seqdb_truncate(seqdb *db, seqdb_region region, uint64_t length_bytes) {
   seqdb_error error;
   sdb_op op = {"truncate", &error};
   sdb_change change;
   int rc = enter(&change, db, region, &op);
   if (rc != SEQDB_OK) return rc;
   const sdb_entry *entry = entry_of(&change);
-  rc = length > entry->length ? sdb_past_length(entry, length, &op) : sdb_write_cut(&change, length);
+  rc = length_bytes > entry->length ? sdb_past_length(entry, length_bytes, &op) : sdb_write_cut(&change, length_bytes);
   return sdb_txn_leave(db, rc, &op);
 }
 
@@ -215,24 +215,24 @@ int seqdb_truncate_write(seqdb *db, seqdb_region region, uint64_t offset, const 
   return sdb_txn_leave(db, rc, &op);
 }
 
-int seqdb_set_length(seqdb *db, seqdb_region region, uint64_t length) {
+int seqdb_set_length(seqdb *db, seqdb_region region, uint64_t length_bytes) {
   seqdb_error error;
   sdb_op op = {"set length", &error};
   sdb_change change;
   int rc = enter(&change, db, region, &op);
   if (rc != SEQDB_OK) return rc;
   uint64_t now = entry_of(&change)->length;
-  rc = length <= now ? sdb_write_cut(&change, length) : sdb_write(&change, now, NULL, length - now);
+  rc = length_bytes <= now ? sdb_write_cut(&change, length_bytes) : sdb_write(&change, now, NULL, length_bytes - now);
   return sdb_txn_leave(db, rc, &op);
 }
 
-int seqdb_reserve(seqdb *db, seqdb_region region, uint64_t bytes, uint64_t *reserved) {
+int seqdb_reserve(seqdb *db, seqdb_region region, uint64_t bytes, uint64_t *reserved_bytes) {
   seqdb_error error;
   sdb_op op = {"reserve", &error};
   sdb_change change;
   int rc = enter(&change, db, region, &op);
   if (rc != SEQDB_OK) return rc;
   rc = sdb_write_reserve(&change, bytes, true);
-  if (rc == SEQDB_OK && reserved) *reserved = entry_of(&change)->reserved;
+  if (rc == SEQDB_OK && reserved_bytes) *reserved_bytes = entry_of(&change)->reserved;
   return sdb_txn_leave(db, rc, &op);
 }

@@ -23,6 +23,16 @@
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sdb_store *registry;
 
+/* The stores of its parent are not a child's, and the thread that held the mutex as the child was made is not in it. */
+static void forget_parent(void) {
+  registry_mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  registry = NULL;
+}
+
+__attribute__((constructor)) static void watch_forks(void) { /* when the library is loaded */
+  (void)pthread_atfork(NULL, NULL, forget_parent); /* without memory for it: stores are told apart by fork_count */
+}
+
 /* ---- files */
 
 static void close_fd(sdb_fd *fd) {

@@ -1,133 +1,18 @@
 /* SPDX-License-Identifier: MIT
 **
-** api_corners.c: calls of the C interface that the commands of engine/api.c do not make: in a forked child, with null
-** pointers where they are allowed, with arguments that no command can be given.
+** api_corners.c: calls of the C interface that the commands of engine/api.c do not make: with null pointers where they
+** are allowed, with arguments that no command can be given.
 **
-**   sdb_fork HANDLE REGION ?DIRECTORY?   -> {call code ...}: what a forked child is told by each call, and by opening
-**                                        DIRECTORY
-**   sdb_corners DIRECTORY                makes a database there -> {call code ...}
+**   sdb_corners DIRECTORY   makes a database there -> {call code ...}
 **
 ** THREADS: the interpreter's.
 */
 #include "engine/api.h"
 
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "lib/testfixture.h"
 
-/* ---- fork ---- */
-
-#ifdef SDB_COVERAGE
-void __gcov_dump(void);
-#endif
-
-static void tell(FILE *out, const char *call, int rc) {
-  fprintf(out, "{%s} %s ", call, sdb_api_code_name(rc));
-}
-
-/* Only what a program may do between fork and _exit with a library that promises to answer MISUSE. */
-static void child_calls(seqdb *db, seqdb_snapshot *pinned, seqdb_region region, FILE *out) {
-  static const char *const names[] = {"a"};
-  static const size_t name_bytes[] = {1};
-  uint64_t number = 0;
-  seqdb_region other;
-  seqdb_region_info info;
-  seqdb_snapshot *snapshot = NULL;
-  seqdb_stat_info stat = SEQDB_STAT_INIT;
-  size_t got;
-  seqdb_layout_row *rows = NULL;
-  seqdb_compact_step_info step;
-  const void *address;
-  size_t count;
-  char byte;
-  tell(out, "create", seqdb_find_or_create(db, "child", 5, &other, NULL));
-  tell(out, "append", seqdb_append(db, region, "x", 1, &number));
-  tell(out, "write", seqdb_write(db, region, 0, "x", 1));
-  tell(out, "truncate", seqdb_truncate(db, region, 0));
-  tell(out, "rename", seqdb_rename(db, region, "n", 1));
-  tell(out, "truncate_write", seqdb_truncate_write(db, region, 0, "x", 1));
-  tell(out, "set_length", seqdb_set_length(db, region, 10));
-  tell(out, "reserve", seqdb_reserve(db, region, 10, &number));
-  tell(out, "retain", seqdb_retain(db, names, name_bytes, 1, &number));
-  tell(out, "remove", seqdb_remove(db, region));
-  tell(out, "flush", seqdb_flush(db, &number));
-  tell(out, "rollback", seqdb_rollback(db));
-  tell(out, "savepoint", seqdb_savepoint(db, 0));
-  tell(out, "release", seqdb_release(db, 0));
-  tell(out, "rollback_to", seqdb_rollback_to(db, 0));
-  tell(out, "prepare", seqdb_prepare(db, NULL, NULL));
-  seqdb_publish(db);
-  tell(out, "snapshot", seqdb_snapshot_open(db, &snapshot));
-  tell(out, "find", seqdb_find(seqdb_snapshot_view(pinned), "a", 1, &other));
-  tell(out, "info", seqdb_get_info(seqdb_own_view(db), region, &info));
-  tell(out, "iterate", seqdb_iterate(seqdb_own_view(db), 0, &info));
-  tell(out, "read", seqdb_read_copy(seqdb_own_view(db), region, 0, &byte, 1, &got));
-  tell(out, "read pinned", seqdb_read_copy(seqdb_snapshot_view(pinned), region, 0, &byte, 1, &got));
-  tell(out, "point", seqdb_read(seqdb_snapshot_view(pinned), region, 0, 1, &address));
-  tell(out, "compact", seqdb_compact(db, &number));
-  number = 0;
-  tell(out, "compact_step", seqdb_compact_step(db, &number, &step));
-  tell(out, "layout", seqdb_layout(db, &rows, &count));
-  tell(out, "checkpoint", seqdb_checkpoint(db));
-  tell(out, "check", seqdb_check(db, NULL, NULL, &number));
-  tell(out, "stat", seqdb_stat(db, &stat));
-  seqdb_snapshot_close(pinned);
-  seqdb_close(db);
-}
-
-/* The child has a registry of its own, and its parent has the lock. */
-static void child_opens(const char *directory, FILE *out) {
-  seqdb *db = NULL;
-  tell(out, "open", seqdb_open(directory, NULL, NULL, &db));
-  seqdb_close(db);
-}
-
-static int fork_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  seqdb_region region;
-  seqdb_snapshot *pinned;
-  char text[2000];
-  size_t bytes = 0;
-  ssize_t got;
-  int ends[2], status = 0;
-  (void)data;
-  sdb_api_db *at = argc == 3 || argc == 4 ? sdb_api_handle(interp, argv[1]) : NULL;
-  if (at == NULL || sdb_api_region(interp, at->db, seqdb_own_view(at->db), argv[2], &region) != TCL_OK ||
-      seqdb_snapshot_open(at->db, &pinned) != SEQDB_OK || pipe(ends) != 0) {
-    return TCL_ERROR;
-  }
-  pid_t child = fork();
-  if (child == 0) {
-    FILE *out = fdopen(ends[1], "w");
-    child_calls(at->db, pinned, region, out);
-    if (argc == 4) {
-      child_opens(Tcl_GetString(argv[3]), out);
-    }
-    fclose(out);
-#ifdef SDB_COVERAGE
-    __gcov_dump(); /* _exit does not */
-#endif
-    _exit(0);
-  }
-  close(ends[1]);
-  seqdb_snapshot_close(pinned);
-  while (bytes < sizeof text && (got = read(ends[0], text + bytes, sizeof text - bytes)) > 0)
-    bytes += (size_t)got;
-  close(ends[0]);
-  waitpid(child, &status, 0);
-  if (status != 0) {
-    Tcl_SetObjResult(interp, Tcl_ObjPrintf("the child ended with status %d", status));
-    return TCL_ERROR;
-  }
-  Tcl_SetObjResult(interp, Tcl_NewStringObj(text, (int)bytes));
-  return TCL_OK;
-}
-
-/* ---- null pointers and odd arguments ---- */
-
 static void note(Tcl_Obj *dict, const char *call, int rc) {
-  const char *name = rc == SEQDB_COPY ? "COPY" : sdb_api_code_name(rc);
-  sdb_api_put(dict, call, Tcl_NewStringObj(name, -1));
+  sdb_api_put(dict, call, Tcl_NewStringObj(sdb_api_code_name(rc), -1));
 }
 
 static void odd_opens(Tcl_Obj *told, const char *directory) {
@@ -233,7 +118,6 @@ static int corners_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Ob
 }
 
 int sdb_test_api_corners_init(Tcl_Interp *interp) {
-  Tcl_CreateObjCommand(interp, "sdb_fork", fork_command, NULL, NULL);
   Tcl_CreateObjCommand(interp, "sdb_corners", corners_command, NULL, NULL);
   return TCL_OK;
 }

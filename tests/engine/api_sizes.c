@@ -1,171 +1,200 @@
 /* SPDX-License-Identifier: MIT
 **
-** api_sizes.c: structures of callers that know more or less than this library, and output parameters after errors.
+** api_sizes.c: structures of the C interface that carry their size, of callers older and newer than the library, and of
+** callers that forgot it.
 **
-**   sdb_sizes DIRECTORY     makes a database there -> the list of what is not as the header says, empty if all is well
+**   sdb_sizes WHAT SIZE ?DIRECTORY?   one call with a structure that says it has SIZE bytes, or "own" for what it has,
+**                                     or "own+N", "own-N" -> its code, of INVALID with the message, or what is wrong
+**                                     with the bytes after it
+**       WHAT is stat, error, readonly, options (zeros behind what is known), strange (they are not), open_error
+**   sdb_sized KNOWN GIVEN             the engine's structure of KNOWN bytes and a caller's of GIVEN, copied out and in
+**                                     -> {out BYTES in BYTES understood YES}: the bytes as hexadecimal digits
 **
 ** THREADS: the interpreter's.
 */
 #include "engine/api.h"
 
-#include <stdbool.h>
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/sized.h"
 #include "lib/testfixture.h"
 
-static Tcl_Obj *wrong;
+#define ROOM_BYTES 8192u
+#define STALE      0x5A
 
-static void demand(bool holds, const char *what) {
-  if (!holds) Tcl_ListObjAppendElement(NULL, wrong, Tcl_NewStringObj(what, -1));
+typedef struct caller {
+  const char *directory;
+  seqdb *db;
+  uint8_t *memory;     /* ROOM_BYTES: the structure, and what lies behind it */
+  uint32_t own_bytes;  /* what the library knows */
+  uint32_t size_bytes; /* what the caller says */
+  seqdb_error why;     /* of an open with options */
+} caller;
+
+/* ---- the calls ---- */
+
+static int call_stat(caller *c) {
+  return seqdb_stat(c->db, (seqdb_stat_info *)(void *)c->memory);
 }
 
-/* All bytes of it are 0xAA still: nothing was written. */
-static bool untouched(const void *bytes, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (((const uint8_t *)bytes)[i] != 0xAA) return false;
-  return true;
+static int call_error(caller *c) {
+  seqdb_region region;
+  (void)seqdb_find(seqdb_own_view(c->db), "none", 4, &region);
+  return seqdb_get_error(c->db, (seqdb_error *)(void *)c->memory);
 }
-#define MARK(variable)      memset(&(variable), 0xAA, sizeof(variable))
-#define UNTOUCHED(variable) untouched(&(variable), sizeof(variable))
 
-/* ---- sizes ---- */
+static int call_readonly(caller *c) {
+  return seqdb_is_readonly(c->db, (seqdb_error *)(void *)c->memory);
+}
 
-typedef struct later_options {
-  seqdb_options now;
-  uint64_t later;
-} later_options;
-
-static int open_with(const char *directory, const seqdb_options *options, seqdb_error *error) {
+static int open_and_close(const char *directory, const seqdb_options *options, seqdb_error *error) {
   seqdb *db = NULL;
   int rc = seqdb_open(directory, options, error, &db);
-  if (rc == SEQDB_OK) seqdb_close(db);
+  seqdb_close(db);
   return rc;
 }
 
-static void sizes_of_options(const char *directory) {
-  later_options later = {.now = {.size_bytes = sizeof later, .flags = SEQDB_OPEN_CREATE}};
-  seqdb_error error = SEQDB_ERROR_INIT;
-  demand(open_with(directory, &later.now, &error) == SEQDB_OK, "longer options whose end is zero are taken");
-  later.later = 1;
-  demand(open_with(directory, &later.now, &error) == SEQDB_INVALID && strstr(error.message, "does not know"),
-         "an option that is not known is refused");
-  static const uint32_t sizes[] = {0, 1, (uint32_t)(sizeof(seqdb_options) / 2), UINT32_MAX};
-  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    seqdb_options options = {.size_bytes = sizes[i], .flags = SEQDB_OPEN_CREATE};
-    demand(open_with(directory, &options, &error) == SEQDB_INVALID && strstr(error.message, "SEQDB_OPTIONS_INIT"),
-           "options of a wrong size are refused, and the message tells the way out");
-  }
+static int call_options(caller *c) {
+  seqdb_options *options = (seqdb_options *)(void *)c->memory;
+  size_t known = sizeof *options;
+  options->flags = SEQDB_OPEN_READONLY;
+  options->busy_timeout_ms = 0;
+  options->min_size_bytes = 0;
+  options->coordinator = NULL;
+  memset(c->memory + known, 0, ROOM_BYTES - known);
+  return open_and_close(c->directory, options, &c->why);
 }
 
-static void sizes_of_errors(const char *missing, seqdb *db) {
-  struct {
-    seqdb_error now;
-    uint64_t later;
-  } record;
-  MARK(record);
-  record.now.size_bytes = sizeof record;
-  demand(open_with(missing, NULL, &record.now) == SEQDB_CANTOPEN && record.now.code == SEQDB_CANTOPEN &&
-             record.later == 0 && record.now.size_bytes == sizeof record,
-         "a longer record is filled, its end with zeros, its size stays");
-  demand(seqdb_get_error(db, &record.now) == SEQDB_OK && record.now.code == SEQDB_OK, "no error yet: code 0");
-  MARK(record);
-  record.now.size_bytes = 0;
-  demand(open_with(missing, NULL, &record.now) == SEQDB_INVALID &&
-             untouched(&record.now.code, sizeof record - offsetof(seqdb_error, code)),
-         "a record without a size is refused and not touched");
-  demand(seqdb_get_error(db, &record.now) == SEQDB_INVALID &&
-             untouched(&record.now.code, sizeof record - offsetof(seqdb_error, code)),
-         "also by seqdb_get_error()");
-  demand(seqdb_is_readonly(db, &record.now) == SEQDB_INVALID, "and by seqdb_is_readonly()");
+static int call_strange(caller *c) {
+  seqdb_options *options = (seqdb_options *)(void *)c->memory;
+  options->flags = SEQDB_OPEN_READONLY;
+  options->busy_timeout_ms = 0;
+  options->min_size_bytes = 0;
+  options->coordinator = NULL;
+  return open_and_close(c->directory, options, &c->why);
 }
 
-static void sizes_of_figures(seqdb *db) {
-  struct {
-    seqdb_stat_info now;
-    uint64_t later;
-  } figures;
-  MARK(figures);
-  figures.now.size_bytes = sizeof figures;
-  demand(seqdb_stat(db, &figures.now) == SEQDB_OK && figures.now.regions == 1 && figures.later == 0,
-         "longer figures are filled, their end with zeros");
-  MARK(figures);
-  figures.now.size_bytes = 8;
-  demand(seqdb_stat(db, &figures.now) == SEQDB_INVALID && strstr(seqdb_errmsg(db), "SEQDB_STAT_INIT") &&
-             untouched(&figures.now.generation, sizeof figures - offsetof(seqdb_stat_info, generation)),
-         "figures of a wrong size are refused and not touched");
+static int call_open_error(caller *c) {
+  return open_and_close("/nowhere", NULL, (seqdb_error *)(void *)c->memory);
 }
 
-/* ---- outputs after errors ---- */
+static const struct {
+  const char *name;
+  int (*call)(caller *c);
+  size_t own_bytes;
+  bool fills; /* the structure is an output */
+} whats[] = {{"error", call_error, sizeof(seqdb_error), true},
+             {"open_error", call_open_error, sizeof(seqdb_error), true},
+             {"options", call_options, sizeof(seqdb_options), false},
+             {"readonly", call_readonly, sizeof(seqdb_error), true},
+             {"stat", call_stat, sizeof(seqdb_stat_info), true},
+             {"strange", call_strange, sizeof(seqdb_options), false},
+             {NULL, NULL, 0, false}};
 
-static void outputs_of_changes(seqdb *db, seqdb_region gone) {
-  seqdb_region region;
-  int created;
-  uint64_t number, cursor = 0;
-  seqdb_compact_step_info step;
-  MARK(region);
-  MARK(created);
-  MARK(number);
-  MARK(step);
-  demand(seqdb_find_or_create(db, "", 0, &region, &created) == SEQDB_INVALID && UNTOUCHED(region) && UNTOUCHED(created),
-         "find_or_create");
-  demand(seqdb_append(db, gone, "x", 1, &number) == SEQDB_NOTFOUND && UNTOUCHED(number), "append");
-  demand(seqdb_reserve(db, gone, 1, &number) == SEQDB_NOTFOUND && UNTOUCHED(number), "reserve");
-  demand(seqdb_find_or_create(db, "changed", 7, &region, NULL) == SEQDB_OK, "a change");
-  demand(seqdb_compact(db, &number) == SEQDB_LOCKED && UNTOUCHED(number), "compact");
-  demand(seqdb_compact_step(db, &cursor, &step) == SEQDB_LOCKED && cursor == 0 && UNTOUCHED(step), "compact_step");
-  demand(seqdb_rollback(db) == SEQDB_OK, "rollback");
+/* ---- what is to be seen after them ---- */
+
+static size_t count_of(const uint8_t *memory, size_t from, size_t to, uint8_t byte) {
+  size_t count = 0;
+  for (size_t i = from; i < to; i++)
+    count += memory[i] == byte;
+  return count;
 }
 
-static void outputs_of_reads(seqdb_view *view, seqdb_region region, seqdb_region gone) {
-  seqdb_region found;
-  seqdb_region_info info;
-  size_t count;
-  const void *address;
-  char byte;
-  MARK(found);
-  MARK(info);
-  MARK(count);
-  MARK(address);
-  demand(seqdb_find(view, "none", 4, &found) == SEQDB_NOTFOUND && UNTOUCHED(found), "find");
-  demand(seqdb_get_info(view, gone, &info) == SEQDB_NOTFOUND && UNTOUCHED(info), "get_info");
-  demand(seqdb_iterate(view, 1000, &info) == SEQDB_DONE && UNTOUCHED(info), "iterate");
-  demand(seqdb_iterate_many(view, 1000, &info, 1, &count) == SEQDB_DONE && UNTOUCHED(count), "iterate_many");
-  demand(seqdb_read(view, gone, 0, 1, &address) != SEQDB_OK && UNTOUCHED(address), "read");
-  demand(seqdb_read(view, region, 0, 100, &address) != SEQDB_OK && UNTOUCHED(address), "read past the end");
-  demand(seqdb_read_copy(view, gone, 0, &byte, 1, &count) == SEQDB_NOTFOUND && UNTOUCHED(count), "read_copy");
-  demand(seqdb_read_named(view, "none", 4, 0, &byte, 1, &count) == SEQDB_NOTFOUND && UNTOUCHED(count), "read_named");
+/* NULL if the structure was filled as far as it goes, and nothing else was. */
+static const char *wrong_with(const caller *c, bool filled) {
+  size_t size = filled ? c->size_bytes : sizeof c->size_bytes, known = SDB_MIN(size, c->own_bytes);
+  uint32_t says;
+  memcpy(&says, c->memory, sizeof says);
+  if (says != c->size_bytes) return "size_bytes has changed";
+  if (count_of(c->memory, size, ROOM_BYTES, STALE) != ROOM_BYTES - size) return "bytes beyond the size have changed";
+  if (count_of(c->memory, known, size, 0) != size - known) return "what only the caller knows is not zero";
+  if (filled && count_of(c->memory, sizeof says, known, STALE) == known - sizeof says) return "nothing was filled";
+  return NULL;
+}
+
+/* The message of what is INVALID, where there is a record for it. */
+static const char *message_of(caller *c, const char *what) {
+  if (strcmp(what, "stat") == 0 || strcmp(what, "readonly") == 0) return seqdb_errmsg(c->db);
+  return c->why.message[0] ? c->why.message : "";
+}
+
+/* SIZE, "own", "own+N" or "own-N". */
+static uint32_t size_of(const char *word, size_t own_bytes) {
+  if (strncmp(word, "own", 3) == 0) return (uint32_t)own_bytes + (uint32_t)strtol(word + 3, NULL, 10);
+  return (uint32_t)strtoul(word, NULL, 10);
 }
 
 static int sizes_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  seqdb *db = NULL;
-  seqdb_region region = 0;
-  seqdb_snapshot *snapshot = NULL;
-  seqdb_options options = SEQDB_OPTIONS_INIT;
+  caller c = {.why = SEQDB_ERROR_INIT};
+  int at, rc = SEQDB_OK;
   (void)data;
-  if (argc != 3) {
-    Tcl_WrongNumArgs(interp, 1, argv, "directory missing-directory");
+  if (argc != 4 || Tcl_GetIndexFromObjStruct(interp, argv[1], whats, sizeof whats[0], "what", 0, &at) != TCL_OK) {
+    if (argc != 4) Tcl_WrongNumArgs(interp, 1, argv, "what size directory");
     return TCL_ERROR;
   }
-  wrong = Tcl_NewListObj(0, NULL);
-  options.flags = SEQDB_OPEN_CREATE;
-  sizes_of_options(Tcl_GetString(argv[1]));
-  if (seqdb_open(Tcl_GetString(argv[1]), &options, NULL, &db) != SEQDB_OK) return TCL_ERROR;
-  sizes_of_errors(Tcl_GetString(argv[2]), db);
-  demand(seqdb_find_or_create(db, "a", 1, &region, NULL) == SEQDB_OK && seqdb_flush(db, NULL) == SEQDB_OK, "a region");
-  seqdb_region gone = region + ((uint64_t)1 << 40);
-  sizes_of_figures(db);
-  outputs_of_changes(db, gone);
-  demand(seqdb_snapshot_open(db, &snapshot) == SEQDB_OK, "a snapshot");
-  outputs_of_reads(seqdb_snapshot_view(snapshot), region, gone);
-  outputs_of_reads(seqdb_own_view(db), region, gone);
-  demand(seqdb_append(db, region, "x", 1, NULL) == SEQDB_OK, "an append");
-  outputs_of_reads(seqdb_own_view(db), region, gone);
-  seqdb_snapshot_close(snapshot);
-  seqdb_close(db);
-  Tcl_SetObjResult(interp, wrong);
+  c.directory = Tcl_GetString(argv[3]);
+  c.own_bytes = (uint32_t)whats[at].own_bytes;
+  c.size_bytes = size_of(Tcl_GetString(argv[2]), whats[at].own_bytes);
+  const seqdb_options reading = {.size_bytes = sizeof reading, .flags = SEQDB_OPEN_READONLY};
+  seqdb_error error = SEQDB_ERROR_INIT;
+  if ((rc = seqdb_open(c.directory, &reading, &error, &c.db)) != SEQDB_OK) return sdb_api_result(interp, rc, &error);
+  if ((c.memory = malloc(ROOM_BYTES)) == NULL) abort();
+  memset(c.memory, STALE, ROOM_BYTES);
+  memcpy(c.memory, &c.size_bytes, sizeof c.size_bytes);
+  rc = whats[at].call(&c);
+  const char *wrong = whats[at].fills ? wrong_with(&c, rc != SEQDB_INVALID) : NULL;
+  if (wrong)
+    Tcl_SetObjResult(interp, Tcl_NewStringObj(wrong, -1));
+  else if (rc == SEQDB_INVALID)
+    Tcl_SetObjResult(interp, Tcl_ObjPrintf("INVALID%s%s", *message_of(&c, whats[at].name) ? ": " : "",
+                                           message_of(&c, whats[at].name)));
+  else
+    Tcl_SetObjResult(interp, Tcl_NewStringObj(rc == 1 ? "1" : sdb_api_code_name(rc), -1));
+  free(c.memory);
+  seqdb_close(c.db);
+  return TCL_OK;
+}
+
+/* ---- copying between versions ---- */
+
+static Tcl_Obj *digits(const uint8_t *memory, size_t bytes) {
+  Tcl_Obj *text = Tcl_NewObj();
+  for (size_t i = 0; i < bytes; i++)
+    Tcl_AppendPrintfToObj(text, "%x", memory[i]);
+  return text;
+}
+
+static int sized_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t known, given;
+  uint8_t engine[64], theirs[64], told[64];
+  (void)data;
+  if (argc != 3) {
+    Tcl_WrongNumArgs(interp, 1, argv, "known given");
+    return TCL_ERROR;
+  }
+  if (sdb_test_u64(interp, argv[1], &known) != TCL_OK || sdb_test_u64(interp, argv[2], &given) != TCL_OK ||
+      known > sizeof engine || given > sizeof theirs) {
+    return TCL_ERROR;
+  }
+  uint32_t says = (uint32_t)given;
+  memset(engine, 1, sizeof engine);
+  memset(theirs, 2, sizeof theirs);
+  memset(told, 3, sizeof told);
+  memcpy(theirs, &says, sizeof says);
+  memcpy(told, &says, sizeof says);
+  bool understood = sdb_sized_copy_in(engine, (size_t)known, theirs);
+  Tcl_Obj *dict = Tcl_NewDictObj();
+  sdb_api_put(dict, "in", digits(engine + sizeof says, 12 - sizeof says));
+  sdb_api_put(dict, "understood", Tcl_NewBooleanObj(understood));
+  memset(engine, 1, sizeof engine);
+  sdb_sized_copy_out(told, engine, (size_t)known);
+  sdb_api_put(dict, "out", digits(told + sizeof says, 12 - sizeof says));
+  Tcl_SetObjResult(interp, dict);
   return TCL_OK;
 }
 
 int sdb_test_api_sizes_init(Tcl_Interp *interp) {
   Tcl_CreateObjCommand(interp, "sdb_sizes", sizes_command, NULL, NULL);
+  Tcl_CreateObjCommand(interp, "sdb_sized", sized_command, NULL, NULL);
   return TCL_OK;
 }

@@ -16,7 +16,9 @@ int sdb_test_os_init(Tcl_Interp *interp);           /* engine/os.c: the function
 int sdb_test_syscalls_init(Tcl_Interp *interp);     /* disk/syscalls.c: calls of the C library that fail */
 int sdb_test_inside_init(Tcl_Interp *interp);       /* engine/inside.c: the memory of a store changed behind its back */
 int sdb_test_api_corners_init(Tcl_Interp *interp);  /* engine/api_corners.c: calls that no command makes */
-int sdb_test_api_sizes_init(Tcl_Interp *interp);    /* engine/api_sizes.c: sizes of structures, outputs after errors */
+int sdb_test_api_fork_init(Tcl_Interp *interp);     /* engine/api_fork.c: what a forked child is told */
+int sdb_test_api_outputs_init(Tcl_Interp *interp);  /* engine/api_outputs.c: outputs of calls that fail */
+int sdb_test_api_sizes_init(Tcl_Interp *interp);    /* engine/api_sizes.c: structures that carry their size */
 int sdb_test_api_init(Tcl_Interp *interp);          /* engine/api.c: the engine's C API, one to one */
 int sdb_test_sql_init(Tcl_Interp *interp);          /* sql/commands.c: what SQLite's own Tcl package cannot show */
 int sdb_test_sql_memory_init(
