@@ -19,7 +19,7 @@
 #include "lib/testfixture.h"
 #include "txn/handle.h"
 
-#define PATIENCE_SECONDS 60
+#define PATIENCE_SECONDS 30
 
 #ifdef SDB_COVERAGE
 void __gcov_dump(void);
