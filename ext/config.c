@@ -58,9 +58,24 @@ static bool split_option(sdb_slice argument, sdb_slice *key, sdb_slice *value) {
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
+/* Digits; a program whose numbers are all REAL writes 1.0 for 1. */
+static bool parse_number(const char *value, uint64_t *out) {
+  const char *p = value;
+  uint64_t number = 0;
+  for (; *p >= '0' && *p <= '9'; p++) {
+    if (number > ((uint64_t)INT64_MAX - 9) / 10) return false;
+    number = number * 10 + (uint64_t)(*p - '0');
+  }
+  if (p == value) return false;
+  if (p[0] == '.' && p[1] == '0') p += 1 + strspn(p + 1, "0");
+  *out = number;
+  return *p == '\0';
+}
+
 static bool parse_bool(const char *value, bool *out) {
-  if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) return false;
-  *out = value[0] == '1';
+  uint64_t number = 0;
+  if (!parse_number(value, &number) || number > 1) return false;
+  *out = number == 1;
   return true;
 }
 
@@ -88,15 +103,7 @@ static bool set_mmap(sdb_config *config, const char *value) {
 }
 
 static bool set_min_size(sdb_config *config, const char *value) {
-  uint64_t bytes = 0;
-  if (!value[0]) return false;
-  for (const char *p = value; *p; p++) {
-    if (*p < '0' || *p > '9') return false;
-    if (bytes > ((uint64_t)INT64_MAX - 9) / 10) return false;
-    bytes = bytes * 10 + (uint64_t)(*p - '0');
-  }
-  config->min_size_bytes = bytes;
-  return true;
+  return parse_number(value, &config->min_size_bytes);
 }
 
 static bool set_adopt(sdb_config *config, const char *value) {
