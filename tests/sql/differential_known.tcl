@@ -14,10 +14,8 @@
 
 namespace eval diff {
   variable known_open {
-    29 {3.38-3.41} {UPDATE ... FROM that matches a row twice}
     30 {3.38-} {a name compared with a number, by =, IS or IN}
     31 {3.38-3.41} {GROUP BY with a name or a rowid, and ORDER BY}
-    34 {3.38-} {an INSERT that gives offset and reserved}
   }
 }
 
