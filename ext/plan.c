@@ -22,7 +22,10 @@
 ** told so (SQLITE_INDEX_SCAN_UNIQUE); it would leave a LEFT JOIN after the first row.  rowid is compared as a number
 ** always.
 **
-** `name` is unique, and so is rowid: any order satisfies GROUP BY and DISTINCT on them (sqlite3_vtab_distinct() 1 and 2).
+** Order, by what sqlite3_vtab_distinct() says.  Without it (0) and for DISTINCT with ORDER BY (3) rows have to come in
+** order: by rowid they do.  For GROUP BY (1) equal ones would have to be neighbours only, but before 3.42 it says 1 as
+** well where ORDER BY was made part of GROUP BY: the same as 0.  For DISTINCT alone (2) neighbours are enough, and with
+** a name or a rowid among the terms no two rows are equal.
 **
 ** Content is touched by xColumn alone, which SQLite calls only for columns a statement uses.  colUsed makes plans
 ** that read it dearer, so that a join reads each content as few times as possible.
@@ -79,8 +82,7 @@ static bool order_is_ours(sqlite3_index_info *info, bool *descending) {
     *descending = info->aOrderBy[0].desc != 0;
     return true;
   }
-  int distinct = sqlite3_vtab_distinct(info);
-  if (distinct != 1 && distinct != 2) return false;
+  if (sqlite3_vtab_distinct(info) != 2) return false;
   for (int i = 0; i < info->nOrderBy; i++) {
     if (info->aOrderBy[i].iColumn == SDB_COLUMN_NAME || info->aOrderBy[i].iColumn == -1) return true;
   }

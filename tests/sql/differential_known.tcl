@@ -14,7 +14,6 @@
 
 namespace eval diff {
   variable known_open {
-    31 {3.38-3.41} {GROUP BY with a name or a rowid, and ORDER BY}
   }
 }
 
