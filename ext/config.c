@@ -4,11 +4,15 @@
 **
 **   CREATE VIRTUAL TABLE regions USING seqdb('my_database', sync=off, min_size=1048576);
 **
-** The first argument is the path unless it reads `word = value`; a path with '=' in it must be quoted.  Every other
-** argument is an option.  An unknown option, a bad value or an option given twice is an error: the text stays in the
-** schema, where a typing mistake would be believed for years.
+** The first argument is the path unless it reads `word = value`.  Every other argument is an option.  An unknown
+** option, a bad value or an option given twice is an error: the text stays in the schema, where a typing mistake would
+** be believed for years.
+**
+** A path with a quote or '=' in it must be quoted, and nothing may follow the quotes: with the comma forgotten,
+** seqdb('r' readonly=1) would make a writable directory of that name.
 */
 #include <string.h>
+#include "check.h"
 #include "config.h"
 
 typedef struct sdb_slice {
@@ -56,11 +60,62 @@ static bool split_option(sdb_slice argument, sdb_slice *key, sdb_slice *value) {
   return true;
 }
 
+/* ---- the path ---------------------------------------------------------------------------------------------- */
+
+/* Where the quoted text at the beginning ends, after its closing quote; NULL: there is none. */
+static const char *quoted_end(const char *text) {
+  for (const char *p = text + 1; *p; p++) {
+    if (*p != text[0]) continue;
+    if (p[1] != text[0]) return p + 1;
+    p++;
+  }
+  return NULL;
+}
+
+static int check_path(const char *text, sdb_failure *f) {
+  bool quoted = text[0] == '\'' || text[0] == '"';
+  const char *end = quoted ? quoted_end(text) : text;
+  if (SDB_NEVER(!end)) return sdb_failure_set(f, SQLITE_ERROR, "seqdb: the quotes of the path %s do not end", text);
+  if (quoted && *end) {
+    while (is_space(*end))
+      end++;
+    return sdb_failure_set(f, SQLITE_ERROR, "seqdb: a comma is missing after the path, before: %s", end);
+  }
+  if (!quoted && strpbrk(text, "'\"`=")) {
+    return sdb_failure_set(f, SQLITE_ERROR, "seqdb: the path %s has to be quoted; options follow a comma", text);
+  }
+  return SQLITE_OK;
+}
+
+static int take_path(sdb_config *config, sdb_slice argument, sdb_failure *f) {
+  if (check_path(argument.text, f) != SQLITE_OK) return f->code;
+  config->path = dequote(argument);
+  if (!config->path) return sdb_failure_nomem(f);
+  if (!config->path[0]) return sdb_failure_set(f, SQLITE_ERROR, "seqdb: the path is empty");
+  config->path_given = true;
+  return SQLITE_OK;
+}
+
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
+/* Digits; a program whose numbers are all REAL writes 1.0 for 1. */
+static bool parse_number(const char *value, uint64_t *out) {
+  const char *p = value;
+  uint64_t number = 0;
+  for (; *p >= '0' && *p <= '9'; p++) {
+    if (number > ((uint64_t)INT64_MAX - 9) / 10) return false;
+    number = number * 10 + (uint64_t)(*p - '0');
+  }
+  if (p == value) return false;
+  if (p[0] == '.' && p[1] == '0') p += 1 + strspn(p + 1, "0");
+  *out = number;
+  return *p == '\0';
+}
+
 static bool parse_bool(const char *value, bool *out) {
-  if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) return false;
-  *out = value[0] == '1';
+  uint64_t number = 0;
+  if (!parse_number(value, &number) || number > 1) return false;
+  *out = number == 1;
   return true;
 }
 
@@ -88,15 +143,7 @@ static bool set_mmap(sdb_config *config, const char *value) {
 }
 
 static bool set_min_size(sdb_config *config, const char *value) {
-  uint64_t bytes = 0;
-  if (!value[0]) return false;
-  for (const char *p = value; *p; p++) {
-    if (*p < '0' || *p > '9') return false;
-    if (bytes > ((uint64_t)INT64_MAX - 9) / 10) return false;
-    bytes = bytes * 10 + (uint64_t)(*p - '0');
-  }
-  config->min_size_bytes = bytes;
-  return true;
+  return parse_number(value, &config->min_size_bytes);
 }
 
 static bool set_adopt(sdb_config *config, const char *value) {
@@ -159,12 +206,8 @@ int sdb_config_parse(sdb_config *config, int argc, const char *const *argv, sdb_
       parse_option(config, key, value, &seen, f);
     } else if (i > 0) {
       sdb_failure_set(f, SQLITE_ERROR, "seqdb: argument '%s' is no option (key=value); the path comes first", argv[i]);
-    } else if (!(config->path = dequote(argument))) {
-      sdb_failure_nomem(f);
-    } else if (!config->path[0]) {
-      sdb_failure_set(f, SQLITE_ERROR, "seqdb: the path is empty");
     } else {
-      config->path_given = true;
+      take_path(config, argument, f);
     }
   }
   if (f->code != SQLITE_OK) sdb_config_clear(config);

@@ -7,7 +7,8 @@
 ** cannot tell either: the table that was dropped before may be there again, or another one of that name.
 **
 ** So xCreate runs a DELETE on a table of ours that holds nothing.  It joins the transaction like any table that is
-** written, and is told of every savepoint.
+** written, and is told of every savepoint.  Its name begins with sqlite_, which SQLite lets nobody give to a table:
+** what the DELETE finds under it is never a user's.
 **
 ** INVARIANT: transaction.created_level is SQLite's newest savepoint that was open when the table was created and
 ** still is; -1: none.  ROLLBACK TO that one, or to an older one, undoes the CREATE.
@@ -16,6 +17,8 @@
 #include "directory.h"
 #include "eponymous.h"
 #include "transaction.h"
+
+#define CREATION "sqlite_seqdb_creation"
 
 /* ---- being told -------------------------------------------------------------------------------------------- */
 
@@ -65,7 +68,7 @@ int sdb_creation_watch(sdb_connection *connection, sdb_failure *f) {
     connection->level = -1;
     return SQLITE_OK;
   }
-  int rc = sqlite3_exec(connection->db, "DELETE FROM temp.seqdb_creation", NULL, NULL, NULL);
+  int rc = sqlite3_exec(connection->db, "DELETE FROM temp." CREATION, NULL, NULL, NULL);
   return rc == SQLITE_OK ? SQLITE_OK : sdb_failure_nested(f, connection->db);
 }
 
@@ -124,7 +127,7 @@ static int creation_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, s
   (void)argc;
   (void)argv;
   (void)rowid;
-  sdb_failure_set(&f, SQLITE_READONLY, "seqdb_creation holds nothing: seqdb uses it to follow savepoints");
+  sdb_failure_set(&f, SQLITE_READONLY, CREATION " holds nothing: seqdb uses it to follow savepoints");
   return sdb_failure_to_vtab(&f, vtab);
 }
 
@@ -150,6 +153,6 @@ int sdb_register_creation(sdb_connection *connection) {
       .xRelease = creation_release,
       .xRollbackTo = creation_rollback_to,
   };
-  static const sdb_eponymous creation = {"seqdb_creation", "CREATE TABLE x(x)", true, &module};
+  static const sdb_eponymous creation = {CREATION, "CREATE TABLE x(x)", true, &module};
   return sdb_eponymous_register(connection, &creation);
 }

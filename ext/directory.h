@@ -15,6 +15,7 @@
 #include "config.h"
 #include "connection.h"
 #include "failure.h"
+#include "matched.h"
 #include "seqdb.h"
 
 struct sdb_loan;
@@ -49,6 +50,7 @@ typedef struct sdb_transaction {
   int mixed_code;    /* ... and what the overwrite failed with */
   unsigned ends;     /* transactions that have ended */
   struct sdb_loan *scanned; /* what the running write statement took its rowids from, or NULL: the own view */
+  sdb_matched matched;      /* what the running UPDATE ... FROM has changed */
   struct {                  /* what it appended to last; bytes = 0: unknown (change.c) */
     seqdb_region region;
     size_t bytes;

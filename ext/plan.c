@@ -4,7 +4,7 @@
 **
 ** idxNum is a set of bits, idxStr is not used.  Arguments of xFilter come in the order of this list:
 **
-**   SDB_PLAN_NAME        name = ?1 (or IS, or IN with SDB_PLAN_IN): look up by name
+**   SDB_PLAN_NAME        name = ?1 (or IS, or IN with SDB_PLAN_IN): look up by name, or scan if there is a number
 **   SDB_PLAN_ROWID       rowid = ?1 (same): look up by entry
 **   SDB_PLAN_IN          the argument is the whole list (sqlite3_vtab_in): looked up at once, walked in rowid order
 **   SDB_PLAN_LOWER       rowid > or >= ?: start there, inclusive        (only without NAME and ROWID)
@@ -14,13 +14,24 @@
 ** Without NAME and ROWID it is a scan in rowid order.  No constraint is marked `omit`: SQLite tests each row again,
 ** so that a bound may be rounded outwards and a value of another type need not be converted exactly.
 **
-** LIMIT is not taken: rows are made one at a time, and SQLite stops asking.  `name` is unique, and so is rowid; any
-** order therefore satisfies GROUP BY and DISTINCT on them (sqlite3_vtab_distinct() 1 and 2).
+** LIMIT is not taken: rows are made one at a time, and SQLite stops asking.
+**
+** A name that is compared with a number (by a column or an expression of a numeric type) is compared as a number: 5, 05
+** and 5.0 are all equal to 5.  What the other side is shows at xFilter only: a number there makes a scan of the look-up
+** (rows.c).  So a look-up by name finds one row at most only if a text stands in the statement, and only then SQLite is
+** told so (SQLITE_INDEX_SCAN_UNIQUE); it would leave a LEFT JOIN after the first row.  rowid is compared as a number
+** always.
+**
+** Order, by what sqlite3_vtab_distinct() says.  Without it (0) and for DISTINCT with ORDER BY (3) rows have to come in
+** order: by rowid they do.  For GROUP BY (1) equal ones would have to be neighbours only, but before 3.42 it says 1 as
+** well where ORDER BY was made part of GROUP BY: the same as 0.  For DISTINCT alone (2) neighbours are enough, and with
+** a name or a rowid among the terms no two rows are equal.
 **
 ** Content is touched by xColumn alone, which SQLite calls only for columns a statement uses.  colUsed makes plans
 ** that read it dearer, so that a join reads each content as few times as possible.
 */
 #include <stdbool.h>
+#include <stddef.h>
 #include "plan.h"
 
 #define NONE (-1)
@@ -57,15 +68,21 @@ static sdb_terms find_terms(sqlite3_index_info *info) {
   return terms;
 }
 
-/* Does walking the rows by rowid satisfy ORDER BY (or GROUP BY, DISTINCT)?  Sets *descending. */
+/* Is a look-up by this term sure to find one row at most? */
+static bool is_unique(sqlite3_index_info *info, const sdb_terms *terms, int lookup) {
+  sqlite3_value *value = NULL;
+  if (lookup == terms->rowid) return true;
+  return sqlite3_vtab_rhs_value(info, lookup, &value) == SQLITE_OK && sqlite3_value_type(value) == SQLITE_TEXT;
+}
+
+/* Does walking the rows by rowid satisfy ORDER BY, GROUP BY or DISTINCT?  Sets *descending. */
 static bool order_is_ours(sqlite3_index_info *info, bool *descending) {
   if (info->nOrderBy == 0) return false;
   if (info->aOrderBy[0].iColumn == -1) { /* rowid is unique: further terms never decide */
     *descending = info->aOrderBy[0].desc != 0;
     return true;
   }
-  int distinct = sqlite3_vtab_distinct(info);
-  if (distinct != 1 && distinct != 2) return false;
+  if (sqlite3_vtab_distinct(info) != 2) return false;
   for (int i = 0; i < info->nOrderBy; i++) {
     if (info->aOrderBy[i].iColumn == SDB_COLUMN_NAME || info->aOrderBy[i].iColumn == -1) return true;
   }
@@ -85,7 +102,7 @@ void sdb_plan(sqlite3_index_info *info, int first_arg, uint64_t regions) {
     if (sqlite3_vtab_in(info, lookup, 1)) {
       plan |= SDB_PLAN_IN;
       rows = 25;
-    } else {
+    } else if (is_unique(info, &terms, lookup)) {
       info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
     }
   } else {

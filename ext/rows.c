@@ -112,12 +112,28 @@ static int list_rowid(sdb_rows *rows, sqlite3_value *value, sdb_failure *f) {
   return list_add(rows, &info, f);
 }
 
-static int list_lookup(sdb_rows *rows, int plan, sqlite3_value *argument, sdb_failure *f) {
-  int (*add)(sdb_rows *, sqlite3_value *, sdb_failure *) = plan & SDB_PLAN_NAME ? list_name : list_rowid;
-  if (!(plan & SDB_PLAN_IN)) return add(rows, argument, f);
+static bool is_number(sqlite3_value *value) {
+  int type = sqlite3_value_type(value);
+  return type == SQLITE_INTEGER || type == SQLITE_FLOAT;
+}
+
+/* By name, and the argument or one of its list is a number: every row may be equal to it (plan.c), so that SQLite has
+** to test them all.  *scan is set, and nothing listed. */
+static int list_lookup(sdb_rows *rows, int plan, sqlite3_value *argument, bool *scan, sdb_failure *f) {
+  bool by_name = (plan & SDB_PLAN_NAME) != 0;
+  int (*add)(sdb_rows *, sqlite3_value *, sdb_failure *) = by_name ? list_name : list_rowid;
+  if (!(plan & SDB_PLAN_IN)) {
+    *scan = by_name && is_number(argument);
+    return *scan ? SQLITE_OK : add(rows, argument, f);
+  }
   sqlite3_value *value = NULL;
   int rc = sqlite3_vtab_in_first(argument, &value);
   while (rc == SQLITE_OK && SDB_ALWAYS(value)) {
+    *scan = by_name && is_number(value);
+    if (*scan) {
+      rows->list_count = 0;
+      return SQLITE_OK;
+    }
     if (add(rows, value, f) != SQLITE_OK) return f->code;
     rc = sqlite3_vtab_in_next(argument, &value);
   }
@@ -203,6 +219,7 @@ static int choose_view(sdb_rows *rows, sdb_failure *f) {
 }
 
 int sdb_rows_filter(sdb_rows *rows, int plan, sqlite3_value **argv, sdb_failure *f) {
+  bool scan = (plan & (SDB_PLAN_NAME | SDB_PLAN_ROWID)) == 0;
   int used = 0;
   rows->eof = true;
   rows->list_count = rows->list_done = 0;
@@ -212,11 +229,12 @@ int sdb_rows_filter(sdb_rows *rows, int plan, sqlite3_value **argv, sdb_failure 
   if (choose_view(rows, f) != SQLITE_OK) return f->code;
 
   rows->descending = (plan & SDB_PLAN_DESCENDING) != 0;
-  if (plan & (SDB_PLAN_NAME | SDB_PLAN_ROWID)) {
+  if (!scan) {
     rows->listed = true;
-    if (list_lookup(rows, plan, argv[used++], f) != SQLITE_OK) return f->code;
+    if (list_lookup(rows, plan, argv[used++], &scan, f) != SQLITE_OK) return f->code;
     list_sort(rows);
-  } else {
+  }
+  if (scan) {
     if (plan & SDB_PLAN_LOWER) rows->next_index = lower_index(argv[used++]);
     if (plan & SDB_PLAN_UPPER) rows->stop_index = stop_index(argv[used++]);
     rows->listed = rows->own_view || rows->descending;

@@ -61,6 +61,7 @@ void sdb_transaction_mixed(sdb_directory *directory, int code) {
 void sdb_transaction_scans(sdb_directory *directory, sdb_loan *loan) {
   sdb_transaction *t = &directory->transaction;
   sdb_loan *before = t->scanned;
+  sdb_matched_clear(&t->matched);
   t->scanned = loan ? sdb_loan_share(loan) : NULL;
   sdb_loan_return(directory->connection, before);
 }

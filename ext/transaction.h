@@ -20,7 +20,7 @@ void sdb_transaction_created(sdb_directory *directory, int level);
 void sdb_transaction_changes(sdb_directory *directory);
 /* An overwrite has failed with `code` and left bytes that the transaction wrote before mixed with newer ones. */
 void sdb_transaction_mixed(sdb_directory *directory, int code);
-/* The running write statement takes its rowids from that loan; NULL: from the own view. */
+/* The running write statement takes its rowids from that loan; NULL: from the own view.  It has changed nothing yet. */
 void sdb_transaction_scans(sdb_directory *directory, sdb_loan *loan);
 /* What a name was found to stand for need not hold any more. */
 void sdb_transaction_forget_appended(sdb_directory *directory);

@@ -88,23 +88,37 @@ static int take_length(sdb_request *r) {
   return SQLITE_OK;
 }
 
+/* Both were taken.  A row that is copied, or saved by a tool that writes all columns, has a length that is right: it
+** says nothing then. */
+static int length_is_of_content(sdb_request *r) {
+  sdb_change *change = &r->change;
+  char text[SDB_SHOWN_NAME_MAX];
+  if (change->number != change->data_bytes) {
+    return sdb_failure_set(&r->f, SQLITE_ERROR,
+                           "region '%s': length %llu is not that of the content, %llu bytes: give one of them",
+                           sdb_shown_name(change->name, change->name_bytes, text), (unsigned long long)change->number,
+                           (unsigned long long)change->data_bytes);
+  }
+  change->has_number = false;
+  return SQLITE_OK;
+}
+
 /* ---- INSERT ------------------------------------------------------------------------------------------------ */
 
 static int take_insert(sdb_request *r, sqlite3_value *rowid) {
   bool content = is_given(r, SDB_COLUMN_CONTENT), length = is_given(r, SDB_COLUMN_LENGTH);
   bool append = is_given(r, SDB_COLUMN_APPEND);
   if (!is_null(rowid)) return refuse(r, "rowid", "cannot be given: it is the region's entry");
-  if (is_given(r, SDB_COLUMN_OFFSET)) return refuse(r, "offset", "cannot be given: seqdb places regions");
-  if (is_given(r, SDB_COLUMN_RESERVED)) return refuse(r, "reserved", "cannot be given: see seqdb_reserve()");
-  if (content + length + append > 1) {
+  if (append && (content || length)) {
     return sdb_failure_set(&r->f, SQLITE_ERROR, "%s: an INSERT takes one of content, length and append",
                            r->directory->name);
   }
   if (take_name(r) != SQLITE_OK) return r->f.code;
   r->change.kind = append ? SDB_CHANGE_APPEND : SDB_CHANGE_INSERT;
-  if (content) return take_content(r);
   if (append) return take_append(r);
-  return length ? take_length(r) : SQLITE_OK;
+  if (content && take_content(r) != SQLITE_OK) return r->f.code;
+  if (length && take_length(r) != SQLITE_OK) return r->f.code;
+  return content && length ? length_is_of_content(r) : SQLITE_OK;
 }
 
 static int insert(sdb_request *r, sqlite3_value *given_rowid, sqlite3_int64 *rowid) {
@@ -145,19 +159,19 @@ static bool is_update_from(const sdb_request *r) {
   return true;
 }
 
-/* Compares piece by piece.  False as well if it cannot be read: then writing the value says why. */
-static bool is_same_content(sdb_directory *directory, const seqdb_region_info *row, sqlite3_value *value) {
+/* Compares the content that was taken piece by piece.  False as well if it cannot be read: then writing says why.  A
+** row that a match before has cut is compared as far as it goes. */
+static bool is_same_content(sdb_request *r, uint64_t length_bytes) {
+  const sdb_change *change = &r->change;
   char piece[4096];
   size_t got = 0;
-  uint64_t at = 0, bytes = (uint64_t)sqlite3_value_bytes(value);
-  if (sqlite3_value_type(value) != SQLITE_BLOB || bytes != row->length_bytes) return false;
-  const char *data = sqlite3_value_blob(value);
-  if (!data && bytes > 0) return false; /* no memory: sdb_value_data() says so */
-  while (at < bytes) {
-    size_t wanted = bytes - at < sizeof piece ? (size_t)(bytes - at) : sizeof piece;
-    int rc = seqdb_read_copy(rowid_view(directory), row->region, at, piece, wanted, &got);
-    if (rc != SEQDB_OK || SDB_NEVER(got != wanted) || memcmp(piece, data + at, wanted) != 0) return false;
-    at += wanted;
+  uint64_t at = 0;
+  if (change->data_bytes != length_bytes) return false;
+  for (; at < length_bytes; at += got) {
+    size_t wanted = length_bytes - at < sizeof piece ? (size_t)(length_bytes - at) : sizeof piece;
+    int rc = seqdb_read_copy(rowid_view(r->directory), change->region, at, piece, wanted, &got);
+    if (rc != SEQDB_OK || memcmp(piece, (const char *)change->data + at, got) != 0) return false;
+    if (got < wanted) break;
   }
   return true;
 }
@@ -166,19 +180,19 @@ static bool is_same_number(sqlite3_value *value, uint64_t number) {
   return sqlite3_value_type(value) == SQLITE_INTEGER && sqlite3_value_int64(value) == (sqlite3_int64)number;
 }
 
+/* SQLite seeks no other rowid than an integer, but may be given any. */
+static bool is_same_rowid(sqlite3_value **rowids) {
+  sdb_failure f = {0};
+  sqlite3_int64 given = 0;
+  bool whole = sdb_value_integer("", "", rowids[1], &given, &f) == SQLITE_OK;
+  sdb_failure_clear(&f);
+  return whole && given == sqlite3_value_int64(rowids[0]);
+}
+
 /* Columns that no UPDATE may change. */
-static int refuse_fixed(sdb_request *r, sqlite3_value **rowids, const seqdb_region_info *row) {
+static int refuse_fixed(sdb_request *r, sqlite3_value **rowids) {
   bool from = is_update_from(r);
-  bool same_offset = from && is_same_number(r->column[SDB_COLUMN_OFFSET], row->offset);
-  bool same_reserved = from && is_same_number(r->column[SDB_COLUMN_RESERVED], row->reserved_bytes);
-  if (sqlite3_value_type(rowids[1]) != SQLITE_INTEGER ||
-      sqlite3_value_int64(rowids[0]) != sqlite3_value_int64(rowids[1])) {
-    return refuse(r, "rowid", "cannot be changed");
-  }
-  if (is_set(r, SDB_COLUMN_OFFSET) && !same_offset) return refuse(r, "offset", "cannot be changed");
-  if (is_set(r, SDB_COLUMN_RESERVED) && !same_reserved) {
-    return refuse(r, "reserved", "cannot be changed: see seqdb_reserve()");
-  }
+  if (!is_same_rowid(rowids)) return refuse(r, "rowid", "cannot be changed");
   if (is_set(r, SDB_COLUMN_APPEND) && !(from && !is_given(r, SDB_COLUMN_APPEND))) {
     return refuse(r, "append", "is for INSERT: see seqdb_append()");
   }
@@ -188,19 +202,64 @@ static int refuse_fixed(sdb_request *r, sqlite3_value **rowids, const seqdb_regi
   return SQLITE_OK;
 }
 
+static bool asks_for_something(const sdb_request *r, const seqdb_region_info *row) {
+  const sdb_change *change = &r->change;
+  if (!is_update_from(r)) {
+    return is_set(r, SDB_COLUMN_NAME) || is_set(r, SDB_COLUMN_CONTENT) || is_set(r, SDB_COLUMN_LENGTH);
+  }
+  bool same_name = change->name_bytes == row->name_bytes && memcmp(change->name, row->name, row->name_bytes) == 0;
+  return change->has_data || change->has_number || !same_name;
+}
+
+/* offset and reserved cannot be changed either, but a row may be saved as it was read, perhaps before a compaction:
+** they are left out.  A statement that asks for nothing else is told. */
+static int refuse_place(sdb_request *r, const seqdb_region_info *row) {
+  if (asks_for_something(r, row)) return SQLITE_OK;
+  if (is_set(r, SDB_COLUMN_OFFSET) && !is_same_number(r->column[SDB_COLUMN_OFFSET], row->offset)) {
+    return refuse(r, "offset", "cannot be changed");
+  }
+  if (is_set(r, SDB_COLUMN_RESERVED) && !is_same_number(r->column[SDB_COLUMN_RESERVED], row->reserved_bytes)) {
+    return refuse(r, "reserved", "cannot be changed: see seqdb_reserve()");
+  }
+  return SQLITE_OK;
+}
+
+/* The statement gives content and length, at least one of them as the row has it: finds out what is asked for.  In an
+** UPDATE ... FROM an earlier match may have changed the row (matched.c). */
+static int take_content_or_length(sdb_request *r, const seqdb_region_info *row) {
+  const sdb_matched none = {0}, *matched = is_update_from(r) ? &r->directory->transaction.matched : &none;
+  const sdb_matched_row *before = sdb_matched_find(matched, (uint64_t)row->index + 1);
+  uint64_t length_bytes = before ? before->length_bytes : row->length_bytes;
+  if (take_content(r) != SQLITE_OK || take_length(r) != SQLITE_OK) return r->f.code;
+  if (!matched->content && is_same_content(r, length_bytes)) {
+    r->change.has_data = false;
+    r->change.data_bytes = 0;
+    r->change.has_number = matched->length || r->change.number != length_bytes;
+    return SQLITE_OK;
+  }
+  if (r->change.number != length_bytes) return length_is_of_content(r);
+  r->change.has_number = false;
+  return SQLITE_OK;
+}
+
 static int take_update(sdb_request *r, const seqdb_region_info *row) {
-  bool name = is_set(r, SDB_COLUMN_NAME), content = is_set(r, SDB_COLUMN_CONTENT);
-  bool length = is_set(r, SDB_COLUMN_LENGTH);
-  if (is_update_from(r)) {
-    length = !is_same_number(r->column[SDB_COLUMN_LENGTH], row->length_bytes);
-    content = !is_same_content(r->directory, row, r->column[SDB_COLUMN_CONTENT]);
-  }
+  bool content = is_set(r, SDB_COLUMN_CONTENT), length = is_set(r, SDB_COLUMN_LENGTH);
   if (content && length) {
-    return sdb_failure_set(&r->f, SQLITE_ERROR, "%s: an UPDATE takes one of content and length", r->directory->name);
+    if (take_content_or_length(r, row) != SQLITE_OK) return r->f.code;
+  } else if (content) {
+    if (take_content(r) != SQLITE_OK) return r->f.code;
+  } else if (length) {
+    if (take_length(r) != SQLITE_OK) return r->f.code;
   }
-  if (name && take_name(r) != SQLITE_OK) return r->f.code;
-  if (content) return take_content(r);
-  return length ? take_length(r) : SQLITE_OK;
+  return is_set(r, SDB_COLUMN_NAME) ? take_name(r) : SQLITE_OK; /* last: the messages tell the name that the row has */
+}
+
+static int remember_match(sdb_request *r, const seqdb_region_info *row) {
+  sdb_matched *matched = &r->directory->transaction.matched;
+  if (!is_update_from(r) || !(r->change.has_data || r->change.has_number)) return SQLITE_OK;
+  matched->content |= r->change.has_data;
+  matched->length |= r->change.has_number;
+  return sdb_matched_add(matched, (uint64_t)row->index + 1, row->length_bytes, &r->f);
 }
 
 /* rowids: the one that the row has, and the one that it is given. */
@@ -214,8 +273,8 @@ static int update(sdb_request *r, sqlite3_value **rowids) {
   memcpy(old_name, row.name, row.name_bytes); /* for messages: the engine's is gone with the first change */
   r->change.name = old_name;
   r->change.name_bytes = row.name_bytes;
-  if (refuse_fixed(r, rowids, &row) != SQLITE_OK) return r->f.code;
-  if (take_update(r, &row) != SQLITE_OK) return r->f.code;
+  if (refuse_fixed(r, rowids) != SQLITE_OK || take_update(r, &row) != SQLITE_OK) return r->f.code;
+  if (refuse_place(r, &row) != SQLITE_OK || remember_match(r, &row) != SQLITE_OK) return r->f.code;
   return sdb_change_run(r->directory, &r->change, &r->f);
 }
 

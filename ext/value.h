@@ -15,9 +15,10 @@ int sdb_value_name(const char *owner, const char *what, sqlite3_value *value, co
                    sdb_failure *f);
 int sdb_value_data(const char *owner, const char *what, sqlite3_value *value, const void **data, size_t *bytes,
                    sdb_failure *f);
+/* A whole number: INTEGER, REAL or TEXT. */
 int sdb_value_integer(const char *owner, const char *what, sqlite3_value *value, sqlite3_int64 *integer,
                       sdb_failure *f);
-/* An integer >= 0. */
+/* The same, >= 0. */
 int sdb_value_number(const char *owner, const char *what, sqlite3_value *value, uint64_t *number, sdb_failure *f);
 
 #endif /* SDB_VALUE_H */

@@ -14,11 +14,6 @@
 
 namespace eval diff {
   variable known_open {
-    29 {3.38-3.41} {UPDATE ... FROM that matches a row twice}
-    30 {3.38-} {a name compared with a number, by =, IS or IN}
-    31 {3.38-3.41} {GROUP BY with a name or a rowid, and ORDER BY}
-    33 {3.38-} {a length given as a whole REAL or as TEXT}
-    34 {3.38-} {an INSERT that gives offset and reserved}
   }
 }
 
