@@ -47,7 +47,8 @@
 **   CHANGE   STORAGE, and BUSY: another handle has the writer lock; READONLY: the handle cannot write; CORRUPT: the
 **            database is damaged and cannot be written.
 **
-** SIZES.  seqdb_options, seqdb_stat_info and seqdb_error carry their size (seqdb_types.h): begin with an _INIT macro.
+** SIZES.  seqdb_options, seqdb_stat_info, seqdb_salvage_info and seqdb_error carry their size (seqdb_types.h): begin
+** with an _INIT macro.
 ** A wrong size is SEQDB_INVALID, and then the structure is not touched.
 */
 #ifdef __cplusplus
@@ -73,7 +74,7 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_READONLY     0x02u /* this handle never writes; recovers in memory if it must */
 #define SEQDB_OPEN_SYNC_OFF     0x04u /* never wait for the disk: a power cut may lose or damage everything */
 #define SEQDB_OPEN_NO_MMAP      0x08u /* read with pread(); seqdb_read() then always says SEQDB_COPY */
-#define SEQDB_OPEN_ADOPT        0x10u /* accept entries that differ from what the journal says (rawdb was here) */
+#define SEQDB_OPEN_ADOPT        0x10u /* take over what rawdb wrote or changed: make a journal, accept the entries */
 #define SEQDB_OPEN_RESOLVE_KEEP 0x20u /* an undecided prepare of a coordinator found at open is kept ... */
 #define SEQDB_OPEN_RESOLVE_DROP 0x40u /* ... or dropped */
 
@@ -89,17 +90,21 @@ typedef struct seqdb_options {
 
 /* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
 ** and closes it with seqdb_close().
-** A handle on a damaged database opens, read-only; seqdb_check() and every refused change tell why.
-** Handles of one process share one store; sync mode and mmap are those of its first handle.
+** A handle on a damaged database opens, read-only; seqdb_check() and every refused change tell why.  So does one that is
+** to write where that cannot be: the system refuses it (read-only media, no permission), a file has a second name (a
+** hard link), or rawdb wrote the directory and SEQDB_OPEN_ADOPT is not given.  seqdb_is_readonly() tells.
+** Handles of one process share one store; sync mode and mmap are those of its first handle.  Handles with
+** SEQDB_OPEN_READONLY open all files for reading.
 ** On error *error (may be NULL) is filled and nothing is left open.  The directory is as before, unless
 ** SEQDB_OPEN_CREATE was given; what was recovered may be durable already.
 ** Errors:
 **   INVALID   flags that are unknown or contradict each other; sync mode or mmap differ from those of the open store; a
 **             size_bytes is wrong (if that of *error is: nothing tells more); options that this version does not know
 **   RANGE     min_size_bytes is more than a file can have
-**   CANTOPEN  no such directory, no database in it, a file that is missing or is no regular file
+**   CANTOPEN  no such directory, no database in it, a file that is missing or is no regular file; SEQDB_OPEN_CREATE in a
+**             directory that is neither empty nor a database
 **   LOCKED    another process, or rawdb, has it open; ADOPT or RESOLVE_DROP while this process has it open for reading
-**   READONLY  no permission for what the flags ask
+**   READONLY  no permission to create or to adopt
 **   VERSION   written by a newer version
 **   CORRUPT   more entries than a database can have; other damage opens read-only
 **   POISONED  this process has it open, and a sync has failed: close the other handles first; or it fails now
@@ -294,11 +299,26 @@ SEQDB_API int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step
 
 /* Verify everything that can be verified without reading contents: entries, journal, overlaps, accounting.  Calls
 ** report(context, problem) (report may be NULL) from this thread for each problem: NUL-terminated, without line breaks,
-** valid during the call.  It must not call the library; if it returns non-zero, no more are reported or counted.
+** valid during the call.  After 100 of them the last line is "... and N more".  It must not call the library; if it
+** returns non-zero, no more are reported or counted.
 ** *problems (may be NULL): how many.  Sees committed state only; waits for a running commit, not for a transaction.
 ** A problem is no error.  Errors: IO, NOMEM, INTERRUPTED. */
 SEQDB_API int seqdb_check(seqdb *db, int (*report)(void *context, const char *problem), void *context,
                           uint64_t *problems);
+
+/* Make a new database in directory `to`, which is missing or empty, out of whatever can be read of the damaged one in
+** `from`, whose files are opened for reading only.  The journal is redone as far as it is whole.  Regions that overlap
+** are saved each with what it shows.  A region that reaches past the end of `data` is saved up to there.  An entry that
+** fails its checks is tried, if its fields make sense, under the name `damaged-<index>`; so is one whose name another
+** has.  Bytes that the disk does not give are zeros.
+** Calls report(context, line) (report may be NULL) for whatever is lost or doubtful, as seqdb_check() does; and with
+** line NULL now and then: non-zero ends the work with INTERRUPTED.  *info and *error may be NULL.  Contents are copied
+** in pieces; memory is what opening needs.  After an error `to` may be half-made: remove it.
+** Errors: CANTOPEN: there is no database in `from`, `to` is not empty, or lies in `from`; LOCKED: `from` is open and not
+** damaged, or open in another process; VERSION; INVALID: a size_bytes is wrong; STORAGE, of `to`; READONLY: no permission
+** to read `from`; INTERRUPTED. */
+SEQDB_API int seqdb_salvage(const char *from, const char *to, int (*report)(void *context, const char *line),
+                            void *context, seqdb_salvage_info *info, seqdb_error *error);
 
 /* Figures of the newest commit and of the store.  Set info->size_bytes before (SEQDB_STAT_INIT).
 ** Errors: INVALID: info->size_bytes is wrong; IO, NOMEM: the size of `data` cannot be asked. */

@@ -44,7 +44,7 @@ enum seqdb_result {
   SEQDB_MISUSE = -16       /* the handle was used after fork, or a promise of the header was broken */
 };
 
-/* STRUCTURES THAT CARRY THEIR SIZE: seqdb_error, seqdb_stat_info and seqdb_options (seqdb.h).  The caller sets their
+/* STRUCTURES THAT CARRY THEIR SIZE: seqdb_error, seqdb_stat_info, seqdb_salvage_info and seqdb_options (seqdb.h).  The caller sets their
 ** first member, size_bytes, to their sizeof before the call; the _INIT macros do so, and make all else zero:
 **     seqdb_error error = SEQDB_ERROR_INIT;
 ** A program thus works with a library of another version, older or newer.  The library reads and writes no byte beyond
@@ -98,6 +98,17 @@ typedef struct seqdb_stat_info {
 } seqdb_stat_info;
 #define SEQDB_STAT_INIT \
   { (uint32_t)sizeof(seqdb_stat_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* What seqdb_salvage() has found. */
+typedef struct seqdb_salvage_info {
+  uint32_t size_bytes; /* sizeof(seqdb_salvage_info), set by the caller */
+  uint64_t saved;      /* regions that are in the new database */
+  uint64_t partly;     /* of them: bytes are missing, zeros stand there or the end is cut off */
+  uint64_t lost;       /* entries of which nothing could be saved */
+  uint64_t bytes;      /* sum of the lengths of what was saved */
+} seqdb_salvage_info;
+#define SEQDB_SALVAGE_INIT \
+  { (uint32_t)sizeof(seqdb_salvage_info), 0, 0, 0, 0 }
 
 /* One row of seqdb_layout(): the rows cover `data` from 0 to its end without a gap, in order. */
 enum seqdb_extent_kind {

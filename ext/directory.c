@@ -16,6 +16,7 @@ int sdb_directory_open(sdb_connection *connection, const sdb_config *config, boo
       .connection = connection, .users = 1, .transaction = {.level = -1, .created_level = SDB_NOT_CREATED}};
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
   if (seqdb_open(config->path, &options, &error, &directory->engine) != SEQDB_OK) {
     sqlite3_free(directory);
     return sdb_failure_record(f, &error);

@@ -14,6 +14,7 @@
 #include "find_table.h"
 #include "attach.h"
 #include "functions.h"
+#include "json.h"
 #include "upkeep.h"
 #include "value.h"
 
@@ -165,12 +166,6 @@ static char *stat_json(const seqdb_stat_info *info) {
   return sqlite3_str_finish(text);
 }
 
-/* Subtype of JSON text: json functions nest it instead of quoting it. */
-#define SUBTYPE_JSON 74
-
-/* Subtype of JSON text: json functions nest it instead of quoting it. */
-#define SUBTYPE_JSON 74
-
 static void stat_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
   sdb_directory *directory = NULL;
   sdb_failure f = {0};
@@ -189,7 +184,7 @@ static void stat_function(sqlite3_context *context, int argc, sqlite3_value **ar
     return;
   }
   sqlite3_result_text(context, text, -1, sqlite3_free);
-  sqlite3_result_subtype(context, SUBTYPE_JSON);
+  sqlite3_result_subtype(context, SDB_SUBTYPE_JSON);
 }
 
 static void version_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -200,12 +195,6 @@ static void version_function(sqlite3_context *context, int argc, sqlite3_value *
 
 /* ---- registration ------------------------------------------------------------------------------------------ */
 
-#if defined(SQLITE_RESULT_SUBTYPE)
-#define RESULT_SUBTYPE SQLITE_RESULT_SUBTYPE
-#else
-#define RESULT_SUBTYPE 0x001000000 /* 3.45; older versions ignore it */
-#endif
-
 int sdb_register_functions(sdb_connection *connection) {
   static const sdb_function functions[] = {
       {"seqdb_read", 2, 0, read_function},
@@ -214,7 +203,7 @@ int sdb_register_functions(sdb_connection *connection) {
       {"seqdb_flush", 1, 0, flush_function},
       {"seqdb_compact", 1, 0, compact_function},
       {"seqdb_check", 1, 0, check_function},
-      {"seqdb_stat", 1, RESULT_SUBTYPE, stat_function},
+      {"seqdb_stat", 1, SDB_RESULT_SUBTYPE, stat_function},
   };
   return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);
 }

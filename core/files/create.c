@@ -130,15 +130,51 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
   return rc == SEQDB_OK ? sdb_sync_names(dir, path, op) : rc;
 }
 
-int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, const sdb_op *op) {
+/* ---- what lies in the directory */
+
+/* A name that creation has not made. */
+struct foreign {
+  char name[256];
+  bool found;
+};
+
+static bool is_ours(const char *name) {
+  char temporary[32];
+  for (unsigned i = 0; i < KINDS; i++) {
+    snprintf(temporary, sizeof temporary, "%s.new", kinds[i].name);
+    if (strcmp(name, kinds[i].name) == 0 || strcmp(name, temporary) == 0) return true;
+  }
+  return strcmp(name, "lock") == 0;
+}
+
+static bool look_at_name(void *context, const char *name) {
+  struct foreign *foreign = context;
+  if (is_ours(name)) return false;
+  snprintf(foreign->name, sizeof foreign->name, "%s", name);
+  return foreign->found = true;
+}
+
+static int refuse_foreign(sdb_fd dir, const char *path, const sdb_op *op) {
+  char quoted[SDB_QUOTED_MAX];
+  struct foreign foreign = {.found = false};
+  int os = sdb_os_list_dir(dir, look_at_name, &foreign);
+  if (os) return sdb_error_os(op, os, NULL, 0, "%s: cannot list the directory", path);
+  if (!foreign.found) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_CANTOPEN, NULL, 0, "%s is neither empty nor a database: it holds %s", path,
+                       sdb_quote_name(foreign.name, strlen(foreign.name), quoted));
+}
+
+int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, bool *missing, const sdb_op *op) {
   int rc = SEQDB_OK;
   *pristine = true;
+  *missing = false;
   for (unsigned i = 0; i < KINDS && rc == SEQDB_OK && *pristine; i++) {
     sdb_fd fd;
     rc = open_existing(dir, path, kinds[i].name, &fd, op);
+    if (rc == SEQDB_OK && fd < 0) *missing = true;
     if (rc != SEQDB_OK || fd < 0) continue;
     rc = kinds[i].is_pristine(fd, path, pristine, op);
     sdb_os_close(fd);
   }
-  return rc;
+  return rc == SEQDB_OK && *pristine && *missing ? refuse_foreign(dir, path, op) : rc;
 }

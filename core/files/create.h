@@ -21,7 +21,9 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
                      const sdb_op *op);
 /* Make the names of the files and of the directory durable. */
 int sdb_sync_names(sdb_fd dir, const char *path, const sdb_op *op);
-/* Are all files that exist as creation leaves them?  Then the directory is half-made, not damaged. */
-int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, const sdb_op *op);
+/* Are all files that exist as creation leaves them?  Then the directory is half-made, not damaged; *missing: some of
+** the three are not there.  A directory that lacks files of ours and has others is nobody's to fill: CANTOPEN, which
+** names one of these. */
+int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, bool *missing, const sdb_op *op);
 
 #endif /* SDB_CREATE_H */

@@ -16,7 +16,11 @@ int sdb_damage_add(sdb_damage *damage, const char *file, uint64_t offset, const 
   va_end(args);
   sdb_op op = {"open", &damage->first};
   if (damage->count == 0) sdb_error_set(&op, SEQDB_CORRUPT, file, offset, "%s", line);
-  if (damage->count == damage->capacity) {
+  if (damage->kept == SDB_DAMAGE_KEPT) {
+    damage->count++;
+    return SEQDB_OK;
+  }
+  if (damage->kept == damage->capacity) {
     size_t capacity = damage->capacity ? 2 * damage->capacity : 8;
     char **grown = sdb_realloc(damage->problems, capacity * sizeof *grown);
     if (!grown) return SEQDB_NOMEM;
@@ -26,12 +30,13 @@ int sdb_damage_add(sdb_damage *damage, const char *file, uint64_t offset, const 
   char *copy = sdb_malloc(strlen(line) + 1);
   if (!copy) return SEQDB_NOMEM;
   memcpy(copy, line, strlen(line) + 1);
-  damage->problems[damage->count++] = copy;
+  damage->problems[damage->kept++] = copy;
+  damage->count++;
   return SEQDB_OK;
 }
 
 void sdb_damage_free(sdb_damage *damage) {
-  for (size_t i = 0; i < damage->count; i++)
+  for (size_t i = 0; i < damage->kept; i++)
     sdb_free(damage->problems[i]);
   sdb_free(damage->problems);
   memset(damage, 0, sizeof *damage);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
 ** damage.h: what is wrong with the files of a database, as lines for a person.  Layer 2.
-** The first problem is the reason that every refused write gives.  OWNS its texts.
+** The first problem is the reason that every refused write gives.  A list that nobody would read to its end is not
+** kept: after SDB_DAMAGE_KEPT lines problems are only counted.  OWNS its texts.
 ** THREADS: filled at open, by one; read-only afterwards.
 */
 #ifndef SDB_DAMAGE_H
@@ -9,9 +10,12 @@
 
 #include "base/error.h"
 
+#define SDB_DAMAGE_KEPT 100u
+
 typedef struct sdb_damage {
-  char **problems; /* NUL-terminated lines */
-  size_t count, capacity;
+  char **problems;       /* NUL-terminated lines */
+  size_t kept, capacity; /* of them */
+  size_t count;          /* of all problems */
   seqdb_error first;
 } sdb_damage;
 

@@ -24,6 +24,7 @@ typedef struct sdb_os_info {
   uint64_t size_bytes;
   uint64_t disk_bytes; /* blocks held on disk */
   uint64_t device, inode;
+  uint64_t links; /* names that the file has; 0 after it was removed */
 } sdb_os_info;
 
 /* Directories.  open_dir follows symbolic links in `path` (the user may link a database directory), the file calls
@@ -33,11 +34,15 @@ int sdb_os_make_dir(const char *path);    /* mode 0755 & ~umask; EEXIST is passe
 int sdb_os_sync_dir(sdb_fd dir);          /* fsync; EINVAL from file systems that cannot is success */
 int sdb_os_sync_parent(const char *path); /* fsync the directory that holds `path` */
 int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info);
+/* Call visit(context, name) for each name in the directory but "." and "..", in no order, until it says true. */
+int sdb_os_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context);
 
 /* Files in a directory. */
 int sdb_os_open(sdb_fd dir, const char *name, unsigned flags,
                 sdb_fd *file); /* ELOOP: symbolic link; EINVAL: no regular file */
 void sdb_os_close(sdb_fd fd);  /* files and directories; errors are of no use here */
+/* From now on `file` means what `other` means, at once for all threads; `other` is closed.  Locks of `file` go. */
+int sdb_os_replace(sdb_fd file, sdb_fd other);
 int sdb_os_rename(sdb_fd dir, const char *from, const char *to);
 int sdb_os_unlink(sdb_fd dir, const char *name);
 int sdb_os_info_of(sdb_fd file, sdb_os_info *info);

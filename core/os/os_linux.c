@@ -4,7 +4,7 @@
 ** OWNS: nothing.  THREADS: any.
 */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* fallocate */
+#define _GNU_SOURCE 1 /* fallocate, dup3 */
 #endif
 #include <errno.h>
 #include <fcntl.h>
@@ -74,6 +74,16 @@ int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
     return 0;
   }
   return errno == EINVAL ? ENOTSUP : errno;
+}
+
+/* dup3(): no moment in which another thread's fork and exec would inherit it. */
+int sdb_os_replace(sdb_fd file, sdb_fd other) {
+  int rc;
+  do {
+    rc = dup3(other, file, O_CLOEXEC) < 0 ? errno : 0;
+  } while (rc == EINTR || rc == EBUSY);
+  close(other);
+  return rc;
 }
 
 bool sdb_os_single_threaded(void) {

@@ -10,6 +10,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* SEEK_DATA, MAP_NORESERVE */
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -107,11 +108,39 @@ static int info_of(int fd, bool want_dir, sdb_os_info *info) {
   info->disk_bytes = (uint64_t)st.st_blocks * 512; /* POSIX leaves the unit open; the three systems we know use 512 */
   info->device = (uint64_t)st.st_dev;
   info->inode = (uint64_t)st.st_ino;
+  info->links = (uint64_t)st.st_nlink;
   return 0;
 }
 
 int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info) {
   return info_of(dir, true, info);
+}
+
+/* Through a descriptor of its own: the position in the listing belongs to the open directory. */
+int sdb_os_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context) {
+  int fd = -1;
+  int rc = open_at(dir, ".", O_RDONLY | O_DIRECTORY, &fd);
+  if (rc != 0) {
+    return rc;
+  }
+  DIR *list = fdopendir(fd);
+  if (list == NULL) {
+    rc = errno;
+    close(fd);
+    return rc;
+  }
+  bool stop = false;
+  while (!stop) {
+    errno = 0;
+    const struct dirent *entry = readdir(list);
+    if (entry == NULL) {
+      rc = errno;
+      break;
+    }
+    stop = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && visit(context, entry->d_name);
+  }
+  closedir(list);
+  return rc;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------- */
@@ -288,7 +317,7 @@ void sdb_os_unmap(const uint8_t *address, uint64_t bytes) {
   }
 }
 
-#if !defined(__linux__) /* Linux has both, see os_linux.c */
+#if !defined(__linux__) /* Linux has better ones, see os_linux.c */
 int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
   (void)address;
   (void)bytes;
@@ -297,6 +326,18 @@ int sdb_os_populate(const uint8_t *address, uint64_t bytes) {
 
 bool sdb_os_single_threaded(void) {
   return false;
+}
+
+int sdb_os_replace(sdb_fd file, sdb_fd other) {
+  int rc = 0;
+  while (dup2(other, file) < 0 && (rc = errno) == EINTR) {
+  }
+  rc = rc == EINTR ? 0 : rc;
+  if (rc == 0 && fcntl(file, F_SETFD, FD_CLOEXEC) != 0) {
+    rc = errno;
+  }
+  close(other);
+  return rc;
 }
 #endif
 

@@ -17,12 +17,19 @@
 #include "space/extents.h"
 #include "txn/handle.h"
 
+/* Who has many problems reads the first ones: the rest are counted.  One cause may touch each of 100,000 regions. */
+#define TOLD_MAX SDB_DAMAGE_KEPT /* as many as are kept of what opening has found */
+
 struct report {
   int (*call)(void *context, const char *problem);
   void *context;
   uint64_t count;
   bool stopped;
 };
+
+static void tell(struct report *report, const char *line) {
+  if (report->call && report->call(report->context, line)) report->stopped = true;
+}
 
 static void say(struct report *report, const char *format, ...) SDB_PRINTF(2, 3);
 static void say(struct report *report, const char *format, ...) {
@@ -32,8 +39,14 @@ static void say(struct report *report, const char *format, ...) {
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  report->count++;
-  if (report->call && report->call(report->context, line)) report->stopped = true;
+  if (++report->count <= TOLD_MAX) tell(report, line);
+}
+
+static void say_the_rest(struct report *report) {
+  char line[64];
+  if (report->stopped || report->count <= TOLD_MAX) return;
+  snprintf(line, sizeof line, "... and %llu more", (unsigned long long)(report->count - TOLD_MAX));
+  tell(report, line);
 }
 
 /* A check under way. */
@@ -72,7 +85,8 @@ static int check_entries(const struct check *c) {
   uint64_t from = 0, entries = 0, content = 0, reserved = 0, hash = 0, end = atomic_load(&store->data.size_bytes);
   uint32_t index;
   pthread_mutex_lock(&store->mutex);
-  if (store->unclean) end = UINT64_MAX; /* the first write after a crash makes `data` as long as it should be */
+  /* The first write after a crash makes `data` as long as it should be; so does adopting a directory of rawdb's. */
+  if (store->unclean || store->journal.fd < 0) end = UINT64_MAX;
   pthread_mutex_unlock(&store->mutex);
   for (const sdb_entry *entry; (entry = sdb_tree_next(tree, from, &index)); from = (uint64_t)index + 1) {
     int rc = entries++ % 256 == 0 ? sdb_interrupted(c->db, c->op) : SEQDB_OK;
@@ -262,11 +276,13 @@ int seqdb_check(seqdb *db, int (*report)(void *context, const char *problem), vo
   sdb_store *store = db->store;
   int rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK && store->damage.count) {
-    for (size_t i = 0; i < store->damage.count; i++)
+    for (size_t i = 0; i < store->damage.kept; i++)
       say(&to, "%s", store->damage.problems[i]);
+    if (!to.stopped) to.count = store->damage.count;
   } else if (rc == SEQDB_OK) {
     rc = check_all(db, &to, &op);
   }
+  if (rc == SEQDB_OK) say_the_rest(&to);
   if (rc == SEQDB_OK && problems) *problems = to.count;
   return sdb_fail(db, rc, &op);
 }

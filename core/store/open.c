@@ -48,14 +48,42 @@ static int cannot_open(int os, const char *path, const char *name, const sdb_op 
   return rc == SEQDB_IO ? SEQDB_CANTOPEN : rc;
 }
 
-/* For writing where that is allowed; else for reading, and the store cannot be written. */
-static int open_file(sdb_store *store, const char *name, bool must_write, bool optional, sdb_fd *fd, const sdb_op *op) {
-  int os = sdb_os_open(store->dir, name, SDB_OPEN_WRITE, fd);
-  if ((os == EACCES || os == EROFS || os == EPERM) && !must_write) {
-    store->files_writable = false;
+/* The store can only be read.  The caller fills in why, for the handles that were to write: the first reason stays. */
+static sdb_op refusal(sdb_store *store) {
+  store->files_writable = false;
+  return (sdb_op){"write", store->only_read.code == SEQDB_OK ? &store->only_read : NULL};
+}
+
+/* Two names of one file, in two directories, would be two databases that write into each other. */
+static int refuse_links(sdb_store *store, const char *name, sdb_fd fd, const sdb_op *op) {
+  sdb_os_info info;
+  int os = sdb_os_info_of(fd, &info);
+  if (os) return sdb_error_os(op, os, name, 0, "%s/%s: cannot look at it", store->path, name);
+  if (info.links <= 1) return SEQDB_OK;
+  const sdb_op why = refusal(store);
+  (void)sdb_error_set(&why, SEQDB_READONLY, name, 0,
+                      "%s can only be read: the file %s has another name (a hard link), perhaps in another database",
+                      store->path, name);
+  return SEQDB_OK;
+}
+
+static bool is_refusal(int os) {
+  return os == EACCES || os == EROFS || os == EPERM;
+}
+
+/* For writing where that is wanted and allowed; else for reading, and the store cannot be written. */
+static int open_file(sdb_store *store, const char *name, bool write, bool optional, sdb_fd *fd, const sdb_op *op) {
+  int os = sdb_os_open(store->dir, name, write ? SDB_OPEN_WRITE : 0, fd);
+  if (write && is_refusal(os)) {
+    const sdb_op why = refusal(store);
+    (void)sdb_error_os(&why, os, name, 0, "%s can only be read: the file %s", store->path, name);
     os = sdb_os_open(store->dir, name, 0, fd);
   }
-  if (!os) return SEQDB_OK;
+  if (!os) {
+    int rc = write && store->files_writable ? refuse_links(store, name, *fd, op) : SEQDB_OK;
+    if (rc != SEQDB_OK) close_fd(fd);
+    return rc;
+  }
   *fd = -1;
   if (os == ENOENT && optional) return SEQDB_OK;
   if (os == ENOENT)
@@ -106,7 +134,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   pthread_cond_init(&store->writer_free, NULL);
   sdb_overlay_init(&store->overlay, &store->data);
   store->fork_count = sdb_os_fork_count();
-  store->files_writable = true;
+  store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);
   store->sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
   store->no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   store->epoch = 2; /* 0 and 1 were used by recovery */
@@ -210,16 +238,26 @@ static int add_journal(sdb_store *store, const sdb_op *op) {
   return SEQDB_OK;
 }
 
+/* No journal, and no trailer anywhere: rawdb's directory, or one that happens to look like it. */
+static bool is_foreign(sdb_store *store, const seqdb_options *options) {
+  if (store->journal.fd >= 0 || (options->flags & SEQDB_OPEN_ADOPT)) return false;
+  const sdb_op why = refusal(store);
+  (void)sdb_error_set(&why, SEQDB_READONLY, "journal", 0,
+                      "%s can only be read: it has no journal, as if rawdb had written it; seqdb_adopt() or adopt=1 in "
+                      "CREATE makes it a database of seqdb",
+                      store->path);
+  return true;
+}
+
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
-static int make_writable(sdb_store *store, uint64_t min_size_bytes, const sdb_op *op) {
+static int make_writable(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   int rc = SEQDB_OK;
-  if (!store->files_writable)
-    return sdb_error_set(op, SEQDB_READONLY, NULL, 0, "%s: its files may only be read", store->path);
   if (store->damage.count) { /* opens, and refuses each write with the reason */
     store->writing = true;
     return SEQDB_OK;
   }
-  store->data.min_bytes = SDB_MAX(store->data.min_bytes, min_size_bytes);
+  if (!store->files_writable || is_foreign(store, options)) return SEQDB_OK; /* the same */
+  store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
   if (store->journal.fd < 0 && (rc = add_journal(store, op)) != SEQDB_OK) {
     close_fd(&store->journal.fd);
     return rc;
@@ -241,13 +279,13 @@ static int make_writable(sdb_store *store, uint64_t min_size_bytes, const sdb_op
 /* ---- opening a store that is not open yet */
 
 static int open_files(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
-  bool writing = !(options->flags & SEQDB_OPEN_READONLY), pristine = false;
+  bool writing = !(options->flags & SEQDB_OPEN_READONLY), pristine = false, missing = false;
   sdb_fd data = -1;
   int rc = lock_file(store, store->dir, true, "another process", op);
   if (rc != SEQDB_OK) return rc;
   if (options->flags & SEQDB_OPEN_CREATE) {
     sdb_journal_header header = {.sync_off = store->sync_off};
-    if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, op)) != SEQDB_OK) return rc;
+    if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, &missing, op)) != SEQDB_OK) return rc;
     if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &header, op)) != SEQDB_OK) return rc;
     store->names_synced = pristine;
   }
@@ -264,6 +302,14 @@ static int open_files(sdb_store *store, const seqdb_options *options, const sdb_
   return lock_file(store, store->regions.fd, false, "rawdb", op);
 }
 
+/* A file `data` and an empty `regions` are no database: rawdb's have entries, and one that was not finished is finished
+** by creating it. */
+static int check_complete(const sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+  if (store->journal.fd >= 0 || store->regions.pages > 0 || (options->flags & SEQDB_OPEN_ADOPT)) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_CANTOPEN, "journal", 0, "%s is no complete database: the file journal is missing",
+                       store->path);
+}
+
 static int store_open(sdb_fd *dir, const sdb_os_info *info, const char *path, const seqdb_options *options,
                       sdb_store **out, const sdb_op *op) {
   sdb_store *store = store_new(path, options);
@@ -274,7 +320,8 @@ static int store_open(sdb_fd *dir, const sdb_os_info *info, const char *path, co
   store->inode = info->inode;
   int rc = open_files(store, options, op);
   if (rc == SEQDB_OK) rc = load(store, options, op);
-  if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = make_writable(store, options->min_size_bytes, op);
+  if (rc == SEQDB_OK) rc = check_complete(store, options, op);
+  if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = make_writable(store, options, op);
   if (rc != SEQDB_OK) {
     store_free(store);
     return rc;
@@ -304,6 +351,36 @@ static sdb_store *registry_find(const sdb_os_info *info) {
   return NULL;
 }
 
+/* One of the files of a store of readers, for writing from now on. */
+static int reopen_file(sdb_store *store, const char *name, bool shared_with_rawdb, sdb_fd fd, const sdb_op *op) {
+  sdb_os_info now = {0}, then = {0};
+  sdb_fd other = -1;
+  if (fd < 0 || !store->files_writable) return SEQDB_OK;
+  int rc = open_file(store, name, true, false, &other, op);
+  int os = rc == SEQDB_OK ? sdb_os_info_of(fd, &then) : 0;
+  if (!os) os = rc == SEQDB_OK ? sdb_os_info_of(other, &now) : 0;
+  if (os) rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot look at it", store->path, name);
+  if (rc == SEQDB_OK && now.inode != then.inode)
+    rc = sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s/%s: another file has taken its place", store->path, name);
+  if (rc == SEQDB_OK && shared_with_rawdb) rc = lock_file(store, other, false, "rawdb", op);
+  if (rc != SEQDB_OK || !store->files_writable) {
+    close_fd(&other);
+  } else if ((os = sdb_os_replace(fd, other)) != 0) {
+    rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot open it for writing", store->path, name);
+  }
+  return rc;
+}
+
+static int reopen_files(sdb_store *store, const sdb_op *op) {
+  if (store->files_writable) return SEQDB_OK;
+  store->files_writable = true;
+  int rc = reopen_file(store, "data", true, store->data.fd, op);
+  if (rc == SEQDB_OK) rc = reopen_file(store, "regions", true, store->regions.fd, op);
+  if (rc == SEQDB_OK) rc = reopen_file(store, "journal", false, store->journal.fd, op);
+  if (rc != SEQDB_OK) store->files_writable = false;
+  return rc;
+}
+
 /* Another handle on an open store. */
 static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
@@ -328,9 +405,11 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
     return sdb_error_set(op, SEQDB_LOCKED, NULL, 0,
                          "%s is open in this process for reading: close that first to use resolve=drop or adopt=1",
                          store->path);
+  int rc = store->damage.count ? SEQDB_OK : reopen_files(store, op);
+  if (rc != SEQDB_OK || (!store->damage.count && !store->files_writable)) return rc;
   store->sync_off = sync_off;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
-  return make_writable(store, options->min_size_bytes, op);
+  return make_writable(store, options, op);
 }
 
 static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir, const sdb_op *op) {
@@ -352,7 +431,7 @@ static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir,
 
 /* May it be left as after a clean close?  A store that was only read has nothing to leave. */
 static bool can_close_clean(const sdb_store *store) {
-  return store->writing && SDB_ALWAYS(store->files_writable) && !store->damage.count && !sdb_is_poisoned(store) &&
+  return store->writing && !store->damage.count && SDB_ALWAYS(store->files_writable) && !sdb_is_poisoned(store) &&
          SDB_ALWAYS(store->journal.fd >= 0 && store->committed) && store->recovered;
 }
 
@@ -475,6 +554,7 @@ int seqdb_open(const char *directory, const seqdb_options *given, seqdb_error *e
     pthread_mutex_lock(&registry_mutex);
     rc = find_store(directory, &options, &store, &op);
     if (rc == SEQDB_OK) store->users++;
+    if (rc == SEQDB_OK) made->only_reads = !(options.flags & SEQDB_OPEN_READONLY) && !store->writing;
     pthread_mutex_unlock(&registry_mutex);
   }
   if (rc == SEQDB_OK) {

@@ -295,7 +295,7 @@ static int check_header(const struct recovery *r) {
   if (adopt) return rc;
   return sdb_damage_add(&out->damage, "regions", 0,
                         "regions: %llu entries differ from what the journal remembers (%llu entries): changed by "
-                        "another program, or damaged; adopt=1 accepts them",
+                        "another program, or damaged; seqdb_adopt() accepts them",
                         (unsigned long long)out->tree.entries, (unsigned long long)h->entries);
 }
 

@@ -51,9 +51,13 @@ int sdb_writable(seqdb *db, const sdb_op *op) {
                          op->operation, store->path);
   if (store->damage.count)
     return sdb_error_set(op, SEQDB_CORRUPT, store->damage.first.file, store->damage.first.offset,
-                         "%s: the database is damaged and read-only: %s", op->operation, store->damage.first.message);
+                         "%s: the database is damaged and read-only: %s; seqdb_salvage() saves what can be read",
+                         op->operation, store->damage.first.message);
   if (db->flags & SEQDB_OPEN_READONLY)
     return sdb_error_set(op, SEQDB_READONLY, NULL, 0, "%s: %s was opened read-only", op->operation, store->path);
+  if (db->only_reads)
+    return sdb_error_set(op, SEQDB_READONLY, store->only_read.file, 0, "%s: %s", op->operation,
+                         store->only_read.message);
   return SEQDB_OK;
 }
 

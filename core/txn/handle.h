@@ -25,6 +25,7 @@ struct seqdb_view {
 struct seqdb {
   sdb_store *store;
   unsigned flags;
+  bool only_reads;       /* it was to write, and cannot: store->only_read says why */
   _Atomic uint32_t refs; /* the handle's user, and each of its snapshots */
   _Atomic uint32_t busy_timeout_ms;
   char *coordinator; /* NULL: nobody decides about its prepares */

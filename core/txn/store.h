@@ -35,6 +35,7 @@ typedef struct sdb_store {
   char *path;
   bool sync_off, no_mmap;
   bool files_writable;     /* descriptors can write */
+  seqdb_error only_read;   /* why handles that were to write only read; code 0: there are none */
   bool writing;            /* a handle that may write has joined */
   bool names_synced;       /* of the files and the directory, by us */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */

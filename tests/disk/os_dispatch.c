@@ -130,6 +130,15 @@ int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info) {
   return end(&p, rc);
 }
 
+int sdb_os_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_OPENDIR, ".", 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_list_dir(dir, visit, context) : sdb_real_list_dir(dir, visit, context);
+  }
+  return end(&p, rc);
+}
+
 /* ---- os.h: files ------------------------------------------------------------------------------------------- */
 
 int sdb_os_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file) {
@@ -157,6 +166,13 @@ void sdb_os_close(sdb_fd fd) {
     sdb_real_close(fd);
   }
   end(&p, 0);
+}
+
+int sdb_os_replace(sdb_fd file, sdb_fd other) {
+  pending p = {0};
+  begin(&p, SDB_CALL_CLOSE, name_of(other).text, 0, 0);
+  atomic_fetch_sub(&live_handles, 1);
+  return end(&p, sdb_sim_owns(file) ? sdb_sim_replace(file, other) : sdb_real_replace(file, other));
 }
 
 int sdb_os_rename(sdb_fd dir, const char *from, const char *to) {

@@ -21,8 +21,10 @@
 #define sdb_os_sync_dir    sdb_real_sync_dir
 #define sdb_os_sync_parent sdb_real_sync_parent
 #define sdb_os_dir_info    sdb_real_dir_info
+#define sdb_os_list_dir    sdb_real_list_dir
 #define sdb_os_open        sdb_real_open
 #define sdb_os_close       sdb_real_close
+#define sdb_os_replace     sdb_real_replace
 #define sdb_os_rename      sdb_real_rename
 #define sdb_os_unlink      sdb_real_unlink
 #define sdb_os_info_of     sdb_real_info_of

@@ -263,9 +263,34 @@ int sdb_sim_dir_info(sdb_fd dir, sdb_os_info *info) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(dir, true, false, &inode);
   if (rc == 0) {
-    *info = (sdb_os_info){SDB_PAGE, SDB_PAGE, live_device, inode->number};
+    *info = (sdb_os_info){SDB_PAGE, SDB_PAGE, live_device, inode->number, 2};
   }
   return leave(rc);
+}
+
+int sdb_sim_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context) {
+  sdb_sim_inode *inode = NULL;
+  int rc = enter_file(dir, true, false, &inode);
+  for (size_t i = 0; rc == 0 && i < inode->names.count; i++) {
+    if (visit(context, inode->names.list[i].name)) {
+      break;
+    }
+  }
+  return leave(rc);
+}
+
+int sdb_sim_replace(sdb_fd file, sdb_fd other) {
+  sdb_sim_enter();
+  open_handle *to = slot_of(file), *from = slot_of(other);
+  if (to == NULL || from == NULL) {
+    return leave(EIO);
+  }
+  drop_lock(to);
+  sdb_fd number = to->number;
+  *to = *from;
+  to->number = number;
+  from->number = 0;
+  return leave(0);
 }
 
 int sdb_sim_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file) {
@@ -365,7 +390,7 @@ int sdb_sim_info_of(sdb_fd file, sdb_os_info *info) {
     rc = errno;
   }
   if (rc == 0) {
-    *info = (sdb_os_info){inode->length, (uint64_t)st.st_blocks * 512, live_device, inode->number};
+    *info = (sdb_os_info){inode->length, (uint64_t)st.st_blocks * 512, live_device, inode->number, 1};
   }
   return leave(rc);
 }
