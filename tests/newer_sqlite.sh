@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# newer_sqlite.sh: SQLite releases newer than the machine's, as a shell and a Tcl package each, for the tests.
+# newer_sqlite.sh: SQLite releases newer than the machine's, as a shell, a library and a Tcl package each, for tests.
 #
 # The sources come from two npm packages that carry SQLite inside: better-sqlite3 (an amalgamation) and sqlite3 (the
 # autoconf tarball with shell.c and the Tcl binding).  `npm pack` fetches them and runs no script of theirs.  What is
 # built stays in a cache outside the tree, ${XDG_CACHE_HOME:-$HOME/.cache}/seqdb-tests; nothing of it is committed.
 #
 # Prints one line a release: version, tab, the shell, tab, a directory for TCLLIBPATH (empty without Tcl's headers).
+# Beside the shell lies lib/, a directory for LD_LIBRARY_PATH: programs that share the machine's SQLite then use it.
 # Exit status: 0 all there; 77 cannot be had here (the reason is the last line of standard error); 1 the build failed.
 # With SEQDB_NEWER_SQLITE=off it exits 77 at once; with =cached it uses what an earlier run built and fetches nothing.
 set -u
@@ -16,10 +17,12 @@ set -u
 amalgamation_package=better-sqlite3@12.11.1
 autoconf_package=sqlite3@6.0.1
 npm_timeout_s=60
-# What Debian's build has and the tests use.  Raise the recipe's number with every change of what is built.
+# What Debian's build has and the tests or other programs use.  Raise the recipe's number with every change of what is
+# built.
 features="-DSQLITE_ENABLE_COLUMN_METADATA -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_DBSTAT_VTAB
-  -DSQLITE_ENABLE_MATH_FUNCTIONS -DSQLITE_ENABLE_STMTVTAB -DSQLITE_USE_URI=1"
-recipe=2
+  -DSQLITE_ENABLE_MATH_FUNCTIONS -DSQLITE_ENABLE_STMTVTAB -DSQLITE_USE_URI=1 -DSQLITE_ENABLE_FTS3
+  -DSQLITE_ENABLE_UNLOCK_NOTIFY -DSQLITE_ENABLE_PREUPDATE_HOOK -DSQLITE_ENABLE_SESSION"
+recipe=3
 
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/seqdb-tests
 key=$(printf '%s %s %s' "$amalgamation_package" "$autoconf_package" "$recipe" | tr '@ ' '--')
@@ -48,6 +51,8 @@ build() {
     -c "$to/src/sqlite3.c" -o "$to/sqlite3.o" || fail "sqlite3.c of $version does not compile"
   "$compiler" -O1 -w "$to/src/shell.c" "$to/sqlite3.o" -o "$to/sqlite3" -lm -lpthread $dl ||
     fail "shell.c of $version does not compile"
+  mkdir "$to/lib" && "$compiler" -shared -Wl,-soname,libsqlite3.so.0 -o "$to/lib/libsqlite3.so.0" "$to/sqlite3.o" \
+    -lm -lpthread $dl || fail "the library of $version cannot be linked"
   tcl_dir=
   if [ -n "$tcl_cflags" ]; then
     # -Bsymbolic: the package must use its own SQLite also where another one is loaded.
