@@ -2,8 +2,8 @@
 **
 ** upkeep.c: flush, checkpoint, compact and check.
 **
-** The first three commit, so they refuse while the transaction has changes.  Compacting rewrites the files: a connection
-** that must not write does not.  SQLite refuses it a command, but not the SELECT of a function.
+** The first three commit, so they refuse while the transaction has changes.  Compacting rewrites the files: a
+** connection that must not write does not.  SQLite refuses it a command, but not the SELECT of a function.
 */
 #include "upkeep.h"
 
