@@ -5,6 +5,14 @@
 #include "directory.h"
 #include "interrupt.h"
 
+/* A missing folder, a path that is too long, no descriptors left: SQLITE_IOERR would make SQLite roll back the whole
+** transaction that the table is created in, which has nothing to do with it. */
+static int cannot_open(const seqdb_error *error, sdb_failure *f) {
+  sdb_failure_record(f, error);
+  if (f->code == SQLITE_IOERR) f->code = SQLITE_CANTOPEN;
+  return f->code;
+}
+
 int sdb_directory_open(sdb_connection *connection, const sdb_config *config, bool create, sdb_directory **out,
                        sdb_failure *f) {
   seqdb_options options = {
@@ -19,7 +27,7 @@ int sdb_directory_open(sdb_connection *connection, const sdb_config *config, boo
   if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
   if (seqdb_open(config->path, &options, &error, &directory->engine) != SEQDB_OK) {
     sqlite3_free(directory);
-    return sdb_failure_record(f, &error);
+    return cannot_open(&error, f);
   }
   seqdb_set_interrupt(directory->engine, sdb_connection_interrupted, connection);
   directory->next = connection->directories;
@@ -89,7 +97,11 @@ int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_dire
   sdb_directory *directory = connection->directories;
   for (; directory; directory = directory->next) {
     int same = seqdb_same_directory(directory->engine, path);
-    if (same < 0) return sdb_failure_engine(f, directory->engine, same);
+    if (same < 0) {
+      seqdb_error error = SEQDB_ERROR_INIT;
+      seqdb_get_error(directory->engine, &error);
+      return cannot_open(&error, f);
+    }
     if (same) break;
   }
   *out = directory;

@@ -91,6 +91,16 @@ int sdb_failure_nested(sdb_failure *f, sqlite3 *db) {
   return sdb_failure_set(f, code, "%s", sqlite3_errmsg(db));
 }
 
+int sdb_failure_toobig(sdb_failure *f, sqlite3 *db, const char *name, size_t name_bytes, uint64_t wanted_bytes) {
+  char text[SDB_SHOWN_NAME_MAX];
+  const char *shown = sdb_shown_name(name, name_bytes, text);
+  int most = sqlite3_limit(db, SQLITE_LIMIT_LENGTH, -1);
+  return sdb_failure_set(f, SQLITE_TOOBIG,
+                         "string or blob too big: %llu bytes of region '%s', and a value has %d at most: read it in "
+                         "pieces with seqdb_read(table, name, offset, count)",
+                         (unsigned long long)wanted_bytes, shown, most);
+}
+
 void sdb_failure_clear(sdb_failure *f) {
   sqlite3_free(f->message);
   f->message = NULL;
@@ -116,9 +126,7 @@ int sdb_failure_to_string(sdb_failure *f, char **text) {
 
 void sdb_failure_to_result(sdb_failure *f, sqlite3_context *context) {
   if (f->message) sqlite3_result_error(context, f->message, -1);
-  if (f->code == SQLITE_TOOBIG && !f->message) {
-    sqlite3_result_error_toobig(context);
-  } else if (f->code == SQLITE_NOMEM) {
+  if (f->code == SQLITE_NOMEM) {
     sqlite3_result_error_nomem(context);
   } else {
     sqlite3_result_error_code(context, f->code);

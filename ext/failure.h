@@ -6,6 +6,7 @@
 #define SDB_FAILURE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "seqdb.h"
 #include "sqlite_api.h"
 
@@ -30,6 +31,8 @@ int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc);
 int sdb_failure_record(sdb_failure *f, const seqdb_error *record);
 /* From a nested statement that has just failed on `db`. */
 int sdb_failure_nested(sdb_failure *f, sqlite3 *db);
+/* SQLite takes no value of `wanted_bytes` bytes of that region; its limit is of the connection `db`. */
+int sdb_failure_toobig(sdb_failure *f, sqlite3 *db, const char *name, size_t name_bytes, uint64_t wanted_bytes);
 void sdb_failure_clear(sdb_failure *f);
 /* These two do nothing, and return SQLITE_OK, if nothing failed. */
 int sdb_failure_to_vtab(sdb_failure *f, sqlite3_vtab *vtab);

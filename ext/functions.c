@@ -37,8 +37,10 @@ static int cut_count(sdb_directory *directory, sdb_wanted *wanted, sdb_failure *
   if (rc != SEQDB_OK) return rc;
   uint64_t left = wanted->offset < info.length_bytes ? info.length_bytes - wanted->offset : 0;
   if (wanted->count > left) wanted->count = left;
-  int limit = sqlite3_limit(directory->connection->db, SQLITE_LIMIT_LENGTH, -1);
-  if (wanted->count > (uint64_t)limit) f->code = SQLITE_TOOBIG;
+  sqlite3 *db = directory->connection->db;
+  if (wanted->count > (uint64_t)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, -1)) {
+    sdb_failure_toobig(f, db, wanted->name, wanted->name_bytes, wanted->count);
+  }
   return rc;
 }
 

@@ -17,6 +17,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "path.h"
+#include "upkeep.h"
 
 /* ---- salvage ----------------------------------------------------------------------------------------------- */
 
@@ -91,7 +92,7 @@ static const sdb_table *table_of(const sdb_directory *directory) {
   return table;
 }
 
-static int check_adopt(const sdb_directory *directory, sdb_failure *f) {
+static int check_adopt(sdb_directory *directory, sdb_failure *f) {
   const sdb_connection *connection = directory->connection;
   const sdb_table *table = table_of(directory);
   if (!sqlite3_get_autocommit(connection->db) || directory->transaction.state != SDB_TRANSACTION_NONE)
@@ -100,7 +101,7 @@ static int check_adopt(const sdb_directory *directory, sdb_failure *f) {
     return sdb_failure_set(f, SQLITE_LOCKED, "%s: cannot adopt while a seqdb table is being read", directory->name);
   if (table->config.readonly)
     return sdb_failure_set(f, SQLITE_READONLY, "%s: cannot adopt: the table is readonly=1", directory->name);
-  return SQLITE_OK;
+  return sdb_upkeep_refuse_readonly(directory, "adopt", f);
 }
 
 /* All objects let go of the directory, and so does the caller: it is closed.  *path and *options are what opens it. */

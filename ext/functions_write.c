@@ -10,8 +10,10 @@
 **
 ** SQLite does not know that such a SELECT writes, so it begins no transaction on the table.  While none is open the
 ** change goes through INSERT INTO T(T) VALUES(pointer), which SQLite treats as any write: it begins, and in
-** autocommit commits when the INSERT ends.  Once one is open (after the first change in BEGIN, or inside another
-** write statement) the engine is called directly: 86 ns instead of a statement.
+** autocommit commits when the INSERT ends.  A program must not notice that statement: xUpdate says that OR IGNORE left
+** the row out, so that last_insert_rowid() and total_changes() stay.  (changes() becomes 0: every INSERT, UPDATE and
+** DELETE sets it, and nothing else begins a transaction on a table.)  Once one is open (after the first change in
+** BEGIN, or inside another write statement) the engine is called directly: 86 ns instead of a statement.
 **
 ** In autocommit every call is a transaction of its own, and a later error undoes none of them.
 */
@@ -30,7 +32,7 @@ static int insert_pointer(sdb_directory *directory, sdb_change *change, sdb_fail
   sqlite3 *db = directory->connection->db;
   sqlite3_stmt *insert = NULL;
   const char *name = directory->name;
-  char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\") VALUES(?1)", directory->schema, name, name);
+  char *sql = sqlite3_mprintf("INSERT OR IGNORE INTO \"%w\".\"%w\"(\"%w\") VALUES(?1)", directory->schema, name, name);
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_prepare_v2(db, sql, -1, &insert, NULL);
   sqlite3_free(sql);

@@ -275,9 +275,7 @@ static int content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
     bytes = now.length_bytes;
   }
   if (bytes > (uint64_t)sqlite3_limit(rows->connection->db, SQLITE_LIMIT_LENGTH, -1)) {
-    char text[SDB_SHOWN_NAME_MAX];
-    return sdb_failure_set(f, SQLITE_TOOBIG, "string or blob too big: region '%s' has %llu bytes",
-                           sdb_shown_name(rows->row.name, rows->row.name_bytes, text), (unsigned long long)bytes);
+    return sdb_failure_toobig(f, rows->connection->db, rows->row.name, rows->row.name_bytes, bytes);
   }
   if (bytes == 0) {
     sqlite3_result_zeroblob(context, 0);

@@ -9,7 +9,8 @@
 **   INSERT INTO r(r) VALUES('flush')       flush, checkpoint, compact, check
 **
 ** The hidden column of the table's own name also carries pointers: a function that finds no transaction open sends
-** its change through it (functions_write.c).  A pointer's SQL type is NULL, so it is looked for first.
+** its change through it (functions_write.c).  A pointer's SQL type is NULL, so it is looked for first.  The answer is
+** SQLITE_CONSTRAINT, for OR IGNORE: the change is made, and SQLite counts no row.
 **
 ** Conflicts: nothing is undone but the row's own steps (change.c).  SQLITE_CONSTRAINT_UNIQUE makes SQLite do what the
 ** statement says (ABORT, FAIL, IGNORE, ROLLBACK).  With REPLACE the other region is removed, and there is no error.
@@ -323,7 +324,10 @@ static int command(sdb_request *r) {
 /* INSERT: a change that a function sends, a command, or a row. */
 static int insert_any(sdb_request *r, sqlite3_value *given_rowid, sqlite3_int64 *rowid) {
   sdb_change *sent = sqlite3_value_pointer(r->column[SDB_COLUMN_SELF], SDB_CHANGE_POINTER);
-  if (sent) return sdb_change_run(r->directory, sent, &r->f);
+  if (sent) {
+    if (sdb_change_run(r->directory, sent, &r->f) == SQLITE_OK) r->f.code = SQLITE_CONSTRAINT;
+    return r->f.code;
+  }
   return is_given(r, SDB_COLUMN_SELF) ? command(r) : insert(r, given_rowid, rowid);
 }
 

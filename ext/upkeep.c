@@ -2,13 +2,34 @@
 **
 ** upkeep.c: flush, checkpoint, compact and check.
 **
-** The first three commit, so they refuse while the transaction has changes.
+** The first three commit, so they refuse while the transaction has changes.  Compacting rewrites the files: a
+** connection that must not write does not.  SQLite refuses it a command, but not the SELECT of a function.
 */
 #include "upkeep.h"
 
 static int refuse_with_changes(sdb_directory *directory, const char *command, sdb_failure *f) {
   if (!seqdb_has_changes(directory->engine)) return SQLITE_OK;
   return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot %s while the transaction has changes", directory->name, command);
+}
+
+static bool is_query_only(sqlite3 *db) {
+  sqlite3_stmt *statement = NULL;
+  bool on = false;
+  if (sqlite3_prepare_v2(db, "PRAGMA query_only", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW) {
+    on = sqlite3_column_int(statement, 0) != 0;
+  }
+  sqlite3_finalize(statement);
+  return on;
+}
+
+int sdb_upkeep_refuse_readonly(sdb_directory *directory, const char *command, sdb_failure *f) {
+  sqlite3 *db = directory->connection->db;
+  const char *why = NULL;
+  if (sqlite3_db_readonly(db, directory->schema) == 1) why = "the SQLite file was opened read-only";
+  if (!why && is_query_only(db)) why = "PRAGMA query_only is on";
+  if (!why) return SQLITE_OK;
+  return sdb_failure_set(f, SQLITE_READONLY, "%s: cannot %s: %s", directory->name, command, why);
 }
 
 int sdb_upkeep_flush(sdb_directory *directory, uint64_t *generation, sdb_failure *f) {
@@ -31,6 +52,7 @@ static int compact_call(seqdb *engine, void *freed_bytes) {
 }
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
+  if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
   if (!sqlite3_get_autocommit(directory->connection->db)) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
   }

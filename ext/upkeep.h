@@ -10,6 +10,8 @@
 #include "directory.h"
 #include "failure.h"
 
+/* SQLITE_READONLY where SQLite would refuse a statement that writes: a file opened read-only, PRAGMA query_only. */
+int sdb_upkeep_refuse_readonly(sdb_directory *directory, const char *command, sdb_failure *f);
 /* *generation and *freed_bytes may be left out (NULL). */
 int sdb_upkeep_flush(sdb_directory *directory, uint64_t *generation, sdb_failure *f);
 int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f);
