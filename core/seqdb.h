@@ -90,8 +90,8 @@ typedef struct seqdb_options {
 
 /* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
 ** and closes it with seqdb_close().
-** A handle on a damaged database opens, read-only; seqdb_check() and every refused change tell why.  So does one that is
-** to write where that cannot be: the system refuses it (read-only media, no permission), a file has a second name (a
+** A handle on a damaged database opens, read-only; seqdb_check() and every refused change tell why.  So does one that
+** is to write where that cannot be: the system refuses it (read-only media, no permission), a file has a second name (a
 ** hard link), or rawdb wrote the directory and SEQDB_OPEN_ADOPT is not given.  seqdb_is_readonly() tells.
 ** Handles of one process share one store; sync mode and mmap are those of its first handle.  Handles with
 ** SEQDB_OPEN_READONLY open all files for reading.
@@ -101,7 +101,7 @@ typedef struct seqdb_options {
 **   INVALID   flags that are unknown or contradict each other; sync mode or mmap differ from those of the open store; a
 **             size_bytes is wrong (if that of *error is: nothing tells more); options that this version does not know
 **   RANGE     min_size_bytes is more than a file can have
-**   CANTOPEN  no such directory, no database in it, a file that is missing or is no regular file; SEQDB_OPEN_CREATE in a
+**   CANTOPEN  no such directory, no database in it, a file that is missing or is no regular file; to be created in a
 **             directory that is neither empty nor a database
 **   LOCKED    another process, or rawdb, has it open; ADOPT or RESOLVE_DROP while this process has it open for reading
 **   READONLY  no permission to create or to adopt
@@ -314,9 +314,12 @@ SEQDB_API int seqdb_check(seqdb *db, int (*report)(void *context, const char *pr
 ** Calls report(context, line) (report may be NULL) for whatever is lost or doubtful, as seqdb_check() does; and with
 ** line NULL now and then: non-zero ends the work with INTERRUPTED.  *info and *error may be NULL.  Contents are copied
 ** in pieces; memory is what opening needs.  After an error `to` may be half-made: remove it.
-** Errors: CANTOPEN: there is no database in `from`, `to` is not empty, or lies in `from`; LOCKED: `from` is open and not
-** damaged, or open in another process; VERSION; INVALID: a size_bytes is wrong; STORAGE, of `to`; READONLY: no permission
-** to read `from`; INTERRUPTED. */
+** Errors:
+**   CANTOPEN     there is no database in `from`; `to` is not empty, or lies in `from`
+**   LOCKED       `from` is open and not damaged, or open in another process
+**   READONLY     no permission to read `from`, or to create `to`
+**   INVALID      a size_bytes is wrong
+**   VERSION, INTERRUPTED; STORAGE, of `to` */
 SEQDB_API int seqdb_salvage(const char *from, const char *to, int (*report)(void *context, const char *line),
                             void *context, seqdb_salvage_info *info, seqdb_error *error);
 

@@ -132,12 +132,12 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
 
 /* ---- what lies in the directory */
 
-/* A name that creation has not made. */
-struct foreign {
-  char name[256];
-  bool found;
+struct finding {
+  bool foreign_only;
+  char *name; /* the first one, in the order of bytes: the same whatever order the system lists them in */
 };
 
+/* Made by creation, whole or not. */
 static bool is_ours(const char *name) {
   char temporary[32];
   for (unsigned i = 0; i < KINDS; i++) {
@@ -148,20 +148,25 @@ static bool is_ours(const char *name) {
 }
 
 static bool look_at_name(void *context, const char *name) {
-  struct foreign *foreign = context;
-  if (is_ours(name)) return false;
-  snprintf(foreign->name, sizeof foreign->name, "%s", name);
-  return foreign->found = true;
+  struct finding *finding = context;
+  bool first = !finding->name[0] || strcmp(name, finding->name) < 0;
+  if (first && !(finding->foreign_only && is_ours(name))) snprintf(finding->name, SDB_FILE_NAME_MAX, "%s", name);
+  return false;
+}
+
+int sdb_find_file(sdb_fd dir, const char *path, bool foreign_only, char name[SDB_FILE_NAME_MAX], const sdb_op *op) {
+  struct finding finding = {foreign_only, name};
+  name[0] = 0;
+  int os = sdb_os_list_dir(dir, look_at_name, &finding);
+  return os ? sdb_error_os(op, os, NULL, 0, "%s: cannot list the directory", path) : SEQDB_OK;
 }
 
 static int refuse_foreign(sdb_fd dir, const char *path, const sdb_op *op) {
-  char quoted[SDB_QUOTED_MAX];
-  struct foreign foreign = {.found = false};
-  int os = sdb_os_list_dir(dir, look_at_name, &foreign);
-  if (os) return sdb_error_os(op, os, NULL, 0, "%s: cannot list the directory", path);
-  if (!foreign.found) return SEQDB_OK;
+  char name[SDB_FILE_NAME_MAX], quoted[SDB_QUOTED_MAX];
+  int rc = sdb_find_file(dir, path, true, name, op);
+  if (rc != SEQDB_OK || !name[0]) return rc;
   return sdb_error_set(op, SEQDB_CANTOPEN, NULL, 0, "%s is neither empty nor a database: it holds %s", path,
-                       sdb_quote_name(foreign.name, strlen(foreign.name), quoted));
+                       sdb_quote_name(name, strlen(name), quoted));
 }
 
 int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, bool *missing, const sdb_op *op) {

@@ -306,6 +306,7 @@ static int open_files(sdb_store *store, const seqdb_options *options, const sdb_
 ** by creating it. */
 static int check_complete(const sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   if (store->journal.fd >= 0 || store->regions.pages > 0 || (options->flags & SEQDB_OPEN_ADOPT)) return SEQDB_OK;
+  if (store->damage.count) return SEQDB_OK; /* it was one: regions has a guard */
   return sdb_error_set(op, SEQDB_CANTOPEN, "journal", 0, "%s is no complete database: the file journal is missing",
                        store->path);
 }

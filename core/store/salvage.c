@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include "base/sized.h"
+#include "files/create.h"
 #include "store/salvage_read.h"
 #include "txn/handle.h"
 
@@ -43,23 +44,17 @@ static int from_target(const struct salvage *s, int rc) {
   return rc;
 }
 
-static bool any_name(void *found, const char *name) {
-  snprintf(found, SEQDB_NAME_BYTES_MAX, "%s", name);
-  return true;
-}
-
 /* Missing or empty. */
 static int check_target(const struct salvage *s) {
-  char name[SEQDB_NAME_BYTES_MAX] = "", quoted[SDB_QUOTED_MAX];
+  char name[SDB_FILE_NAME_MAX] = "", quoted[SDB_QUOTED_MAX];
   sdb_fd dir = -1;
-  int os = sdb_os_open_dir(s->to, &dir);
+  int rc, os = sdb_os_open_dir(s->to, &dir);
   if (os == ENOENT) return SEQDB_OK;
-  if (!os) {
-    os = sdb_os_list_dir(dir, any_name, name);
-    sdb_os_close(dir);
-  }
-  if (os) return sdb_error_os(s->op, os, NULL, 0, "salvage: %s: cannot look into the directory", s->to);
-  if (!name[0]) return SEQDB_OK;
+  if (os == ENOTDIR) return sdb_error_set(s->op, SEQDB_CANTOPEN, NULL, 0, "salvage: %s is not a directory", s->to);
+  if (os) return sdb_error_os(s->op, os, NULL, 0, "salvage: %s: cannot open the directory", s->to);
+  rc = sdb_find_file(dir, s->to, false, name, s->op);
+  sdb_os_close(dir);
+  if (rc != SEQDB_OK || !name[0]) return rc;
   return sdb_error_set(s->op, SEQDB_CANTOPEN, NULL, 0, "salvage: %s is not empty: it holds %s", s->to,
                        sdb_quote_name(name, strlen(name), quoted));
 }
@@ -184,12 +179,22 @@ static int save_doubtful(struct salvage *s) {
   return rc;
 }
 
+/* Entries that were there and left nothing behind. */
+static void count_missing(struct salvage *s) {
+  uint64_t found = s->info.saved + s->info.lost, expected = s->source.expected;
+  if (found >= expected) return;
+  sdb_salvage_say(&s->report, "regions: %llu of %llu entries are missing: the file was cut or replaced",
+                  (unsigned long long)(expected - found), (unsigned long long)expected);
+  s->info.lost += expected - found;
+}
+
 static int copy_all(struct salvage *s) {
   int rc = open_target(s);
   if (rc != SEQDB_OK) return rc;
   s->piece = sdb_malloc(PIECE_BYTES);
   rc = s->piece ? save_sound(s) : sdb_error_nomem(s->op);
   if (rc == SEQDB_OK) rc = save_doubtful(s);
+  if (rc == SEQDB_OK) count_missing(s);
   if (rc == SEQDB_OK) rc = flush(s);
   sdb_free(s->piece);
   seqdb_close(s->target);

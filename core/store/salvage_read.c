@@ -127,7 +127,7 @@ static int read_page(const struct reading *r, const uint8_t *page, uint32_t inde
   const char *why = "the file ends in it";
   enum sdb_entry_state state = sdb_entry_decode_used(page, index, &image, &at, &why);
   if (state == SDB_ENTRY_FREE) return SEQDB_OK;
-  s->has_trailers |= image.has_trailer || state == SDB_ENTRY_DAMAGED;
+  s->had_journal |= image.has_trailer || state == SDB_ENTRY_DAMAGED;
   if (state == SDB_ENTRY_USED && whole)
     return sdb_tree_put_image(&s->tree, s->names, 0, index, &image) == SEQDB_OK ? SEQDB_OK : sdb_error_nomem(r->op);
   const sdb_doubtful entry = {.index = index,
@@ -172,6 +172,7 @@ static int read_regions(const struct reading *r) {
   int rc = size_of(r, r->source->regions, "regions", &size);
   uint64_t pages = SDB_MIN(size / SDB_ENTRY_BYTES, (uint64_t)SDB_INDEX_MAX - 1);
   if (rc != SEQDB_OK || size == 0) return rc;
+  r->source->had_journal |= size % SDB_ENTRY_BYTES == 1; /* the guard */
   uint8_t *batch = sdb_malloc((size_t)BATCH_PAGES * SDB_ENTRY_BYTES);
   if (!batch) return sdb_error_nomem(r->op);
   for (uint64_t page = 0; page < pages && rc == SEQDB_OK; page += BATCH_PAGES) {
@@ -254,6 +255,7 @@ static int redo_record(const struct reading *r, const uint8_t *record, const sdb
   uint64_t cursor = 0;
   sdb_record_range range;
   int rc = redo_entries(r->source, record, header);
+  r->source->expected = header->entries;
   while (rc == SEQDB_OK && sdb_record_next_range(record, header, &cursor, &range))
     rc = sdb_patch_write(&r->source->redo, range.offset, range.data, (size_t)range.bytes);
   return rc == SEQDB_OK ? rc : sdb_error_nomem(r->op);
@@ -333,7 +335,7 @@ static int read_journal(const struct reading *r) {
   enum sdb_journal_state state;
   struct chain c = {.at = SDB_JOURNAL_START};
   sdb_record_header first;
-  if (journal.fd < 0 && r->source->has_trailers)
+  if (journal.fd < 0 && r->source->had_journal)
     sdb_salvage_say(r->report, "journal: the file is missing: the newest commits may have been in it");
   if (journal.fd < 0) return SEQDB_OK;
   int rc = size_of(r, journal.fd, "journal", &c.size);
@@ -348,6 +350,7 @@ static int read_journal(const struct reading *r) {
   if (rc != SEQDB_OK) return rc;
   c.known = state == SDB_JOURNAL_GOOD;
   c.salt = c.previous = journal.header.salt;
+  if (c.known) r->source->expected = journal.header.entries;
   if (first_record(r, c.size, &first) && first.salt != c.salt) {
     bool newer = !c.known || (journal.one_header && first.generation > journal.header.base_generation);
     if (newer && c.known)

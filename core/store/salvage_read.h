@@ -45,17 +45,18 @@ typedef struct sdb_salvage_source {
   sdb_doubtful *doubtful;
   size_t doubtful_count, doubtful_capacity;
   uint64_t unreadable; /* pages of `regions` that the disk did not give */
-  bool has_trailers;   /* seqdb wrote entries: there was a journal */
+  bool had_journal;    /* trailers or a guard in `regions` say so */
+  uint64_t expected;   /* entries that the last commit had, as far as the journal goes; 0: nobody knows */
 } sdb_salvage_source;
 
-/* Open the files in `dir` and read entries and journal.  Errors: CANTOPEN: none of the files is there; LOCKED: rawdb has
-** them open; VERSION; IO, NOMEM, INTERRUPTED.  Needs a close in any case. */
+/* Open the files in `dir` and read entries and journal.  Errors: CANTOPEN: no file that names regions is there; LOCKED:
+** rawdb has them open; VERSION; IO, NOMEM, INTERRUPTED.  Needs a close in any case. */
 int sdb_salvage_read(sdb_salvage_source *source, sdb_fd dir, const char *path, sdb_salvage_report *report,
                      const sdb_op *op);
 void sdb_salvage_close(sdb_salvage_source *source);
 
-/* Of [offset, offset + bytes): the first run that has bytes, in `data` or in the journal; the rest is zeros.  *run_bytes
-** is 0 if there is none. */
+/* Of [offset, offset + bytes): the first run that has bytes, in `data` or in the journal; the rest is zeros.
+** *run_bytes is 0 if there is none. */
 void sdb_salvage_next(const sdb_salvage_source *source, uint64_t offset, uint64_t bytes, uint64_t *run,
                       uint64_t *run_bytes);
 /* Copy them; what the disk does not give is zeros, and *bad_bytes more. */

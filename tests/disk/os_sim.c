@@ -271,10 +271,8 @@ int sdb_sim_dir_info(sdb_fd dir, sdb_os_info *info) {
 int sdb_sim_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(dir, true, false, &inode);
-  for (size_t i = 0; rc == 0 && i < inode->names.count; i++) {
-    if (visit(context, inode->names.list[i].name)) {
-      break;
-    }
+  for (size_t i = 0; rc == 0 && i < inode->names.count && !visit(context, inode->names.list[i].name);) {
+    i++;
   }
   return leave(rc);
 }
@@ -286,9 +284,8 @@ int sdb_sim_replace(sdb_fd file, sdb_fd other) {
     return leave(EIO);
   }
   drop_lock(to);
-  sdb_fd number = to->number;
   *to = *from;
-  to->number = number;
+  to->number = file;
   from->number = 0;
   return leave(0);
 }

@@ -208,6 +208,7 @@ bool fuzz_work(const fuzz_case *c, const fuzz_state *before) {
   seqdb_error error = SEQDB_ERROR_INIT;
   fuzz_state_copy(&w.model, before);
   fuzz_state_copy(&w.committed, before);
+  if (c->disk.file[FUZZ_JOURNAL].missing) options.flags |= SEQDB_OPEN_ADOPT; /* as rawdb leaves one */
   int rc = seqdb_open(FUZZ_DIR, &options, &error, &w.db);
   if (rc != SEQDB_OK) return fuzz_wrong("cannot be opened again for writing: %s", error.message);
   bool ok = look_and_compare(&w, &w.committed, "opened again") && run_steps(&w);
