@@ -45,6 +45,11 @@ int sdb_patch_reserve(sdb_patch *patch, size_t ranges);
 /* Move everything of `newer` over `patch`; `newer` is empty afterwards.  Cannot fail after reserve(patch,
 ** newer->count). */
 void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer);
+/* Move what of `older` the patch has not into it, as if the patch had been merged over `older`; `older` is empty
+** afterwards.  Cheap if `older` is the smaller one.  Cannot fail after reserve(patch, gaps(patch, older)). */
+void sdb_patch_merge_below(sdb_patch *patch, sdb_patch *older);
+/* How many ranges that adds. */
+size_t sdb_patch_gaps(const sdb_patch *patch, const sdb_patch *older);
 
 /* Copy what the patch has of [offset, offset + bytes) over `buffer`, which holds the bytes below it. */
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer);
