@@ -42,7 +42,7 @@ void sdb_transaction_created(sdb_directory *directory, int level) {
   directory->transaction.created_level = level;
 }
 
-/* Between xSync and xCommit only a commit hook can come here in autocommit mode: a COMMIT that was refused has left it. */
+/* Between xSync and xCommit only a commit hook comes here in autocommit mode: a COMMIT that was refused has left it. */
 int sdb_transaction_changes(sdb_directory *directory, sdb_failure *f) {
   sdb_transaction *t = &directory->transaction;
   assert(t->state != SDB_TRANSACTION_NONE);
