@@ -91,7 +91,7 @@ typedef struct seqdb_stat_info {
   uint64_t file_bytes;                 /* size of `data` */
   uint64_t disk_bytes;                 /* disk blocks of `data` */
   uint64_t journal_bytes;              /* records since the last checkpoint */
-  uint64_t overlay_bytes;              /* committed overwrites not yet applied to `data` */
+  uint64_t overlay_bytes;              /* memory of committed overwrites that are not in `data` */
   uint64_t snapshots;                  /* open snapshots of this process */
   uint64_t oldest_snapshot_generation; /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_age_ms;     /* 0 if no snapshot is open */

@@ -222,8 +222,8 @@ static int run_append(sdb_directory *directory, sdb_change *change) {
 }
 
 int sdb_change_run(sdb_directory *directory, sdb_change *change, sdb_failure *f) {
-  int rc;
-  sdb_transaction_changes(directory);
+  int rc = sdb_transaction_changes(directory, f);
+  if (rc != SQLITE_OK) return rc;
   if (change->kind == SDB_CHANGE_APPEND) {
     rc = run_append(directory, change);
   } else {

@@ -42,10 +42,17 @@ void sdb_transaction_created(sdb_directory *directory, int level) {
   directory->transaction.created_level = level;
 }
 
-void sdb_transaction_changes(sdb_directory *directory) {
+/* Between xSync and xCommit only a commit hook comes here in autocommit mode: a COMMIT that was refused has left it. */
+int sdb_transaction_changes(sdb_directory *directory, sdb_failure *f) {
   sdb_transaction *t = &directory->transaction;
   assert(t->state != SDB_TRANSACTION_NONE);
-  if (t->state == SDB_TRANSACTION_SYNCED) t->state = SDB_TRANSACTION_ENLISTED;
+  if (t->state != SDB_TRANSACTION_SYNCED) return SQLITE_OK;
+  if (sqlite3_get_autocommit(directory->connection->db))
+    return sdb_failure_set(f, SQLITE_MISUSE,
+                           "seqdb table %s: a commit is under way: a commit hook must not change regions",
+                           directory->name);
+  t->state = SDB_TRANSACTION_ENLISTED;
+  return SQLITE_OK;
 }
 
 /* The first failure counts: only a savepoint before it mends the bytes. */

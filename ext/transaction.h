@@ -16,8 +16,8 @@ bool sdb_transaction_takes_changes(const sdb_directory *directory);
 void sdb_transaction_begin(sdb_directory *directory);
 /* It has created the table; `level` is SQLite's newest savepoint. */
 void sdb_transaction_created(sdb_directory *directory, int level);
-/* Before a change. */
-void sdb_transaction_changes(sdb_directory *directory);
+/* Before a change.  MISUSE in a commit hook. */
+int sdb_transaction_changes(sdb_directory *directory, sdb_failure *f);
 /* An overwrite has failed with `code` and left bytes that the transaction wrote before mixed with newer ones. */
 void sdb_transaction_mixed(sdb_directory *directory, int code);
 /* The running write statement takes its rowids from that loan; NULL: from the own view.  It has changed nothing yet. */

@@ -45,10 +45,9 @@ static int journal_is_pristine(sdb_fd fd, const char *path, bool *pristine, cons
   *pristine = false;
   int rc = sdb_journal_read(&journal, &state, op);
   if (rc != SEQDB_OK || state != SDB_JOURNAL_GOOD) return rc;
-  if ((rc = sdb_journal_scan_records(&journal, &scan, op)) != SEQDB_OK) return rc;
+  if ((rc = sdb_journal_scan_records(&journal, &scan, NULL, NULL, op)) != SEQDB_OK) return rc;
   *pristine = scan.count == 0 && !scan.damaged_at && !scan.orphaned && journal.header.base_generation == 0 &&
               journal.header.entries == 0;
-  sdb_journal_scan_free(&scan);
   return SEQDB_OK;
 }
 

@@ -121,13 +121,6 @@ int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bo
 
 /* ---- reading records */
 
-void sdb_journal_scan_free(sdb_journal_scan *scan) {
-  for (size_t i = 0; i < scan->count; i++)
-    sdb_free(scan->records[i].record);
-  sdb_free(scan->records);
-  memset(scan, 0, sizeof *scan);
-}
-
 /* The whole record at `at`, or NULL in *record if there is no valid one. */
 static int read_record(const sdb_journal *journal, uint64_t at, uint64_t size, sdb_record_header *header,
                        uint8_t **record, const sdb_op *op) {
@@ -151,51 +144,86 @@ failed:
   return sdb_error_os(op, os, "journal", at, "journal: cannot read the record at byte %llu", (unsigned long long)at);
 }
 
+/* A search for records behind the chain. */
+struct search {
+  const sdb_journal *journal;
+  uint64_t size;
+  uint64_t trials; /* how many bytes may still be read to see whether a record that looks like one is whole */
+  bool found;
+};
+
+/* What stands in the block, which was read at `at`. */
+static int search_block(struct search *search, const uint8_t *block, size_t bytes, uint64_t at, const sdb_op *op) {
+  for (size_t i = 0; i + SDB_RECORD_HEADER_BYTES <= bytes && !search->found; i += SDB_RECORD_ALIGN) {
+    sdb_record_header header;
+    uint8_t *record;
+    if (!sdb_record_peek(block + i, search->journal->header.salt, at + i, search->size - at - i, &header)) continue;
+    search->found = header.bytes > search->trials;
+    if (search->found) break;
+    search->trials -= header.bytes;
+    int rc = read_record(search->journal, at + i, search->size, &header, &record, op);
+    if (rc != SEQDB_OK) return rc;
+    search->found = record != NULL;
+    sdb_free(record);
+  }
+  return SEQDB_OK;
+}
+
 /* Is there a valid record behind `from`?  A record knows its own position, so bytes of a record that somebody stored
-** in a region are never taken for one. */
+** in a region are never taken for one.  A crash leaves one torn record of a salt; where so many look like records
+** that trying them all would read everything over and over, they count as such untried.  Holes are stepped over. */
 static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size, bool *found, const sdb_op *op) {
-  uint8_t *block = sdb_malloc(SCAN_BYTES);
+  struct search search = {journal, size, size > from ? 2 * (size - from) : 0, false};
+  uint64_t data = from, data_end = from;
   int rc = SEQDB_OK;
   *found = false;
-  if (!block) return sdb_error_nomem(op);
-  for (uint64_t at = from; at < size && !*found && rc == SEQDB_OK; at += SCAN_BYTES) {
+  uint8_t *block = from < size ? sdb_malloc(SCAN_BYTES) : NULL;
+  if (from < size && !block) return sdb_error_nomem(op);
+  for (uint64_t at = from; at < size && !search.found && rc == SEQDB_OK; at += SCAN_BYTES) {
     size_t got = 0;
-    int os = sdb_os_pread(journal->fd, block, SCAN_BYTES, at, &got);
-    if (os) rc = sdb_error_os(op, os, "journal", at, "journal: cannot read it");
-    for (size_t i = 0; i + SDB_RECORD_HEADER_BYTES <= got && !*found && rc == SEQDB_OK; i += SDB_RECORD_ALIGN) {
-      sdb_record_header header;
-      uint8_t *record;
-      if (!sdb_record_peek(block + i, journal->header.salt, at + i, size - at - i, &header)) continue;
-      rc = read_record(journal, at + i, size, &header, &record, op);
-      *found = record != NULL;
-      sdb_free(record);
+    if (at >= data_end && sdb_os_next_data(journal->fd, at, size, &data, &data_end) != 0) {
+      data = at;
+      data_end = size;
     }
+    if (data >= size) break;
+    if (data > at) at = data / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
+    int os = sdb_os_pread(journal->fd, block, SCAN_BYTES, at, &got);
+    rc =
+        os ? sdb_error_os(op, os, "journal", at, "journal: cannot read it") : search_block(&search, block, got, at, op);
   }
   sdb_free(block);
+  *found = search.found;
   return rc;
 }
 
-/* May `next` follow?  *committed is the newest commit known so far; a prepare before `next` is decided by it. */
-static bool follows(const sdb_journal_scan *scan, const sdb_record_header *next, uint64_t *committed) {
-  const sdb_record_header *last = scan->count ? &scan->records[scan->count - 1].header : NULL;
-  uint64_t now = *committed;
-  if (last && last->kind == SDB_RECORD_PREPARE && (next->flags & SDB_RECORD_KEEP)) now = last->generation;
+/* A scan under way: the record that was read last waits for the header of the next one. */
+struct chain {
+  sdb_journal_take take;
+  void *context;
+  uint64_t committed; /* the newest commit known so far */
+  sdb_record_header header;
+  uint8_t *record; /* NULL: there is none yet */
+};
+
+/* May `next` follow?  A prepare before it is decided by it. */
+static bool follows(struct chain *chain, const sdb_record_header *next) {
+  uint64_t now = chain->committed;
+  if (chain->record && chain->header.kind == SDB_RECORD_PREPARE && (next->flags & SDB_RECORD_KEEP))
+    now = chain->header.generation;
   bool empty = next->puts == 0 && next->deletes == 0 && next->ranges == 0;
   if (next->generation != now + 1 && !(empty && next->generation == now)) return false;
-  *committed = next->kind == SDB_RECORD_COMMIT ? next->generation : now;
+  chain->committed = next->kind == SDB_RECORD_COMMIT ? next->generation : now;
   return true;
 }
 
-static int add_record(sdb_journal_scan *scan, size_t *capacity, const sdb_record_header *header, uint8_t *record) {
-  if (scan->count == *capacity) {
-    size_t more = *capacity ? 2 * *capacity : 64;
-    sdb_journal_record *grown = sdb_realloc(scan->records, more * sizeof *grown);
-    if (!grown) return SEQDB_NOMEM;
-    scan->records = grown;
-    *capacity = more;
-  }
-  scan->records[scan->count++] = (sdb_journal_record){*header, record};
-  return SEQDB_OK;
+/* The one that waits is handed out; the next one, if any, waits. */
+static int advance(struct chain *chain, const sdb_record_header *next, uint8_t *record) {
+  sdb_journal_record waited = {&chain->header, next, chain->record};
+  int rc = chain->record && chain->take ? chain->take(chain->context, &waited) : SEQDB_OK;
+  sdb_free(chain->record);
+  chain->record = record;
+  if (next) chain->header = *next;
+  return rc;
 }
 
 static uint64_t record_end(const sdb_record_header *header) {
@@ -203,12 +231,28 @@ static uint64_t record_end(const sdb_record_header *header) {
   return (end + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
 }
 
+/* Is one of the records newer than the header in use? */
+struct orphans {
+  uint64_t base_generation;
+  bool any;
+};
+
+static int look_at_orphan(void *context, const sdb_journal_record *record) {
+  struct orphans *orphans = context;
+  const sdb_record_header *header = record->header;
+  bool kept = record->next ? record->next->flags & SDB_RECORD_KEEP : header->coordinator_bytes == 0;
+  if (header->kind == SDB_RECORD_PREPARE && !kept) return SEQDB_OK;
+  orphans->any |= header->generation > orphans->base_generation;
+  return SEQDB_OK;
+}
+
 /* The header in use has no records.  If its neighbour was the newer one and is lost, the first record, of a salt that
 ** nobody knows, begins a chain of newer commits.  Chains of older headers remain there too, but their commits are in
 ** the base. */
 static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
-  sdb_journal_scan chain;
+  struct orphans orphans = {journal->header.base_generation, false};
+  sdb_journal_scan ignored;
   sdb_journal other = *journal;
   sdb_record_header first;
   size_t got = 0;
@@ -220,54 +264,51 @@ static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, cons
   other.header.base_generation = first.generation - 1;
   other.tail = SDB_JOURNAL_START;
   other.one_header = false;
-  int rc = sdb_journal_scan_records(&other, &chain, op);
-  if (rc != SEQDB_OK) return rc;
-  for (size_t i = 0; i < chain.count; i++) {
-    const sdb_record_header *header = &chain.records[i].header;
-    bool last = i + 1 == chain.count;
-    bool kept = last ? header->coordinator_bytes == 0 : chain.records[i + 1].header.flags & SDB_RECORD_KEEP;
-    if (header->kind == SDB_RECORD_PREPARE && !kept) continue;
-    if (header->generation > journal->header.base_generation) scan->orphaned = true;
-  }
-  sdb_journal_scan_free(&chain);
-  return SEQDB_OK;
+  int rc = sdb_journal_scan_records(&other, &ignored, look_at_orphan, &orphans, op);
+  scan->orphaned = rc == SEQDB_OK && orphans.any;
+  return rc;
 }
 
-int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op) {
-  sdb_os_info info;
-  size_t capacity = 0;
-  uint64_t committed = journal->header.base_generation;
-  bool found = false;
-  memset(scan, 0, sizeof *scan);
-  int rc = SEQDB_OK, os = sdb_os_info_of(journal->fd, &info);
-  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
+/* The records from the tail on, as far as each follows the one before it. */
+static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain *chain, uint64_t size,
+                      const sdb_op *op) {
   for (;;) {
     sdb_record_header header;
     uint8_t *record;
-    rc = read_record(journal, journal->tail, info.size_bytes, &header, &record, op);
-    if (rc != SEQDB_OK || !record) break;
-    if (header.previous != journal->previous || !follows(scan, &header, &committed)) {
+    int rc = read_record(journal, journal->tail, size, &header, &record, op);
+    if (rc != SEQDB_OK) return rc;
+    if (!record) break;
+    if (header.previous != journal->previous || !follows(chain, &header)) {
       sdb_free(record); /* whole, of this salt, at its place, but not the next one: one before it is missing */
       scan->damaged_at = journal->tail;
-      break;
-    }
-    if (add_record(scan, &capacity, &header, record) != SEQDB_OK) {
-      sdb_free(record);
-      rc = sdb_error_nomem(op);
       break;
     }
     journal->previous = header.checksum;
     journal->last = journal->tail;
     journal->last_bytes = header.bytes;
     journal->tail = record_end(&header);
+    scan->count++;
+    if ((rc = advance(chain, &header, record)) != SEQDB_OK) return rc;
   }
+  return advance(chain, NULL, NULL);
+}
+
+int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
+                             const sdb_op *op) {
+  sdb_os_info info;
+  struct chain chain = {.take = take, .context = context, .committed = journal->header.base_generation};
+  bool found = false;
+  memset(scan, 0, sizeof *scan);
+  int os = sdb_os_info_of(journal->fd, &info);
+  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
+  int rc = scan_chain(journal, scan, &chain, info.size_bytes, op);
+  sdb_free(chain.record); /* of a scan that failed */
   journal->zeroed = info.size_bytes;
   if (rc == SEQDB_OK && !scan->damaged_at) {
     rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &found, op);
     if (found) scan->damaged_at = journal->tail;
   }
   if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, op);
-  if (rc != SEQDB_OK) sdb_journal_scan_free(scan);
   return rc;
 }
 

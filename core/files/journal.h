@@ -30,20 +30,22 @@ enum sdb_journal_state { SDB_JOURNAL_GOOD, SDB_JOURNAL_BAD, SDB_JOURNAL_NEWER };
 ** newer format. */
 int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const sdb_op *op);
 
-/* One record of a scan; `record` is the whole record in memory. */
+/* What a scan hands out: a whole record, chained and of the present salt.  `next` is the header of the one behind it;
+** NULL: this is the last.  `record` is valid during the call. */
 typedef struct sdb_journal_record {
-  sdb_record_header header;
-  uint8_t *record;
+  const sdb_record_header *header, *next;
+  const uint8_t *record;
 } sdb_journal_record;
+/* Whoever takes the records, in order.  An error ends the scan. */
+typedef int (*sdb_journal_take)(void *context, const sdb_journal_record *record);
 typedef struct sdb_journal_scan {
-  sdb_journal_record *records; /* in order; all whole, chained and of the present salt */
   size_t count;
   uint64_t damaged_at; /* a record there is broken although valid ones follow; 0 if not */
   bool orphaned;       /* the records are newer than the header: they belong to the other page, which is broken */
 } sdb_journal_scan;
-/* Read all records, and set tail and previous behind the last valid one.  Free with sdb_journal_scan_free(). */
-int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op);
-void sdb_journal_scan_free(sdb_journal_scan *scan);
+/* Read all records, two at a time, and set tail and previous behind the last valid one.  `take` may be NULL. */
+int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
+                             const sdb_op *op);
 
 /* Write a sealed record at the tail and make it durable (unless sync is off).  On failure it is killed; if that fails
 ** too, or an fdatasync failed, *poison is set.  On success the tail moves. */

@@ -12,6 +12,7 @@
 #ifndef SDB_OS_H
 #define SDB_OS_H
 
+#include <pthread.h>
 #include "base/base.h"
 
 typedef int sdb_fd; /* a descriptor, or a simulated disk's handle; -1 = none */
@@ -89,6 +90,10 @@ int sdb_os_random(void *buffer, size_t bytes); /* from the system's generator */
 bool sdb_os_single_threaded(void); /* surely no other thread in this process; false where the system does not tell */
 void sdb_os_give_way(bool sleep);  /* let other threads run; `sleep`: some 50 us at least */
 uint64_t sdb_os_now_ms(void);      /* monotonic */
+/* A condition variable whose timed waits go by the clock of now_ms(), so that setting the wall clock neither ends nor
+** prolongs one.  false: the time is over. */
+void sdb_os_condition_init(pthread_cond_t *condition);
+bool sdb_os_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t deadline_ms);
 /* Number of fork() calls this process is a child of, counted since the library was loaded: a handle whose number
 ** differs was inherited. */
 uint64_t sdb_os_fork_count(void);

@@ -85,3 +85,14 @@ int sdb_os_random(void *buffer, size_t bytes) {
   }
   return 0;
 }
+
+void sdb_os_condition_init(pthread_cond_t *condition) {
+  pthread_cond_init(condition, NULL);
+}
+
+/* There is no condition variable with another clock, but one that is told how long. */
+bool sdb_os_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t deadline_ms) {
+  uint64_t now_ms = sdb_os_now_ms(), left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+  const struct timespec left = {.tv_sec = (time_t)(left_ms / 1000), .tv_nsec = (long)(left_ms % 1000) * 1000000};
+  return pthread_cond_timedwait_relative_np(condition, mutex, &left) != ETIMEDOUT;
+}

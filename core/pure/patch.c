@@ -20,6 +20,7 @@
 #include "base/rbtree.h"
 
 #define CHUNK_BYTES      65536u
+#define CHUNK_MIN_BYTES  512u  /* a patch of few bytes takes little: there may be thousands, one for each savepoint */
 #define CHUNK_SHARED_MAX 4096u /* larger writes get a chunk of their own */
 #define BLOCK_RANGES     64u
 #define GROUP_NODES      64u
@@ -136,11 +137,16 @@ static sdb_patch_chunk *chunk_new(size_t capacity) {
 
 /* A chunk with room for `bytes` more; a large one is not yet referenced. */
 static sdb_patch_chunk *chunk_for(sdb_patch *patch, size_t bytes) {
-  if (bytes > CHUNK_SHARED_MAX) return chunk_new(bytes);
+  if (bytes > CHUNK_SHARED_MAX) {
+    patch->taken_bytes += bytes;
+    return chunk_new(bytes);
+  }
   if (!patch->chunk || patch->chunk->capacity - patch->chunk->used < bytes) {
-    sdb_patch_chunk *fresh = chunk_new(CHUNK_BYTES);
+    uint64_t capacity = SDB_MAX(SDB_MAX(patch->total_bytes, CHUNK_MIN_BYTES), bytes);
+    sdb_patch_chunk *fresh = chunk_new((size_t)SDB_MIN(capacity, CHUNK_BYTES));
     if (!fresh) return NULL;
     chunk_unref(patch->chunk);
+    patch->taken_bytes += fresh->capacity;
     fresh->refs = 1;
     patch->chunk = fresh;
   }
@@ -350,6 +356,8 @@ int sdb_patch_remove(sdb_patch *patch, uint64_t offset, uint64_t bytes) {
 
 void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer) {
   sdb_patch_node *block, *next;
+  patch->taken_bytes += newer->taken_bytes;
+  newer->taken_bytes = 0;
   if (!patch->tree.rbh_root) { /* nothing below: the trees change places */
     patch->tree = newer->tree;
     patch->blocks = newer->blocks;
@@ -367,6 +375,79 @@ void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer) {
   newer->tree.rbh_root = NULL;
   newer->blocks = newer->count = 0;
   newer->total_bytes = 0;
+}
+
+/* The first part of [*from, end) that the patch has not: [*from, *to).  false if there is none. */
+static bool next_gap(const sdb_patch *patch, uint64_t *from, uint64_t end, uint64_t *to) {
+  struct position position = find(patch, *from);
+  for (; position.block && range_at(position)->offset <= *from; position = after(position))
+    *from = end_of(range_at(position));
+  *to = position.block ? SDB_MIN(range_at(position)->offset, end) : end;
+  return *from < end;
+}
+
+size_t sdb_patch_gaps(const sdb_patch *patch, const sdb_patch *older) {
+  sdb_patch_range range;
+  size_t gaps = 0;
+  for (bool more = sdb_patch_next(older, 0, &range); more; more = sdb_patch_following(&range)) {
+    uint64_t from = range.offset, end = from + range.bytes;
+    for (uint64_t to; next_gap(patch, &from, end, &to); from = to)
+      gaps++;
+  }
+  return gaps;
+}
+
+void sdb_patch_merge_below(sdb_patch *patch, sdb_patch *older) {
+  sdb_patch_node *block;
+  patch->taken_bytes += older->taken_bytes;
+  RB_FOREACH(block, sdb_patch_tree, &older->tree) {
+    for (uint32_t i = 0; i < block->count; i++) {
+      const struct range *range = &block->range[i];
+      uint64_t from = range->offset;
+      for (uint64_t to; next_gap(patch, &from, end_of(range), &to); from = to) {
+        struct range part = {from, to - from, range->data + (from - range->offset), range->owner};
+        part.owner->refs++;
+        insert(patch, find(patch, from), &part);
+      }
+    }
+  }
+  sdb_patch_clear(older);
+}
+
+#define LOOSE_MIN_BYTES ((uint64_t)256 << 10)
+
+uint64_t sdb_patch_memory(const sdb_patch *patch) {
+  return patch->taken_bytes +
+         (patch->blocks + patch->spare_count) * (sizeof(sdb_patch_node) + BLOCK_RANGES * sizeof(struct range));
+}
+
+bool sdb_patch_is_loose(const sdb_patch *patch) {
+  return patch->taken_bytes >= 3 * patch->total_bytes + LOOSE_MIN_BYTES;
+}
+
+/* Neighbours become one range as long as it shares a chunk. */
+int sdb_patch_copy(const sdb_patch *patch, sdb_patch *copy) {
+  uint8_t together[CHUNK_SHARED_MAX];
+  sdb_patch_range range;
+  uint64_t from = 0, bytes = 0;
+  int rc = SEQDB_OK;
+  sdb_patch_init(copy);
+  for (bool more = sdb_patch_next(patch, 0, &range); more && rc == SEQDB_OK; more = sdb_patch_following(&range)) {
+    if (bytes && (range.offset != from + bytes || range.bytes > sizeof together - bytes)) {
+      rc = sdb_patch_write(copy, from, together, (size_t)bytes);
+      bytes = 0;
+    }
+    if (rc == SEQDB_OK && range.bytes > sizeof together) {
+      rc = sdb_patch_write(copy, range.offset, range.data, (size_t)range.bytes);
+      continue;
+    }
+    if (bytes == 0) from = range.offset;
+    memcpy(together + bytes, range.data, (size_t)range.bytes);
+    bytes += range.bytes;
+  }
+  if (rc == SEQDB_OK) rc = sdb_patch_write(copy, from, together, (size_t)bytes);
+  if (rc != SEQDB_OK) sdb_patch_clear(copy);
+  return rc;
 }
 
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer) {

@@ -24,6 +24,7 @@ typedef struct sdb_patch {
   sdb_patch_chunk *chunk; /* small writes are packed into this one */
   size_t count;           /* ranges */
   uint64_t total_bytes;
+  uint64_t taken_bytes; /* of chunks, whatever has become of them, since the patch was compact */
 } sdb_patch;
 
 typedef struct sdb_patch_range {
@@ -45,6 +46,18 @@ int sdb_patch_reserve(sdb_patch *patch, size_t ranges);
 /* Move everything of `newer` over `patch`; `newer` is empty afterwards.  Cannot fail after reserve(patch,
 ** newer->count). */
 void sdb_patch_merge(sdb_patch *patch, sdb_patch *newer);
+/* Move what of `older` the patch has not into it, as if the patch had been merged over `older`; `older` is empty
+** afterwards.  Cheap if `older` is the smaller one.  Cannot fail after reserve(patch, gaps(patch, older)). */
+void sdb_patch_merge_below(sdb_patch *patch, sdb_patch *older);
+/* How many ranges that adds. */
+size_t sdb_patch_gaps(const sdb_patch *patch, const sdb_patch *older);
+
+/* About how much memory it holds. */
+uint64_t sdb_patch_memory(const sdb_patch *patch);
+/* Do its chunks hold many times what is still a range's? */
+bool sdb_patch_is_loose(const sdb_patch *patch);
+/* The same ranges in fresh chunks, neighbours as one.  SEQDB_NOMEM: *copy is empty. */
+int sdb_patch_copy(const sdb_patch *patch, sdb_patch *copy);
 
 /* Copy what the patch has of [offset, offset + bytes) over `buffer`, which holds the bytes below it. */
 void sdb_patch_read(const sdb_patch *patch, uint64_t offset, size_t bytes, uint8_t *buffer);

@@ -22,6 +22,7 @@ sdb_catalog *sdb_catalog_new(sdb_catalogs *catalogs, sdb_tree *tree, enum sdb_ca
   made->tree = *tree;
   memset(tree, 0, sizeof *tree);
   made->older = catalogs->newest;
+  made->plain = made->older && made->older->kind == SDB_CATALOG_SAVEPOINT ? made->older->plain : made->older;
   if (catalogs->newest)
     catalogs->newest->newer = made;
   else
@@ -36,6 +37,8 @@ void sdb_catalog_ref(sdb_catalog *catalog) {
 
 void sdb_catalog_free(sdb_catalogs *catalogs, sdb_catalog *catalog, sdb_names *names) {
   assert(catalog->refs == 0 && !catalog->pending);
+  for (sdb_catalog *at = catalog->newer; at && at->plain == catalog; at = at->newer)
+    at->plain = catalog->plain;
   if (catalog->older)
     catalog->older->newer = catalog->newer;
   else
@@ -91,14 +94,40 @@ sdb_catalog *sdb_catalog_seeing(sdb_catalog *from, uint32_t index, uint64_t star
   return NULL;
 }
 
+/* What the savepoint and all older ones of its transaction see.  false: the extent is younger. */
+static bool marked_by(const sdb_catalog *savepoint, uint32_t index, uint64_t start, uint64_t *bytes) {
+  const sdb_entry *entry = sdb_tree_get(&savepoint->tree, index);
+  if (!entry || entry->start != start) return false;
+  *bytes = entry->length;
+  if (entry->generation == savepoint->generation) *bytes = SDB_MAX(*bytes, entry->marked_bytes);
+  return true;
+}
+
+uint64_t sdb_catalogs_marked_bytes(const sdb_catalogs *catalogs, uint32_t index, uint64_t start) {
+  const sdb_catalog *at = catalogs->newest;
+  uint64_t bytes = 0;
+  while (at && at->kind == SDB_CATALOG_PREPARED)
+    at = at->older;
+  return at && at->kind == SDB_CATALOG_SAVEPOINT && marked_by(at, index, start, &bytes) ? bytes : 0;
+}
+
+/* Of the savepoints the newest one speaks for all: however many are open, few catalogs are looked at. */
 uint64_t sdb_catalogs_visible_bytes(const sdb_catalogs *catalogs, uint32_t index, uint64_t start) {
-  uint64_t visible = 0;
-  for (const sdb_catalog *at = catalogs->newest; at; at = at->older) {
-    const sdb_entry *entry = sdb_tree_get(&at->tree, index);
-    if (entry && entry->start == start)
+  uint64_t visible = 0, bytes = 0;
+  bool marked = false;
+  for (const sdb_catalog *at = catalogs->newest, *next; at; at = next) {
+    const bool savepoint = at->kind == SDB_CATALOG_SAVEPOINT;
+    const sdb_entry *entry = savepoint ? NULL : sdb_tree_get(&at->tree, index);
+    next = savepoint ? at->plain : at->older;
+    if (savepoint && !marked) {
+      if (!marked_by(at, index, start, &bytes)) break; /* the extent is younger than this catalog and all older ones */
+      visible = SDB_MAX(visible, bytes);
+      marked = true;
+    } else if (entry && entry->start == start) {
       visible = SDB_MAX(visible, entry->length);
-    else if (at->kind != SDB_CATALOG_PREPARED)
-      break; /* the extent is younger than this catalog and all older ones */
+    } else if (at->kind == SDB_CATALOG_COMMITTED) {
+      break; /* as above */
+    }
   }
   return visible;
 }

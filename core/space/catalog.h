@@ -34,6 +34,7 @@ enum sdb_catalog_kind { SDB_CATALOG_COMMITTED, SDB_CATALOG_SAVEPOINT, SDB_CATALO
 
 typedef struct sdb_catalog {
   struct sdb_catalog *older, *newer;
+  struct sdb_catalog *plain; /* the nearest older one that is no savepoint's; may be NULL */
   uint64_t refs;
   enum sdb_catalog_kind kind;
   uint64_t generation;
@@ -73,6 +74,8 @@ bool sdb_catalog_part(const sdb_tree *tree, uint32_t index, uint64_t start, uint
 sdb_catalog *sdb_catalog_seeing(sdb_catalog *from, uint32_t index, uint64_t start, uint64_t bytes);
 /* Bytes of entry `index`, from its start on, that some live catalog can see. */
 uint64_t sdb_catalogs_visible_bytes(const sdb_catalogs *catalogs, uint32_t index, uint64_t start);
+/* The same, but only what open savepoints see; an entry that is about to be put remembers it. */
+uint64_t sdb_catalogs_marked_bytes(const sdb_catalogs *catalogs, uint32_t index, uint64_t start);
 /* Does a live catalog (or `own`, unless NULL) use any of these bytes?  `reserved`: its reserves count, else only
 ** lengths.  Brute force, for assertions. */
 bool sdb_catalogs_use(const sdb_catalogs *catalogs, const sdb_tree *own, uint64_t offset, uint64_t bytes,

@@ -61,7 +61,7 @@ uint64_t sdb_overlay_bytes(sdb_overlay *overlay) {
   uint64_t bytes = 0;
   pthread_rwlock_rdlock(&overlay->lock);
   for (const sdb_layer *layer = overlay->layers; layer; layer = layer->newer)
-    bytes += layer->patch.total_bytes;
+    bytes += sdb_patch_memory(&layer->patch);
   pthread_rwlock_unlock(&overlay->lock);
   return bytes;
 }
@@ -128,6 +128,17 @@ void sdb_overlay_add(sdb_overlay *overlay, uint64_t generation, uint64_t newest_
   layer->generation = generation;
   sdb_patch_merge(&layer->patch, patch);
   append(overlay, layer);
+}
+
+void sdb_overlay_compact(sdb_overlay *overlay) {
+  sdb_layer *last = newest(overlay);
+  sdb_patch copy, loose;
+  if (!last || !sdb_patch_is_loose(&last->patch) || sdb_patch_copy(&last->patch, &copy) != SEQDB_OK) return;
+  pthread_rwlock_wrlock(&overlay->lock);
+  loose = last->patch;
+  last->patch = copy;
+  pthread_rwlock_unlock(&overlay->lock);
+  sdb_patch_clear(&loose);
 }
 
 int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch) {

@@ -53,6 +53,7 @@ uint64_t sdb_overlay_next(sdb_overlay *overlay, uint64_t generation, uint64_t of
 /* Copy bytes of `data` and lay over them what commits up to `generation` say.  Errors: IO. */
 int sdb_overlay_read(sdb_overlay *overlay, uint64_t generation, uint64_t offset, void *buffer, size_t bytes,
                      const sdb_op *op);
+/* The memory that the layers hold. */
 uint64_t sdb_overlay_bytes(sdb_overlay *overlay);
 
 /* ---- adding; the writer */
@@ -69,6 +70,10 @@ void sdb_overlay_unlock(sdb_overlay *overlay);
 ** reads, 0 if there is no snapshot.  Locked.  Cannot fail after reserve(). */
 void sdb_overlay_add(sdb_overlay *overlay, uint64_t generation, uint64_t newest_reader, sdb_patch *patch,
                      sdb_layer **spare);
+
+/* Newer overwrites cover older ones, whose memory stays: copy a layer in which that has become much.  Failing is no
+** error. */
+void sdb_overlay_compact(sdb_overlay *overlay);
 
 /* ---- applying; the writer */
 

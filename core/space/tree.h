@@ -23,11 +23,12 @@
 /* ---- entries */
 typedef struct sdb_entry {
   uint64_t start, length, reserved;
-  uint64_t generation;  /* commit that last changed it; 0: by rawdb */
-  sdb_name *name;       /* a reference held by the tree */
-  uint32_t incarnation; /* distinguishes regions that had this index one after the other */
-  uint16_t name_bytes;  /* of name, so that a scan need not touch it; filled by put */
-  bool has_trailer;     /* on disk; false: written by rawdb */
+  uint64_t generation;   /* commit that last changed it; 0: by rawdb */
+  sdb_name *name;        /* a reference held by the tree */
+  uint32_t incarnation;  /* distinguishes regions that had this index one after the other */
+  uint64_t marked_bytes; /* of an entry that a transaction changed: how much of the extent its older savepoints see */
+  uint16_t name_bytes;   /* of name, so that a scan need not touch it; filled by put */
+  bool has_trailer;      /* on disk; false: written by rawdb */
 } sdb_entry;
 
 /* As it is to stand on disk; the name belongs to the entry. */

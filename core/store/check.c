@@ -239,7 +239,7 @@ static int check_journal(const struct check *c) {
         (unsigned long long)store->journal.header.sequence);
     return SEQDB_OK;
   }
-  if ((rc = sdb_journal_scan_records(&copy, &scan, c->op)) != SEQDB_OK) return rc;
+  if ((rc = sdb_journal_scan_records(&copy, &scan, NULL, NULL, c->op)) != SEQDB_OK) return rc;
   pthread_mutex_lock(&store->mutex);
   bool crashed = store->unclean && copy.header.sync_off; /* without syncs: no damage, the first write clears it */
   pthread_mutex_unlock(&store->mutex);
@@ -248,7 +248,6 @@ static int check_journal(const struct check *c) {
   else if (!scan.damaged_at && copy.tail != store->journal.tail)
     say(c->report, "journal: valid records end at byte %llu, the last one written ends at byte %llu",
         (unsigned long long)copy.tail, (unsigned long long)store->journal.tail);
-  sdb_journal_scan_free(&scan);
   return SEQDB_OK;
 }
 

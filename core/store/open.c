@@ -131,7 +131,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   store->dir = store->data.fd = store->regions.fd = store->journal.fd = -1;
   pthread_mutex_init(&store->mutex, NULL);
   pthread_mutex_init(&store->files_mutex, NULL);
-  pthread_cond_init(&store->writer_free, NULL);
+  sdb_os_condition_init(&store->writer_free);
   sdb_overlay_init(&store->overlay, &store->data);
   store->fork_count = sdb_os_fork_count();
   store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);

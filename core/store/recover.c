@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
 ** recover.c: see recover.h.  The steps have the numbers of FORMAT.md 5, Reading; step 5 is sdb_checkpoint_recovered().
-** Nothing is written here: a crash leaves what was there, and the next recovery finds the same.
+** Steps 1 to 3 go through the journal once, record by record: what is held is what the records come to, not what they
+** say.  Nothing is written here: a crash leaves what was there, and the next recovery finds the same.
 */
 #include "store/recover.h"
 
@@ -22,9 +23,12 @@ struct recovery {
   enum sdb_journal_state state; /* of its headers */
   sdb_journal_scan scan;
   sdb_regions_load load;
-  sdb_tree base;                 /* what `regions` says, before redo */
-  const sdb_record_header *last; /* the last record that counts; NULL: none does */
-  bool differ;                   /* entries are not those that it knew, or the header if it is NULL */
+  sdb_tree base;          /* what `regions` says, before redo */
+  sdb_record_header last; /* the last record that counts */
+  bool any_counts;
+  size_t named_capacity;
+  const sdb_op *op;
+  bool differ; /* entries are not those that it knew, or the header if none counts */
 };
 
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
@@ -39,23 +43,10 @@ void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
 
 /* A prepare counts unless the record after it drops it. The last one is undecided: it counts too, unless a coordinator
 ** decides about it and the caller speaks for that one. */
-static bool is_kept(const struct recovery *r, size_t i) {
-  const sdb_record_header *header = &r->scan.records[i].header;
-  if (header->kind == SDB_RECORD_COMMIT) return true;
-  if (i + 1 < r->scan.count) return r->scan.records[i + 1].header.flags & SDB_RECORD_KEEP;
-  return !(r->from->resolve_drop && header->coordinator_bytes);
-}
-
-static void decide(struct recovery *r) {
-  size_t i = r->scan.count;
-  if (i) {
-    const sdb_record_header *newest = &r->scan.records[i - 1].header;
-    r->out->undecided = newest->kind == SDB_RECORD_PREPARE && newest->coordinator_bytes;
-    r->out->kept_last = r->out->undecided && is_kept(r, i - 1);
-  }
-  while (i > 0 && !is_kept(r, i - 1))
-    i--;
-  r->last = i ? &r->scan.records[i - 1].header : NULL;
+static bool is_kept(const struct recovery *r, const sdb_journal_record *record) {
+  if (record->header->kind == SDB_RECORD_COMMIT) return true;
+  if (record->next) return record->next->flags & SDB_RECORD_KEEP;
+  return !(r->from->resolve_drop && record->header->coordinator_bytes);
 }
 
 /* ---- step 3: redo, in memory */
@@ -73,51 +64,68 @@ static int redo_put(const struct recovery *r, const sdb_record_put *put, uint64_
 
 /* Epoch 1 keeps `base` unchanged: its nodes are of epoch 0. */
 static int redo_record(const struct recovery *r, const sdb_journal_record *record) {
+  const sdb_record_header *header = record->header;
   sdb_recovered *out = r->out;
   uint64_t cursor = 0;
   int rc = SEQDB_OK;
   uint32_t index;
   sdb_record_put put;
   sdb_record_range range;
-  while (rc == SEQDB_OK && sdb_record_next_delete(record->record, &record->header, &cursor, &index))
+  while (rc == SEQDB_OK && sdb_record_next_delete(record->record, header, &cursor, &index))
     rc = sdb_tree_remove(&out->tree, r->from->names, 1, index);
   cursor = 0;
-  while (rc == SEQDB_OK && sdb_record_next_put(record->record, &record->header, &cursor, &put))
-    rc = redo_put(r, &put, record->header.generation);
+  while (rc == SEQDB_OK && sdb_record_next_put(record->record, header, &cursor, &put))
+    rc = redo_put(r, &put, header->generation);
   cursor = 0;
-  while (rc == SEQDB_OK && sdb_record_next_range(record->record, &record->header, &cursor, &range))
+  while (rc == SEQDB_OK && sdb_record_next_range(record->record, header, &cursor, &range))
     rc = sdb_patch_write(&out->overlay, range.offset, range.data, (size_t)range.bytes);
-  out->generation = record->header.generation;
+  out->generation = header->generation;
   return rc;
 }
 
-static size_t list_named(const sdb_journal_record *record, uint32_t *list) {
-  uint64_t cursor = 0;
-  uint32_t index;
-  size_t n = 0;
-  sdb_record_put put;
-  while (sdb_record_next_delete(record->record, &record->header, &cursor, &index))
-    list[n++] = index;
-  for (cursor = 0; sdb_record_next_put(record->record, &record->header, &cursor, &put);)
-    list[n++] = put.index;
-  return n;
+/* Room for `more` entries in the list.  Entries that stand in it twice go before it grows. */
+static int named_room(struct recovery *r, size_t more) {
+  sdb_recovered *out = r->out;
+  if (more <= r->named_capacity - out->named_count) return SEQDB_OK;
+  out->named_count = sdb_indexes_sort(out->named, out->named_count);
+  if (more <= r->named_capacity / 2 && out->named_count <= r->named_capacity / 2) return SEQDB_OK;
+  size_t capacity = 2 * (out->named_count + more);
+  uint32_t *grown = sdb_realloc(out->named, capacity * sizeof *grown);
+  if (!grown) return SEQDB_NOMEM;
+  out->named = grown;
+  r->named_capacity = capacity;
+  return SEQDB_OK;
 }
 
 /* Entries of kept records only: nothing else is ever written to `regions`. */
-static int collect_named(const struct recovery *r) {
-  const sdb_journal_scan *scan = &r->scan;
-  size_t total = 0, n = 0;
-  for (size_t i = 0; i < scan->count; i++)
-    if (is_kept(r, i)) total += scan->records[i].header.puts + scan->records[i].header.deletes;
-  if (total == 0) return SEQDB_OK;
-  uint32_t *list = sdb_malloc(total * sizeof *list);
-  if (!list) return SEQDB_NOMEM;
-  for (size_t i = 0; i < scan->count; i++)
-    if (is_kept(r, i)) n += list_named(&scan->records[i], list + n);
-  assert(n == total);
-  r->out->named = list;
-  r->out->named_count = sdb_indexes_sort(list, n);
+static int collect_named(struct recovery *r, const sdb_journal_record *record) {
+  const sdb_record_header *header = record->header;
+  sdb_recovered *out = r->out;
+  uint64_t cursor = 0;
+  uint32_t index;
+  sdb_record_put put;
+  if (named_room(r, (size_t)header->puts + header->deletes) != SEQDB_OK) return SEQDB_NOMEM;
+  while (sdb_record_next_delete(record->record, header, &cursor, &index))
+    out->named[out->named_count++] = index;
+  for (cursor = 0; sdb_record_next_put(record->record, header, &cursor, &put);)
+    out->named[out->named_count++] = put.index;
   return SEQDB_OK;
+}
+
+static int take_record(void *context, const sdb_journal_record *record) {
+  struct recovery *r = context;
+  sdb_recovered *out = r->out;
+  bool kept = is_kept(r, record); /* 2 */
+  if (!record->next) {
+    out->undecided = record->header->kind == SDB_RECORD_PREPARE && record->header->coordinator_bytes;
+    out->kept_last = out->undecided && kept;
+  }
+  if (!kept) return SEQDB_OK;
+  r->last = *record->header;
+  r->any_counts = true;
+  int rc = collect_named(r, record);
+  if (rc == SEQDB_OK) rc = redo_record(r, record); /* 3 */
+  return rc == SEQDB_NOMEM ? sdb_error_nomem(r->op) : rc;
 }
 
 /* After a crash with sync=off entries may be newer than header and records: the next commit must be newer than they
@@ -127,14 +135,6 @@ static void raise_generation(sdb_recovered *out) {
   uint32_t index;
   for (const sdb_entry *entry; (entry = sdb_tree_next(&out->tree, from, &index)); from = (uint64_t)index + 1)
     out->generation = SDB_MAX(out->generation, entry->generation);
-}
-
-static int redo(struct recovery *r) {
-  int rc = collect_named(r);
-  for (size_t i = 0; i < r->scan.count && rc == SEQDB_OK; i++)
-    if (is_kept(r, i)) rc = redo_record(r, &r->scan.records[i]);
-  if (r->out->sync_was_off) raise_generation(r->out);
-  return rc;
 }
 
 static bool is_named(const sdb_recovered *out, uint32_t index) {
@@ -257,8 +257,8 @@ static int check_entries(const struct recovery *r) {
 ** checkpoint had come, what a record names it has restored, and nothing writes the others. */
 static bool sums_differ(const struct recovery *r) {
   const sdb_journal_header *header = &r->from->journal->header;
-  uint64_t entries = r->last ? r->last->entries : header->entries;
-  uint64_t hash = r->last ? r->last->entries_hash : header->entries_hash;
+  uint64_t entries = r->any_counts ? r->last.entries : header->entries;
+  uint64_t hash = r->any_counts ? r->last.entries_hash : header->entries_hash;
   return r->out->tree.entries != entries || r->out->tree.hash != hash;
 }
 
@@ -304,7 +304,7 @@ static int check_sums(const struct recovery *r) {
   sdb_recovered *out = r->out;
   if (!r->differ || out->records == 0 || out->sync_was_off || out->damage.count)
     return SEQDB_OK; /* or said in detail */
-  uint64_t entries = r->last ? r->last->entries : r->from->journal->header.entries;
+  uint64_t entries = r->any_counts ? r->last.entries : r->from->journal->header.entries;
   return sdb_damage_add(&out->damage, "regions", 0,
                         "regions: with the journal's records its %llu entries differ from the %llu of the last "
                         "commit: damaged, or of another time",
@@ -362,39 +362,37 @@ static int check(struct recovery *r) {
   return rc == SEQDB_OK ? check_sums(r) : rc;
 }
 
-/* ---- step 1: read */
+/* ---- steps 1 to 3 */
 
 static int read_all(struct recovery *r, const sdb_op *op) {
   const sdb_recover_from *from = r->from;
   sdb_recovered *out = r->out;
   int rc = sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op);
   if (rc == SEQDB_OK && r->has_journal) rc = sdb_journal_read(from->journal, &r->state, op);
-  bool good = r->has_journal && r->state == SDB_JOURNAL_GOOD;
-  if (rc == SEQDB_OK && good) rc = sdb_journal_scan_records(from->journal, &r->scan, op);
   if (rc != SEQDB_OK) return rc;
+  bool good = r->has_journal && r->state == SDB_JOURNAL_GOOD;
   r->base = sdb_tree_share(&out->tree);
   out->generation = good ? from->journal->header.base_generation : 0;
+  if (good) rc = sdb_journal_scan_records(from->journal, &r->scan, take_record, r, op);
+  out->named_count = sdb_indexes_sort(out->named, out->named_count);
   out->records = r->scan.count;
   out->unclean = from->regions->guarded || r->scan.count > 0;
   out->sync_was_off = out->unclean && good && from->journal->header.sync_off;
-  return SEQDB_OK;
+  if (rc == SEQDB_OK && out->sync_was_off) raise_generation(out);
+  return rc;
 }
 
 /* ---- all of it */
 
 int sdb_recover(const sdb_recover_from *from, sdb_recovered *out, const sdb_op *op) {
-  struct recovery r = {.from = from, .out = out, .has_journal = from->journal->fd >= 0, .state = SDB_JOURNAL_GOOD};
+  struct recovery r = {
+      .from = from, .out = out, .has_journal = from->journal->fd >= 0, .state = SDB_JOURNAL_GOOD, .op = op};
   memset(out, 0, sizeof *out);
   sdb_patch_init(&out->overlay);
-  int rc = read_all(&r, op); /* 1 */
-  if (rc == SEQDB_OK) {
-    decide(&r);                         /* 2 */
-    rc = redo(&r);                      /* 3 */
-    if (rc == SEQDB_OK) rc = check(&r); /* 4 */
-    if (rc == SEQDB_NOMEM) rc = sdb_error_nomem(op);
-  }
+  int rc = read_all(&r, op);                             /* 1 to 3 */
+  if (rc == SEQDB_OK && (rc = check(&r)) == SEQDB_NOMEM) /* 4 */
+    rc = sdb_error_nomem(op);
   sdb_tree_drop(&r.base, from->names);
-  sdb_journal_scan_free(&r.scan);
   sdb_free(r.load.bad);
   if (rc != SEQDB_OK) sdb_recovered_free(out, from->names);
   return rc;

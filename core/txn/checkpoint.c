@@ -139,6 +139,8 @@ static void punch_range(sdb_store *store, const sdb_range *range) {
   pthread_mutex_lock(&store->mutex);
 }
 
+#define KEEP_NODES 512u
+
 static void punch(sdb_store *store) {
   sdb_range range;
   pthread_mutex_lock(&store->mutex);
@@ -150,6 +152,7 @@ static void punch(sdb_store *store) {
   }
   while (sdb_space_next_punch(&store->space, &range))
     punch_range(store, &range);
+  sdb_range_pool_trim(&store->space.pool, KEEP_NODES); /* what the largest moment needed is not kept */
   pthread_mutex_unlock(&store->mutex);
 }
 
@@ -175,6 +178,8 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
 
 /* ---- the steps */
 
+#define KEEP_NAMED 1024u
+
 /* Steps 2 to 6.  files_mutex held. */
 static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
   int rc = sdb_checkpoint_guard(store, op);
@@ -184,6 +189,11 @@ static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
   if (rc == SEQDB_OK) rc = reset_journal(store, op);                                /* 5, 6 */
   if (rc != SEQDB_OK) return rc;
   store->named_count = 0;
+  if (store->named_capacity > KEEP_NAMED) {
+    sdb_free(store->named);
+    store->named = NULL;
+    store->named_capacity = 0;
+  }
   store->keep_next = false; /* no coordinator decides about it, or it was decided before step 1 */
   store->recovered = true;
   return SEQDB_OK;

@@ -336,6 +336,7 @@ void sdb_commit_publish(seqdb *db) {
   publish_in_memory(db);                             /* 5 */
   if (SDB_ALWAYS(!sdb_is_poisoned(store))) {         /* the writer alone poisons, and it has just written its record */
     (void)sdb_checkpoint_drain(store, &sdb_unheard); /* 6 */
+    sdb_overlay_compact(&store->overlay);
     sdb_checkpoint_if_due(store);
   }
   sdb_txn_end(db);

@@ -24,15 +24,16 @@ static int add_mark(sdb_txn *txn, int level) {
     txn->mark_capacity = capacity;
   }
   sdb_mark *mark = &txn->marks[txn->mark_count++];
-  mark->level = level;
+  mark->level = mark->highest = level;
+  if (txn->mark_count > 1) mark->highest = SDB_MAX(level, mark[-1].highest);
   mark->catalog = NULL;
   sdb_patch_init(&mark->patch);
   return SEQDB_OK;
 }
 
 static bool has_mark(const sdb_txn *txn, int level) {
-  for (size_t i = 0; i < txn->mark_count; i++)
-    if (txn->marks[i].level == level) return true;
+  for (size_t i = txn->mark_count; i > 0 && txn->marks[i - 1].highest >= level; i--)
+    if (txn->marks[i - 1].level == level) return true;
   return false;
 }
 
@@ -75,17 +76,23 @@ static int forget_stale(void *context, uint32_t index, const sdb_entry *before, 
 /* All of them or none: what fails comes first. */
 static int release_marks(seqdb *db, int level, const sdb_op *op) {
   sdb_txn *txn = &db->txn;
-  size_t first = txn->mark_count, ranges;
+  size_t first = txn->mark_count, ranges = 0;
   while (first > 0 && txn->marks[first - 1].level >= level)
     first--;
-  sdb_patch *base = sdb_txn_patch_base(txn, first, &ranges);
+  /* One of many, with little before it: what came after it is not moved again and again. */
+  bool below = first + 1 == txn->mark_count && txn->marks[first].patch.count < txn->patch.count;
+  sdb_patch *base = below ? &txn->patch : sdb_txn_patch_base(txn, first, &ranges);
+  if (below) ranges = sdb_patch_gaps(base, &txn->marks[first].patch);
   if (ranges && sdb_patch_reserve(base, ranges) != SEQDB_OK) return sdb_error_nomem(op);
   for (size_t i = first; i < txn->mark_count; i++) {
     sdb_mark *mark = &txn->marks[i];
     if (mark->catalog && mark->patch.count)
       (void)sdb_tree_diff(&mark->catalog->tree, &txn->tree, forget_stale, &mark->patch);
   }
-  sdb_txn_merge_patches(txn, first, base);
+  if (below)
+    sdb_patch_merge_below(base, &txn->marks[first].patch);
+  else
+    sdb_txn_merge_patches(txn, first, base);
   sdb_txn_drop_marks(db, first);
   return SEQDB_OK;
 }

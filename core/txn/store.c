@@ -61,6 +61,13 @@ uint64_t sdb_store_visible_bytes(sdb_store *store, uint32_t index, uint64_t star
   return visible;
 }
 
+uint64_t sdb_store_marked_bytes(sdb_store *store, uint32_t index, uint64_t start) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t marked = sdb_catalogs_marked_bytes(&store->space.catalogs, index, start);
+  pthread_mutex_unlock(&store->mutex);
+  return marked;
+}
+
 int sdb_store_reserve_give_up(sdb_store *store, uint32_t index, uint64_t start, uint64_t bytes) {
   pthread_mutex_lock(&store->mutex);
   int rc = sdb_space_reserve_give_up(&store->space, index, start, bytes);
@@ -109,11 +116,13 @@ int sdb_store_alloc_at(sdb_store *store, uint32_t index, sdb_extent *extent, con
 /* ---- assertions */
 
 #ifdef SDB_CHECKS
-#define CHECK_ENTRIES_MAX 2000u /* the time is quadratic: large databases are checked by structure only */
+#define CHECK_ENTRIES_MAX  2000u /* the time is quadratic: large databases are checked by structure only */
+#define CHECK_CATALOGS_MAX 200u
 
 static bool is_small(const sdb_store *store) {
+  unsigned count = 0;
   for (const sdb_catalog *at = store->space.catalogs.oldest; at; at = at->newer)
-    if (at->tree.entries > CHECK_ENTRIES_MAX) return false;
+    if (at->tree.entries > CHECK_ENTRIES_MAX || ++count > CHECK_CATALOGS_MAX) return false;
   return true;
 }
 

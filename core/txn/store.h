@@ -47,10 +47,10 @@ typedef struct sdb_store {
   uint8_t uuid[16];
 
   /* health */
-  _Atomic bool poisoned; /* an fdatasync failed (R7): nothing is written any more */
-  sdb_damage damage;     /* found at open; not empty: read-only */
-  bool recovered;        /* [w] the state at open is durable in `regions` and `data`; else a checkpoint is owed first */
-  bool unclean;          /* [w] holes may hold garbage of a crashed session: the first checkpoint punches them all */
+  _Atomic bool poisoned;  /* an fdatasync failed (R7): nothing is written any more */
+  sdb_damage damage;      /* found at open; not empty: read-only */
+  _Atomic bool recovered; /* the state at open is durable in `regions` and `data`; else a checkpoint is owed first */
+  bool unclean;           /* [w] holes may hold garbage of a crashed session: the first checkpoint punches them all */
 
   pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
 
@@ -99,6 +99,7 @@ void sdb_store_unref(sdb_store *store, sdb_catalog *catalog);
 
 /* See the functions of space.h of the same name. */
 uint64_t sdb_store_visible_bytes(sdb_store *store, uint32_t index, uint64_t start);
+uint64_t sdb_store_marked_bytes(sdb_store *store, uint32_t index, uint64_t start);
 int sdb_store_reserve_give_up(sdb_store *store, uint32_t index, uint64_t start, uint64_t bytes);
 void sdb_store_give_up(sdb_store *store, uint32_t index, uint64_t start, uint64_t bytes);
 void sdb_store_note_cut(sdb_store *store, uint32_t index, uint64_t start, uint64_t length, uint64_t old_length);

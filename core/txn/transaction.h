@@ -36,6 +36,7 @@ enum sdb_life { SDB_IDLE, SDB_CLEAN, SDB_FIRST, SDB_CHANGED, SDB_PREPARED, SDB_S
 /* An open savepoint. */
 typedef struct sdb_mark {
   int level;
+  int highest;          /* level of it and all older marks */
   sdb_catalog *catalog; /* the state at the mark; NULL: as at the transaction's begin */
   sdb_patch patch;      /* overwrites from the mark before to this one */
 } sdb_mark;

@@ -4,29 +4,17 @@
 */
 #include "txn/writer_lock.h"
 
-#include <errno.h>
-#include <time.h>
-
-static void deadline_in(struct timespec *at, uint32_t timeout_ms) {
-  clock_gettime(CLOCK_REALTIME, at); /* the clock of a condition variable made without attributes */
-  at->tv_sec += (time_t)(timeout_ms / 1000);
-  at->tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-  if (at->tv_nsec >= 1000000000L) {
-    at->tv_nsec -= 1000000000L;
-    at->tv_sec++;
-  }
-}
+#include "os/os.h"
 
 /* store.mutex held.  false: the time is over. */
 static bool wait_for_writer(sdb_store *store, uint32_t timeout_ms) {
-  struct timespec deadline = {0};
-  int waited = 0;
-  if ((store->writer || store->upkeep) && timeout_ms) deadline_in(&deadline, timeout_ms);
+  uint64_t deadline_ms = timeout_ms && (store->writer || store->upkeep) ? sdb_os_now_ms() + timeout_ms : 0;
+  bool in_time = timeout_ms > 0;
   while (store->writer || store->upkeep) {
     if (store->upkeep)
       pthread_cond_wait(&store->writer_free, &store->mutex);
-    else if (timeout_ms && waited != ETIMEDOUT)
-      waited = pthread_cond_timedwait(&store->writer_free, &store->mutex, &deadline);
+    else if (in_time)
+      in_time = sdb_os_condition_wait(&store->writer_free, &store->mutex, deadline_ms);
     else
       return false;
   }
