@@ -51,7 +51,8 @@ static void into_holes(sdb_space *space, uint64_t start, uint64_t bytes) {
     return;
   }
   sdb_unpunched_add_hole(&space->unpunched, start, bytes);
-  if (SDB_ALWAYS(sdb_range_last(&space->holes, &last)) && last.start + last.bytes == space->end) {
+  bool any = sdb_range_last(&space->holes, &last);
+  if (SDB_ALWAYS(any) && last.start + last.bytes == space->end) {
     (void)sdb_range_remove(&space->holes, last.start, last.bytes); /* a whole range: splits nothing, cannot fail */
     space->end = last.start;
   }

@@ -193,7 +193,8 @@ static int check_name(const struct recovery *r, uint32_t index, const sdb_entry 
   const char *text = sdb_name_text(entry->name);
   uint32_t bytes = sdb_name_bytes(entry->name), twin = index;
   if (!sdb_names_repeat(r->from->names)) return SEQDB_OK;
-  if (SDB_NEVER(!sdb_tree_find(&r->out->tree, r->from->names, text, bytes, &twin)) || twin == index) return SEQDB_OK;
+  bool found = sdb_tree_find(&r->out->tree, r->from->names, text, bytes, &twin);
+  if (SDB_NEVER(!found) || twin == index) return SEQDB_OK;
   return sdb_damage_add(&r->out->damage, "regions", (uint64_t)index * SDB_ENTRY_BYTES,
                         "regions: entries %u and %u have the same name %s", twin, index,
                         sdb_quote_name(text, bytes, quoted));
