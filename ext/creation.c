@@ -153,6 +153,6 @@ int sdb_register_creation(sdb_connection *connection) {
       .xRelease = creation_release,
       .xRollbackTo = creation_rollback_to,
   };
-  static const sdb_eponymous creation = {CREATION, "CREATE TABLE x(x)", true, &module};
+  static const sdb_eponymous creation = {CREATION, "CREATE TABLE x(x)", &module};
   return sdb_eponymous_register(connection, &creation);
 }

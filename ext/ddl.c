@@ -20,6 +20,7 @@
 #include "check.h"
 #include "creation.h"
 #include "ddl.h"
+#include "path.h"
 #include "table.h"
 #include "transaction.h"
 #include "upkeep.h"
@@ -47,10 +48,24 @@ static int create(sdb_table *table, sdb_failure *f) {
   return SQLITE_OK;
 }
 
-/* A failure is told by the statements that use the table. */
+/* A failure is told by the statements that use the table.  A view or a trigger makes SQLite connect before it asks
+** whether it may use the table: a directory outside the trusted folder is opened by the first statement that does. */
 static int connect(sdb_table *table, sdb_failure *f) {
-  if (sdb_table_ready(table, f) != SQLITE_OK && f->code != SQLITE_NOMEM) sdb_failure_clear(f);
+  sdb_directory *open = NULL;
+  bool inside = sdb_path_is_inside(table->connection->db, table->schema, table->config.path);
+  if (!inside) sdb_directory_by_path(table->connection, table->config.path, &open, f);
+  if (inside || open) sdb_table_ready(table, f);
+  if (f->code != SQLITE_NOMEM) sdb_failure_clear(f);
   return f->code;
+}
+
+/* May views and triggers use the table, also with trusted_schema=OFF?  As any table, if the directory is in the SQLite
+** file's folder; never, if it is not. */
+static int set_risk(const sdb_table *table, sdb_failure *f) {
+  sqlite3 *db = table->connection->db;
+  bool inside = sdb_path_is_inside(db, table->schema, table->config.path);
+  int rc = sqlite3_vtab_config(db, inside ? SQLITE_VTAB_INNOCUOUS : SQLITE_VTAB_DIRECTONLY);
+  return rc == SQLITE_OK ? SQLITE_OK : sdb_failure_nested(f, db);
 }
 
 /* argv: module, schema, table, then the arguments. */
@@ -58,7 +73,9 @@ static int new_table(sdb_connection *connection, int argc, const char *const *ar
                      sqlite3_vtab **out, sdb_failure *f) {
   sdb_table *table = NULL;
   if (sdb_table_new(connection, argc, argv, &table, f) != SQLITE_OK) return f->code;
-  if (declare(connection->db, table->name, f) != SQLITE_OK || open(table, f) != SQLITE_OK) {
+  if (declare(connection->db, table->name, f) != SQLITE_OK || open(table, f) != SQLITE_OK ||
+      set_risk(table, f) != SQLITE_OK) {
+    sdb_table_detach(table);
     sdb_table_free(table);
     return f->code;
   }

@@ -38,7 +38,7 @@ int sdb_eponymous_connect(sqlite3 *db, void *context, int argc, const char *cons
   if (!table) return SQLITE_NOMEM;
   *table = (sdb_eponymous_table){.connection = registered->connection};
   int rc = sqlite3_declare_vtab(db, registered->eponymous->declaration);
-  if (rc == SQLITE_OK && registered->eponymous->direct_only) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+  if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
   if (rc != SQLITE_OK) {
     sqlite3_free(table);
     return rc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** eponymous.h: tables that exist without CREATE, named like their module.
+** eponymous.h: tables that exist without CREATE, named like their module; no view or trigger may use them.
 */
 #ifndef SDB_EPONYMOUS_H
 #define SDB_EPONYMOUS_H
@@ -11,7 +11,6 @@
 typedef struct sdb_eponymous {
   const char *name;
   const char *declaration; /* for sqlite3_declare_vtab() */
-  bool direct_only;        /* no view or trigger may use it */
   const sqlite3_module *module;
 } sdb_eponymous;
 

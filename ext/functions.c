@@ -8,8 +8,12 @@
 **   SELECT seqdb_check('regions');                  -- 'ok' or the problems
 **   SELECT seqdb_stat('regions') ->> 'hole_bytes';
 **
-** They reach only tables that the schema has, and are neither DIRECTONLY nor INNOCUOUS.  seqdb_read() reads what the
-** connection sees: its own changes, and otherwise the newest commit.
+** They reach only tables that the schema has.  seqdb_read() reads what the connection sees: its own changes, and
+** otherwise the newest commit.
+**
+** All functions that take a table are DIRECTONLY, here and in the other files: SQLite asks a table for its own flag
+** (ddl.c) only where a view or a trigger names it, and not for the statement that a function runs.  Views and triggers
+** reach regions as rows.
 */
 #include "find_table.h"
 #include "attach.h"
@@ -199,13 +203,13 @@ static void version_function(sqlite3_context *context, int argc, sqlite3_value *
 
 int sdb_register_functions(sdb_connection *connection) {
   static const sdb_function functions[] = {
-      {"seqdb_read", 2, 0, read_function},
-      {"seqdb_read", 3, 0, read_function},
-      {"seqdb_read", 4, 0, read_function},
-      {"seqdb_flush", 1, 0, flush_function},
-      {"seqdb_compact", 1, 0, compact_function},
-      {"seqdb_check", 1, 0, check_function},
-      {"seqdb_stat", 1, SDB_RESULT_SUBTYPE, stat_function},
+      {"seqdb_read", 2, SQLITE_DIRECTONLY, read_function},
+      {"seqdb_read", 3, SQLITE_DIRECTONLY, read_function},
+      {"seqdb_read", 4, SQLITE_DIRECTONLY, read_function},
+      {"seqdb_flush", 1, SQLITE_DIRECTONLY, flush_function},
+      {"seqdb_compact", 1, SQLITE_DIRECTONLY, compact_function},
+      {"seqdb_check", 1, SQLITE_DIRECTONLY, check_function},
+      {"seqdb_stat", 1, SQLITE_DIRECTONLY | SDB_RESULT_SUBTYPE, stat_function},
   };
   return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);
 }

@@ -137,9 +137,11 @@ static void reserve_function(sqlite3_context *context, int argc, sqlite3_value *
 
 int sdb_register_functions_write(sdb_connection *connection) {
   static const sdb_function functions[] = {
-      {"seqdb_append", 3, 0, append_function},     {"seqdb_write", 4, 0, write_function},
-      {"seqdb_truncate", 3, 0, truncate_function}, {"seqdb_truncate_write", 4, 0, truncate_write_function},
-      {"seqdb_reserve", 3, 0, reserve_function},
+      {"seqdb_append", 3, SQLITE_DIRECTONLY, append_function},
+      {"seqdb_write", 4, SQLITE_DIRECTONLY, write_function},
+      {"seqdb_truncate", 3, SQLITE_DIRECTONLY, truncate_function},
+      {"seqdb_truncate_write", 4, SQLITE_DIRECTONLY, truncate_write_function},
+      {"seqdb_reserve", 3, SQLITE_DIRECTONLY, reserve_function},
   };
   return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);
 }

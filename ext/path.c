@@ -6,14 +6,19 @@
 **   given, relative     in the folder of the SQLite file; in the working directory if that is in memory or temporary
 **   left out            <SQLite file>-<table>; an error without a SQLite file
 **
-** With trusted_schema=OFF a table that comes from the schema (it is connected, not created) may only name a directory
-** inside that folder: whoever wrote the file must not choose what else of this machine is opened.
+** Whoever wrote the file must not choose what else of this machine is opened.  A directory inside the file's folder is
+** as harmless as a table in the file; for one outside
+**   - the table is DIRECTONLY, and connecting to it opens nothing (ddl.c);
+**   - with trusted_schema=OFF a table that comes from the schema (it is connected, not created) opens it never.
+** A database without a file has no such folder: what it says may come from anywhere (sqlite3_deserialize()).  A temp
+** schema was written by this connection.
 */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "check.h"
 #include "path.h"
@@ -71,28 +76,38 @@ int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const 
   return SQLITE_OK;
 }
 
+/* The length of what is in `real`; 0: the folder has no such path. */
+static size_t real_folder_of(const char *file, char real[PATH_MAX]) {
+  char folder[PATH_MAX];
+  const char *slash = strrchr(file, '/');
+  size_t bytes = slash ? (size_t)(slash - file) : 0;
+  if (!slash || bytes >= sizeof folder) return 0;
+  memcpy(folder, file, bytes);
+  folder[bytes] = '\0';
+  return realpath(bytes ? folder : "/", real) ? strlen(real) : 0;
+}
+
+bool sdb_path_is_inside(sqlite3 *db, const char *schema, const char *absolute) {
+  char folder[PATH_MAX], path[PATH_MAX];
+  const char *file = schema_file(db, schema);
+  size_t bytes = file ? real_folder_of(file, folder) : 0;
+  if (bytes == 0 || !realpath(absolute, path)) return false;
+  if (bytes == 1) bytes = 0; /* the root: every path goes on with '/' after 0 bytes */
+  return strncmp(path, folder, bytes) == 0 && path[bytes] == '/';
+}
+
 int sdb_path_check_trusted(sqlite3 *db, const char *schema, const char *absolute, sdb_failure *f) {
-  char *folder = NULL, *real_folder = NULL, *real_path = NULL;
+  struct stat status;
   int trusted = 1;
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, -1, &trusted);
-  if (trusted) return SQLITE_OK;
-
-  folder = base_folder(db, schema, f);
-  if (!folder) goto done;
-  real_folder = realpath(folder[0] ? folder : "/", NULL);
-  real_path = realpath(absolute, NULL);
-  if (!real_path && errno == ENOENT) goto done; /* opening it will say so */
-  size_t bytes = real_folder ? strlen(real_folder) : 0;
-
-  if (bytes == 1) bytes = 0; /* the root: every path goes on with '/' after 0 bytes */
-  if (!real_folder || !real_path || strncmp(real_path, real_folder, bytes) != 0 || real_path[bytes] != '/') {
-    sdb_failure_set(f, SQLITE_CANTOPEN,
-                    "seqdb: with trusted_schema=OFF the directory '%s' must be inside the folder of the SQLite file",
-                    absolute);
+  if (trusted || sqlite3_stricmp(schema, "temp") == 0 || sdb_path_is_inside(db, schema, absolute)) return SQLITE_OK;
+  if (stat(absolute, &status) != 0 && errno == ENOENT) return SQLITE_OK; /* opening it will say so */
+  if (!schema_file(db, schema)) {
+    return sdb_failure_set(f, SQLITE_CANTOPEN,
+                           "seqdb: with trusted_schema=OFF a database without a file cannot open the directory '%s'",
+                           absolute);
   }
-done:
-  sqlite3_free(folder);
-  free(real_folder);
-  free(real_path);
-  return f->code;
+  return sdb_failure_set(
+      f, SQLITE_CANTOPEN,
+      "seqdb: with trusted_schema=OFF the directory '%s' must be inside the folder of the SQLite file", absolute);
 }

@@ -5,11 +5,15 @@
 #ifndef SDB_PATH_H
 #define SDB_PATH_H
 
+#include <stdbool.h>
 #include "failure.h"
 
 /* The absolute path, from sqlite3_malloc, of what was given to table schema.table; `given` is NULL if nothing was. */
 int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const char *given, char **absolute,
                       sdb_failure *f);
+/* Does the directory lie in the folder of the SQLite file, symbolic links resolved?  No, if either is not there. */
+bool sdb_path_is_inside(sqlite3 *db, const char *schema, const char *absolute);
+/* SQLITE_CANTOPEN if trusted_schema=OFF forbids a table of the schema to open it. */
 int sdb_path_check_trusted(sqlite3 *db, const char *schema, const char *absolute, sdb_failure *f);
 
 #endif /* SDB_PATH_H */

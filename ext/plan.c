@@ -16,17 +16,6 @@
 **
 ** LIMIT is not taken: rows are made one at a time, and SQLite stops asking.
 **
-** A name that is compared with a number (by a column or an expression of a numeric type) is compared as a number: 5, 05
-** and 5.0 are all equal to 5.  What the other side is shows at xFilter only: a number there makes a scan of the look-up
-** (rows.c).  So a look-up by name finds one row at most only if a text stands in the statement, and only then SQLite is
-** told so (SQLITE_INDEX_SCAN_UNIQUE); it would leave a LEFT JOIN after the first row.  rowid is compared as a number
-** always.
-**
-** Order, by what sqlite3_vtab_distinct() says.  Without it (0) and for DISTINCT with ORDER BY (3) rows have to come in
-** order: by rowid they do.  For GROUP BY (1) equal ones would have to be neighbours only, but before 3.42 it says 1 as
-** well where ORDER BY was made part of GROUP BY: the same as 0.  For DISTINCT alone (2) neighbours are enough, and with
-** a name or a rowid among the terms no two rows are equal.
-**
 ** Content is touched by xColumn alone, which SQLite calls only for columns a statement uses.  colUsed makes plans
 ** that read it dearer, so that a join reads each content as few times as possible.
 */
@@ -68,14 +57,22 @@ static sdb_terms find_terms(sqlite3_index_info *info) {
   return terms;
 }
 
-/* Is a look-up by this term sure to find one row at most? */
+/* Is a look-up by this term sure to find one row at most?  A name that is compared with a number (by a column or an
+** expression of a numeric type) is compared as a number: 5, 05 and 5.0 are all equal to 5.  What the other side is
+** shows at xFilter only: a number there makes a scan of the look-up (rows.c).  So by name it is sure only if a text
+** stands in the statement; else SQLite would leave a LEFT JOIN after the first row.  rowid is always compared as a
+** number. */
 static bool is_unique(sqlite3_index_info *info, const sdb_terms *terms, int lookup) {
   sqlite3_value *value = NULL;
   if (lookup == terms->rowid) return true;
   return sqlite3_vtab_rhs_value(info, lookup, &value) == SQLITE_OK && sqlite3_value_type(value) == SQLITE_TEXT;
 }
 
-/* Does walking the rows by rowid satisfy ORDER BY, GROUP BY or DISTINCT?  Sets *descending. */
+/* Does walking the rows by rowid satisfy ORDER BY, GROUP BY or DISTINCT?  Sets *descending.
+**
+** sqlite3_vtab_distinct() says what is wanted.  0 and 3 (DISTINCT with ORDER BY): all in order.  1 (GROUP BY): equal
+** ones as neighbours; but before 3.42 it says 1 as well where ORDER BY was made part of GROUP BY, so that it is taken
+** for 0.  2 (DISTINCT alone): equal ones as neighbours, and with a name or a rowid among the terms no two are equal. */
 static bool order_is_ours(sqlite3_index_info *info, bool *descending) {
   if (info->nOrderBy == 0) return false;
   if (info->aOrderBy[0].iColumn == -1) { /* rowid is unique: further terms never decide */

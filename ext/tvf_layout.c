@@ -144,7 +144,7 @@ int sdb_register_layout(sdb_connection *connection) {
   };
   static const sdb_eponymous layout = {
       "seqdb_layout",
-      "CREATE TABLE x(offset INTEGER, bytes INTEGER, kind TEXT, name TEXT, used INTEGER, \"table\" TEXT HIDDEN)", false,
+      "CREATE TABLE x(offset INTEGER, bytes INTEGER, kind TEXT, name TEXT, used INTEGER, \"table\" TEXT HIDDEN)",
       &module};
   return sdb_eponymous_register(connection, &layout);
 }

@@ -7,8 +7,6 @@
 ** Columns and plans are those of the table (plan.c, rows.c), then the hidden column `directory`.  A relative path
 ** starts where that of a table in main does.  It shows the last commit, also to a connection with changes of its own.
 **
-** It opens whatever path it is given, so it is DIRECTONLY: no view or trigger can call it.
-**
 ** The cursor keeps a read-only handle from one xFilter to the next with the same path.  It is never that of a table,
 ** which may be closed while this cursor goes on (both share the store of the process anyway).  Its snapshot outlives
 ** the handle as long as SQLite may hold pointers into it (loan.c).
@@ -156,6 +154,6 @@ int sdb_register_regions(sdb_connection *connection) {
   };
   static const sdb_eponymous regions = {
       "seqdb_regions", "CREATE TABLE x(name TEXT, offset INTEGER, length INTEGER, content BLOB, directory TEXT HIDDEN)",
-      true, &module};
+      &module};
   return sdb_eponymous_register(connection, &regions);
 }
