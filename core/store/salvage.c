@@ -95,10 +95,17 @@ static int make_region(struct salvage *s, uint32_t index, const char *name, size
   return SEQDB_OK;
 }
 
+/* Room for all of it at once, which takes no space yet.  *fits: a length that no file can have is damage, too. */
+static int make_room(struct salvage *s, seqdb_region region, uint64_t length, bool *fits) {
+  int rc = length ? seqdb_reserve(s->target, region, length, NULL) : SEQDB_OK;
+  *fits = rc != SEQDB_FULL && rc != SEQDB_RANGE;
+  return *fits ? from_target(s, rc) : from_target(s, seqdb_remove(s->target, region));
+}
+
 /* [start, start + length) of the source becomes the region's content.  Runs of zeros that are holes stay holes. */
 static int copy_content(struct salvage *s, seqdb_region region, uint64_t start, uint64_t length, uint64_t *bad_bytes) {
   uint64_t at = 0, run, run_bytes;
-  int rc = length ? from_target(s, seqdb_reserve(s->target, region, length, NULL)) : SEQDB_OK;
+  int rc = SEQDB_OK;
   while (rc == SEQDB_OK && at < length) {
     sdb_salvage_next(&s->source, start + at, length - at, &run, &run_bytes);
     uint64_t next = run_bytes ? run - start : length;
@@ -122,17 +129,14 @@ struct entry {
   uint64_t start, length;
 };
 
-static int save(struct salvage *s, const struct entry *entry) {
-  char quoted[SDB_QUOTED_MAX], shown[SDB_QUOTED_MAX + 32];
-  seqdb_region region;
-  uint64_t bad_bytes = 0, missing_bytes;
-  uint64_t end = sdb_salvage_end(&s->source, entry->start, entry->start + entry->length, &missing_bytes);
-  uint64_t length = end - entry->start;
-  int rc = make_region(s, entry->index, entry->name, entry->name_bytes, &region);
-  if (rc == SEQDB_OK) rc = copy_content(s, region, entry->start, length, &bad_bytes);
-  if (rc != SEQDB_OK) return rc;
-  snprintf(shown, sizeof shown, "region %s", entry->name ? sdb_quote_name(entry->name, entry->name_bytes, quoted) : "");
-  if (!entry->name) snprintf(shown, sizeof shown, "entry %u", entry->index);
+/* What is told of an entry after it was saved, and counted. */
+static int count_saved(struct salvage *s, const struct entry *entry, uint64_t length, uint64_t missing_bytes,
+                       uint64_t bad_bytes) {
+  char shown[SDB_QUOTED_MAX + 16], quoted[SDB_QUOTED_MAX];
+  if (entry->name)
+    snprintf(shown, sizeof shown, "region %s", sdb_quote_name(entry->name, entry->name_bytes, quoted));
+  else
+    snprintf(shown, sizeof shown, "entry %u", entry->index);
   if (missing_bytes)
     sdb_salvage_say(&s->report, "data: %s: %llu of its %llu bytes are missing: the file ends before them", shown,
                     (unsigned long long)missing_bytes, (unsigned long long)entry->length);
@@ -144,6 +148,23 @@ static int save(struct salvage *s, const struct entry *entry) {
   s->info.bytes += length;
   s->unflushed_bytes += length;
   return ++s->unflushed >= FLUSH_REGIONS || s->unflushed_bytes >= FLUSH_BYTES ? flush(s) : SEQDB_OK;
+}
+
+static int save(struct salvage *s, const struct entry *entry) {
+  seqdb_region region;
+  bool fits = true;
+  uint64_t bad_bytes = 0, missing_bytes;
+  uint64_t end = sdb_salvage_end(&s->source, entry->start, entry->start + entry->length, &missing_bytes);
+  uint64_t length = end - entry->start;
+  int rc = make_region(s, entry->index, entry->name, entry->name_bytes, &region);
+  if (rc == SEQDB_OK) rc = make_room(s, region, length, &fits);
+  if (rc == SEQDB_OK && fits) rc = copy_content(s, region, entry->start, length, &bad_bytes);
+  if (rc != SEQDB_OK) return rc;
+  if (fits) return count_saved(s, entry, length, missing_bytes, bad_bytes);
+  sdb_salvage_say(&s->report, "regions: entry %u is lost: no file has room for its %llu bytes", entry->index,
+                  (unsigned long long)length);
+  s->info.lost++;
+  return SEQDB_OK;
 }
 
 /* ---- all of them */
