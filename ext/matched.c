@@ -2,8 +2,8 @@
 **
 ** matched.c: what the running UPDATE ... FROM has changed, and how those rows were before.
 **
-** SQLite calls xUpdate once for each match of a row.  Before it learned to mark the columns that are not set (3.42), it
-** gives each of them as the scan found it, and what a match asks for is seen by comparison (update.c).  That has to be
+** SQLite calls xUpdate once for each match of a row.  Older ones (3.40, not 3.52) do not mark the columns that are not
+** set: each comes as the scan found it, and what a match asks for is seen by comparison (update.c).  That has to be
 ** compared with the row as the statement found it, and not as the match before it left it:
 **
 **     length 4, SET content = 'X', two matches      -> both give length 4, which now is 1

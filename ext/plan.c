@@ -60,8 +60,8 @@ static sdb_terms find_terms(sqlite3_index_info *info) {
 /* Is a look-up by this term sure to find one row at most?  A name that is compared with a number (by a column or an
 ** expression of a numeric type) is compared as a number: 5, 05 and 5.0 are all equal to 5.  What the other side is
 ** shows at xFilter only: a number there makes a scan of the look-up (rows.c).  So by name it is sure only if a text
-** stands in the statement; else SQLite would leave a LEFT JOIN after the first row.  rowid is always compared as a
-** number. */
+** stands in the statement; else SQLite would leave a LEFT JOIN after the first row.  The price: an UPDATE of one row by
+** a bound name has a savepoint of its own in BEGIN (5 us).  rowid is always compared as a number. */
 static bool is_unique(sqlite3_index_info *info, const sdb_terms *terms, int lookup) {
   sqlite3_value *value = NULL;
   if (lookup == terms->rowid) return true;
@@ -71,7 +71,7 @@ static bool is_unique(sqlite3_index_info *info, const sdb_terms *terms, int look
 /* Does walking the rows by rowid satisfy ORDER BY, GROUP BY or DISTINCT?  Sets *descending.
 **
 ** sqlite3_vtab_distinct() says what is wanted.  0 and 3 (DISTINCT with ORDER BY): all in order.  1 (GROUP BY): equal
-** ones as neighbours; but before 3.42 it says 1 as well where ORDER BY was made part of GROUP BY, so that it is taken
+** ones as neighbours; but 3.40 says 1 as well where ORDER BY was made part of GROUP BY, so that it is taken
 ** for 0.  2 (DISTINCT alone): equal ones as neighbours, and with a name or a rowid among the terms no two are equal. */
 static bool order_is_ours(sqlite3_index_info *info, bool *descending) {
   if (info->nOrderBy == 0) return false;
