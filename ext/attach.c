@@ -132,6 +132,7 @@ int sdb_table_attach(sdb_table *table, bool create, sdb_failure *f) {
 
 int sdb_table_ready(sdb_table *table, sdb_failure *f) {
   if (table->directory) return SQLITE_OK;
+  if (table->unusable) return sdb_failure_set(f, SQLITE_ERROR, "%s", table->unusable);
   if (sdb_path_check_trusted(table->connection->db, table->schema, table->config.path, f) != SQLITE_OK) return f->code;
   return sdb_table_attach(table, false, f);
 }

@@ -7,7 +7,8 @@
 **   DROP TABLE r;                                               detaches: the directory stays
 **
 ** Only xCreate may make a directory.  When xConnect cannot open one (it is missing, locked, outside the trusted
-** folder) the table is connected without it: SQLite could not even DROP it otherwise.  Each statement that uses the
+** folder, or its CREATE says what this version refuses) the table is connected without it: SQLite could not even DROP
+** it otherwise.  Each statement that uses the
 ** table then tries again, and fails with the reason.
 **
 ** What SQLite does with these methods, and what follows:
@@ -52,6 +53,7 @@ static int create(sdb_table *table, sdb_failure *f) {
 ** whether it may use the table: a directory outside the trusted folder is opened by the first statement that does. */
 static int connect(sdb_table *table, sdb_failure *f) {
   sdb_directory *open = NULL;
+  if (table->unusable) return SQLITE_OK;
   bool inside = sdb_path_is_inside(table->connection->db, table->schema, table->config.path);
   if (!inside) sdb_directory_by_path(table->connection, table->config.path, &open, f);
   if (inside || open) sdb_table_ready(table, f);
@@ -63,7 +65,7 @@ static int connect(sdb_table *table, sdb_failure *f) {
 ** file's folder; never, if it is not. */
 static int set_risk(const sdb_table *table, sdb_failure *f) {
   sqlite3 *db = table->connection->db;
-  bool inside = sdb_path_is_inside(db, table->schema, table->config.path);
+  bool inside = !table->unusable && sdb_path_is_inside(db, table->schema, table->config.path);
   int rc = sqlite3_vtab_config(db, inside ? SQLITE_VTAB_INNOCUOUS : SQLITE_VTAB_DIRECTONLY);
   return rc == SQLITE_OK ? SQLITE_OK : sdb_failure_nested(f, db);
 }
@@ -72,7 +74,7 @@ static int set_risk(const sdb_table *table, sdb_failure *f) {
 static int new_table(sdb_connection *connection, int argc, const char *const *argv, sdb_opening *open,
                      sqlite3_vtab **out, sdb_failure *f) {
   sdb_table *table = NULL;
-  if (sdb_table_new(connection, argc, argv, &table, f) != SQLITE_OK) return f->code;
+  if (sdb_table_new(connection, argc, argv, open == create, &table, f) != SQLITE_OK) return f->code;
   if (declare(connection->db, table->name, f) != SQLITE_OK || open(table, f) != SQLITE_OK ||
       set_risk(table, f) != SQLITE_OK) {
     sdb_table_detach(table);
@@ -138,7 +140,9 @@ int sdb_table_rename(sqlite3_vtab *vtab, const char *name) {
   sdb_table *table = (sdb_table *)vtab;
   sdb_failure f = {0};
   if (sdb_table_check_name(name, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
-  if (!table->config.path_given) {
+  if (table->unusable) {
+    sdb_failure_set(&f, SQLITE_ERROR, "%s", table->unusable);
+  } else if (!table->config.path_given) {
     sdb_failure_set(&f, SQLITE_ERROR,
                     "seqdb table %s was made without a path, its directory is named after it: it cannot be renamed",
                     table->name);

@@ -27,7 +27,13 @@ static int make_path_absolute(sdb_table *table, sdb_failure *f) {
   return SQLITE_OK;
 }
 
-int sdb_table_new(sdb_connection *connection, int argc, const char *const *argv, sdb_table **out, sdb_failure *f) {
+static int take_arguments(sdb_table *table, int argc, const char *const *argv, sdb_failure *f) {
+  if (sdb_config_parse(&table->config, argc, argv, f) == SQLITE_OK) make_path_absolute(table, f);
+  return f->code;
+}
+
+int sdb_table_new(sdb_connection *connection, int argc, const char *const *argv, bool creating, sdb_table **out,
+                  sdb_failure *f) {
   if (sdb_table_check_name(argv[2], f) != SQLITE_OK) return f->code;
   sdb_table *table = sqlite3_malloc64(sizeof *table);
   if (!table) return sdb_failure_nomem(f);
@@ -36,8 +42,9 @@ int sdb_table_new(sdb_connection *connection, int argc, const char *const *argv,
   table->name = sqlite3_mprintf("%s", argv[2]);
   if (!table->schema || !table->name) {
     sdb_failure_nomem(f);
-  } else if (sdb_config_parse(&table->config, argc - 3, argv + 3, f) == SQLITE_OK) {
-    make_path_absolute(table, f);
+  } else if (take_arguments(table, argc - 3, argv + 3, f) != SQLITE_OK && !creating && f->message) {
+    table->unusable = f->message;
+    *f = (sdb_failure){0};
   }
   if (f->code == SQLITE_OK) {
     *out = table;
@@ -51,6 +58,7 @@ void sdb_table_free(sdb_table *table) {
   sdb_config_clear(&table->config);
   sqlite3_free(table->schema);
   sqlite3_free(table->name);
+  sqlite3_free(table->unusable);
   sqlite3_free(table);
 }
 
