@@ -96,9 +96,10 @@ typedef struct seqdb_stat_info {
   uint64_t oldest_snapshot_generation; /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_age_ms;     /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_held_bytes; /* pending and overlay bytes that wait for it */
+  uint64_t entry_disk_bytes;           /* disk blocks of `regions` */
 } seqdb_stat_info;
 #define SEQDB_STAT_INIT \
-  { (uint32_t)sizeof(seqdb_stat_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { (uint32_t)sizeof(seqdb_stat_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* What seqdb_salvage() has found. */
 typedef struct seqdb_salvage_info {

@@ -163,6 +163,7 @@ static char *stat_json(const seqdb_stat_info *info) {
       {"oldest_snapshot_generation", info->oldest_snapshot_generation},
       {"oldest_snapshot_age_ms", info->oldest_snapshot_age_ms},
       {"oldest_snapshot_held_bytes", info->oldest_snapshot_held_bytes},
+      {"entry_disk_bytes", info->entry_disk_bytes},
   };
   sqlite3_str *text = sqlite3_str_new(NULL);
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {

@@ -170,6 +170,10 @@ int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op)
   return SEQDB_OK;
 }
 
+void sdb_regions_punch(const sdb_regions_file *file, uint64_t from, uint64_t to) {
+  (void)sdb_os_punch(file->fd, from * SDB_ENTRY_BYTES, (to - from) * SDB_ENTRY_BYTES); /* failing leaves zeros, too */
+}
+
 int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op) {
   uint64_t at = file->pages * SDB_ENTRY_BYTES;
   int os = sdb_os_pwrite(file->fd, "", 1, at);

@@ -59,6 +59,8 @@ int sdb_regions_write(const sdb_regions_file *file, uint32_t from, uint32_t to, 
                       const void *context, const sdb_op *op);
 /* Write a zero where the guard byte is odd; to be synced before the file is extended. */
 int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op);
+/* Give the blocks of pages `from`..`to` - 1, which are zeros, back to the file system, where it can. */
+void sdb_regions_punch(const sdb_regions_file *file, uint64_t from, uint64_t to);
 /* Have room for `pages` entries, guard kept.  Never fewer than there are: a torn cut could leave noise in a page. */
 int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op);
 

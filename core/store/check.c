@@ -5,7 +5,8 @@
 ** Compares four independent witnesses of the committed state: the catalog in memory (extents, names, totals, hash), the
 ** space accounting, the pages of `regions` (each entry that no record since the last checkpoint names must read exactly
 ** as in the catalog), and the journal (headers, chain, the place where it ends).  Holds files_mutex, so it waits for a
-** running commit or checkpoint, but not for a transaction.
+** running commit or checkpoint, but not for a transaction.  Nobody is called while it is held: problems are told at the
+** end, and between blocks of `regions` the lock is let go to ask whether to stop; commits may then come in between.
 */
 #include <errno.h>
 #include <stdarg.h>
@@ -20,33 +21,46 @@
 /* Who has many problems reads the first ones: the rest are counted.  One cause may touch each of 100,000 regions. */
 #define TOLD_MAX SDB_DAMAGE_KEPT /* as many as are kept of what opening has found */
 
+/* Collected, to be told without a lock. */
 struct report {
-  int (*call)(void *context, const char *problem);
-  void *context;
+  char *lines[TOLD_MAX];
+  size_t kept;
   uint64_t count;
-  bool stopped;
+  bool no_memory;
 };
-
-static void tell(struct report *report, const char *line) {
-  if (report->call && report->call(report->context, line)) report->stopped = true;
-}
 
 static void say(struct report *report, const char *format, ...) SDB_PRINTF(2, 3);
 static void say(struct report *report, const char *format, ...) {
   char line[1600];
   va_list args;
-  if (report->stopped) return;
+  if (report->count++ >= TOLD_MAX) return;
   va_start(args, format);
-  vsnprintf(line, sizeof line, format, args);
+  int bytes = vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  if (++report->count <= TOLD_MAX) tell(report, line);
+  char *kept = bytes < 0 ? NULL : sdb_malloc(SDB_MIN((size_t)bytes + 1, sizeof line));
+  report->no_memory |= !kept;
+  if (!kept) return;
+  memcpy(kept, line, SDB_MIN((size_t)bytes + 1, sizeof line));
+  kept[SDB_MIN((size_t)bytes, sizeof line - 1)] = 0;
+  report->lines[report->kept++] = kept;
 }
 
-static void say_the_rest(struct report *report) {
+/* No lock held.  Returns how many problems there were, or were told before the caller had enough. */
+static uint64_t tell(const struct report *report, int (*call)(void *context, const char *problem), void *context) {
   char line[64];
-  if (report->stopped || report->count <= TOLD_MAX) return;
-  snprintf(line, sizeof line, "... and %llu more", (unsigned long long)(report->count - TOLD_MAX));
-  tell(report, line);
+  for (size_t i = 0; call && i < report->kept; i++)
+    if (call(context, report->lines[i])) return i + 1;
+  if (call && report->count > TOLD_MAX) {
+    snprintf(line, sizeof line, "... and %llu more", (unsigned long long)(report->count - TOLD_MAX));
+    (void)call(context, line);
+  }
+  return report->count;
+}
+
+static void report_free(struct report *report) {
+  for (size_t i = 0; i < report->kept; i++)
+    sdb_free(report->lines[i]);
+  sdb_free(report);
 }
 
 /* A check under way. */
@@ -191,30 +205,53 @@ static int check_block(const struct check *c, const struct named *named, uint64_
   if (os || got < pages * SDB_ENTRY_BYTES)
     return sdb_error_os(c->op, os ? os : EIO, "regions", page * SDB_ENTRY_BYTES, "regions: cannot read entry %llu",
                         (unsigned long long)page);
-  int rc = sdb_interrupted(c->db, c->op);
-  for (uint32_t i = 0; rc == SEQDB_OK && i < pages; i++) {
+  for (uint32_t i = 0; i < pages; i++) {
     uint32_t index = (uint32_t)page + i;
     if (sdb_indexes_have(named->list, named->count, index)) continue;
     *used |= check_page(block + (size_t)i * SDB_ENTRY_BYTES, index, sdb_tree_get(&c->tree, index), c->report);
   }
-  return rc;
+  return SEQDB_OK;
+}
+
+/* The last commit, in place of an older one. */
+static void take_state(struct check *c) {
+  sdb_store *store = c->db->store;
+  sdb_tree older = c->tree;
+  pthread_mutex_lock(&store->mutex);
+  c->tree = sdb_tree_share(&store->committed->tree);
+  c->generation = store->committed->generation;
+  pthread_mutex_unlock(&store->mutex);
+  sdb_tree_drop(&older, store->names);
+}
+
+/* files_mutex is let go meanwhile; what has changed is taken over. */
+static int ask_to_stop(struct check *c, struct named *named) {
+  sdb_store *store = c->db->store;
+  if (!c->db->interrupt) return SEQDB_OK;
+  pthread_mutex_unlock(&store->files_mutex);
+  int rc = sdb_interrupted(c->db, c->op);
+  pthread_mutex_lock(&store->files_mutex);
+  if (rc != SEQDB_OK) return rc;
+  take_state(c);
+  sdb_free(named->list);
+  return copy_named(store, named) == SEQDB_OK ? SEQDB_OK : sdb_error_nomem(c->op);
 }
 
 /* files_mutex held. */
-static int check_regions(const struct check *c) {
+static int check_regions(struct check *c) {
   sdb_store *store = c->db->store;
   struct named named;
   uint8_t *block = sdb_malloc((size_t)BLOCK_PAGES * SDB_ENTRY_BYTES);
-  uint64_t pages = store->regions.pages;
   uint32_t index;
   int rc = copy_named(store, &named) == SEQDB_OK && block ? SEQDB_OK : sdb_error_nomem(c->op);
-  for (uint64_t page = 0, next; page < pages && rc == SEQDB_OK && !c->report->stopped; page = next) {
+  for (uint64_t page = 0, next; page < store->regions.pages && rc == SEQDB_OK; page = next) {
     bool used;
     rc = check_block(c, &named, page, block, &used);
     next = page + BLOCK_PAGES;
-    if (!used && next < pages) next = next_page(store, &c->tree, next);
+    if (!used && next < store->regions.pages) next = next_page(store, &c->tree, next);
+    if (rc == SEQDB_OK) rc = ask_to_stop(c, &named);
   }
-  uint64_t from = pages;
+  uint64_t from = store->regions.pages;
   for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&c->tree, from, &index));
        from = (uint64_t)index + 1)
     if (!sdb_indexes_have(named.list, named.count, index))
@@ -254,12 +291,10 @@ static int check_journal(const struct check *c) {
 static int check_all(seqdb *db, struct report *report, const sdb_op *op) {
   sdb_store *store = db->store;
   struct check c = {.db = db, .report = report, .op = op};
-  pthread_mutex_lock(&store->files_mutex);
-  pthread_mutex_lock(&store->mutex);
-  c.tree = sdb_tree_share(&store->committed->tree);
-  c.generation = store->committed->generation;
-  pthread_mutex_unlock(&store->mutex);
+  take_state(&c);
   int rc = check_entries(&c);
+  pthread_mutex_lock(&store->files_mutex);
+  take_state(&c);
   if (rc == SEQDB_OK) rc = check_space(&c);
   if (rc == SEQDB_OK) rc = check_regions(&c);
   if (rc == SEQDB_OK) rc = check_journal(&c);
@@ -271,17 +306,22 @@ static int check_all(seqdb *db, struct report *report, const sdb_op *op) {
 int seqdb_check(seqdb *db, int (*report)(void *context, const char *problem), void *context, uint64_t *problems) {
   seqdb_error error;
   sdb_op op = {"check", &error};
-  struct report to = {.call = report, .context = context};
   sdb_store *store = db->store;
+  uint64_t told = 0;
   int rc = sdb_usable(db, &op);
-  if (rc == SEQDB_OK && store->damage.count) {
+  struct report *found = rc == SEQDB_OK ? sdb_calloc(1, sizeof *found) : NULL;
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  if (!found) return sdb_fail(db, sdb_error_nomem(&op), &op);
+  if (store->damage.count) {
     for (size_t i = 0; i < store->damage.kept; i++)
-      say(&to, "%s", store->damage.problems[i]);
-    if (!to.stopped) to.count = store->damage.count;
-  } else if (rc == SEQDB_OK) {
-    rc = check_all(db, &to, &op);
+      say(found, "%s", store->damage.problems[i]);
+    found->count = store->damage.count;
+  } else {
+    rc = check_all(db, found, &op);
   }
-  if (rc == SEQDB_OK) say_the_rest(&to);
-  if (rc == SEQDB_OK && problems) *problems = to.count;
+  if (rc == SEQDB_OK && found->no_memory) rc = sdb_error_nomem(&op);
+  if (rc == SEQDB_OK) told = tell(found, report, context);
+  report_free(found);
+  if (rc == SEQDB_OK && problems) *problems = told;
   return sdb_fail(db, rc, &op);
 }

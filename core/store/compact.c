@@ -218,6 +218,24 @@ static int move_step(struct batch *batch, uint64_t *cursor, bool *done) {
   return SEQDB_OK;
 }
 
+/* Writer lock held, the journal empty: free entries are zeros, durably, and stay zeros.  The file keeps its length: see
+** sdb_regions_resize(). */
+static int punch_free_entries(sdb_store *store, const sdb_op *op) {
+  const sdb_tree *tree = &store->committed->tree;
+  uint64_t pages = store->regions.pages, from = 0, end;
+  int rc = SEQDB_OK;
+  while (from < pages && rc == SEQDB_OK) {
+    uint32_t index;
+    uint64_t used = sdb_tree_next(tree, from, &index) ? SDB_MIN(index, pages) : pages;
+    if (used > from && sdb_regions_next(&store->regions, from, &end) < used) {
+      rc = sdb_checkpoint_guard(store, op);
+      if (rc == SEQDB_OK) sdb_regions_punch(&store->regions, from, used);
+    }
+    from = used + 1;
+  }
+  return rc;
+}
+
 /* Writer lock held. The header must know of the smaller end before the file is cut. */
 static int cut_step(sdb_store *store, seqdb_compact_step_info *step, const sdb_op *op) {
   int rc = sdb_checkpoint(store, op);
@@ -228,6 +246,7 @@ static int cut_step(sdb_store *store, seqdb_compact_step_info *step, const sdb_o
     rc = sdb_checkpoint(store, op);
     if (rc != SEQDB_OK || SDB_NEVER(!store->recovered)) return rc; /* the journal is empty: no overlay is held back */
   }
+  if ((rc = punch_free_entries(store, op)) != SEQDB_OK) return rc;
   /* Not to space.end: a snapshot that closes meanwhile may lower that below what the header promises. */
   return sdb_data_cut(&store->data, store->journal.header.data_bytes, op);
 }

@@ -17,10 +17,11 @@ static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
   return bytes;
 }
 
-static void gather(sdb_store *store, const sdb_os_info *file, seqdb_stat_info *info) {
+static void gather(sdb_store *store, const sdb_os_info *file, uint64_t entry_disk_bytes, seqdb_stat_info *info) {
   memset(info, 0, sizeof *info);
   info->file_bytes = file->size_bytes;
   info->disk_bytes = file->disk_bytes;
+  info->entry_disk_bytes = entry_disk_bytes;
   info->overlay_bytes = sdb_overlay_bytes(&store->overlay);
   pthread_mutex_lock(&store->files_mutex);
   info->journal_bytes = store->journal.fd >= 0 ? store->journal.tail - SDB_JOURNAL_START : 0;
@@ -47,7 +48,7 @@ static void gather(sdb_store *store, const sdb_os_info *file, seqdb_stat_info *i
 int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
   seqdb_error error;
   sdb_op op = {"stat", &error};
-  sdb_os_info file;
+  sdb_os_info file, regions = {0};
   seqdb_stat_info found;
   int os, rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK && !sdb_sized_is(info->size_bytes, SDB_STAT_FIRST_BYTES))
@@ -55,8 +56,10 @@ int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
                        "stat: size_bytes of seqdb_stat_info is %u: begin with SEQDB_STAT_INIT", info->size_bytes);
   if (rc == SEQDB_OK && (os = sdb_os_info_of(db->store->data.fd, &file)) != 0)
     rc = sdb_error_os(&op, os, "data", 0, "data: cannot read its size");
+  if (rc == SEQDB_OK && (os = sdb_os_info_of(db->store->regions.fd, &regions)) != 0)
+    rc = sdb_error_os(&op, os, "regions", 0, "regions: cannot read its size");
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  gather(db->store, &file, &found);
+  gather(db->store, &file, regions.disk_bytes, &found);
   sdb_sized_copy_out(info, &found, sizeof found);
   return SEQDB_OK;
 }

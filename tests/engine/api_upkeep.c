@@ -100,7 +100,8 @@ static int run_stat(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const a
                 {"snapshots", info.snapshots},
                 {"oldest_snapshot_generation", info.oldest_snapshot_generation},
                 {"oldest_snapshot_age_ms", info.oldest_snapshot_age_ms},
-                {"oldest_snapshot_held_bytes", info.oldest_snapshot_held_bytes}};
+                {"oldest_snapshot_held_bytes", info.oldest_snapshot_held_bytes},
+                {"entry_disk_bytes", info.entry_disk_bytes}};
   Tcl_Obj *dict = Tcl_NewDictObj();
   for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
     sdb_api_put_u64(dict, fields[i].name, fields[i].value);
