@@ -179,7 +179,7 @@ SEQDB_API int seqdb_region_changed(seqdb *db, seqdb_region region);
 /* Commit: durable and visible when it returns SEQDB_OK.  Without changes it does nothing.  *generation (may be NULL):
 ** the newest.  On error the transaction stays open and may be tried again or rolled back; after POISONED, or an error
 ** of a sync, it can only be rolled back.
-** Errors: STORAGE; CORRUPT. */
+** Errors: STORAGE; CORRUPT; READONLY: the directory's files were removed or replaced while they were open. */
 SEQDB_API int seqdb_flush(seqdb *db, uint64_t *generation);
 
 /* First half of a commit: write a durable prepare record that restates the whole transaction.  May be repeated, with

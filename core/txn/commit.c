@@ -224,10 +224,27 @@ static int prepare_nothing(seqdb *db, const sdb_op *op) {
   return rc;
 }
 
+/* Files without a name are gone when they are closed: a commit into them would be lost. */
+static int check_names(sdb_store *store, const sdb_op *op) {
+  const struct {
+    const char *name;
+    sdb_fd fd;
+  } files[] = {{"data", store->data.fd}, {"regions", store->regions.fd}, {"journal", store->journal.fd}};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    sdb_os_info info;
+    if (sdb_os_info_of(files[i].fd, &info) == 0 && info.links == 0)
+      return sdb_error_set(op, SEQDB_READONLY, files[i].name, 0,
+                           "%s: %s was removed or replaced while it was open: the file %s is gone", op->operation,
+                           store->path, files[i].name);
+  }
+  return SEQDB_OK;
+}
+
 /* Collected, and there is something to write. */
 static int prepare_changes(struct prepare *p) {
   seqdb *db = p->db;
-  int rc = reserve(p);
+  int rc = check_names(db->store, p->op);
+  if (rc == SEQDB_OK) rc = reserve(p);
   if (rc == SEQDB_OK) rc = ensure_guard(db->store, p->op);
   if (rc == SEQDB_OK) rc = sync_data(p);    /* 2 */
   if (rc == SEQDB_OK) rc = write_record(p); /* 3, 4 */
