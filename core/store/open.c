@@ -390,13 +390,13 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
     return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "open: an earlier fdatasync failed in %s: close all connections to it and open it anew",
                          store->path);
+  if (no_mmap != store->no_mmap) /* of readers, too: what they have mapped stays */
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with mmap=%d", store->path,
+                         !store->no_mmap);
   if (store->writing) {
     if (sync_off != store->sync_off)
       return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with sync=%s", store->path,
                            store->sync_off ? "off" : "full");
-    if (no_mmap != store->no_mmap)
-      return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with mmap=%d", store->path,
-                           !store->no_mmap);
     if (!store->damage.count) store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
     return SEQDB_OK;
   }
