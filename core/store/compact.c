@@ -228,8 +228,10 @@ static int punch_free_entries(sdb_store *store, const sdb_op *op) {
     uint32_t index;
     uint64_t used = sdb_tree_next(tree, from, &index) ? SDB_MIN(index, pages) : pages;
     if (used > from && sdb_regions_next(&store->regions, from, &end) < used) {
+      pthread_mutex_lock(&store->files_mutex); /* check reads the pages */
       rc = sdb_checkpoint_guard(store, op);
       if (rc == SEQDB_OK) sdb_regions_punch(&store->regions, from, used);
+      pthread_mutex_unlock(&store->files_mutex);
     }
     from = used + 1;
   }
