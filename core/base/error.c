@@ -79,6 +79,10 @@ static int code_of_errno(int os_errno) {
   }
 }
 
+bool sdb_error_is_full(int os_errno) {
+  return code_of_errno(os_errno) == SEQDB_FULL;
+}
+
 int sdb_error_os(const sdb_op *op, int os_errno, const char *file, uint64_t offset, const char *format, ...) {
   seqdb_error *e = op->error;
   int code = code_of_errno(os_errno);

@@ -29,6 +29,9 @@ int sdb_error_set(const sdb_op *op, int code, const char *file, uint64_t offset,
 int sdb_error_os(const sdb_op *op, int os_errno, const char *file, uint64_t offset, const char *format, ...)
     SDB_PRINTF(5, 6);
 
+/* Is it one of those that mean FULL? */
+bool sdb_error_is_full(int os_errno);
+
 /* SEQDB_NOMEM with a message that names the operation. */
 int sdb_error_nomem(const sdb_op *op);
 

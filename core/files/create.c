@@ -55,12 +55,12 @@ static int journal_is_pristine(sdb_fd fd, const char *path, bool *pristine, cons
 static const struct kind {
   const char *name;
   uint64_t size_bytes;
-  size_t header_bytes; /* of them, at the start; the rest is zeros */
+  size_t header_bytes; /* of them, at the start, are written; the rest is sparse */
   int (*is_pristine)(sdb_fd fd, const char *path, bool *pristine, const sdb_op *op);
 } kinds[] = {
     {"data", DATA_BYTES, 0, data_is_pristine},
     {"regions", 0, 0, regions_is_pristine},
-    {"journal", SDB_JOURNAL_START, SDB_JOURNAL_HEADER_BYTES, journal_is_pristine},
+    {"journal", SDB_JOURNAL_START, SDB_JOURNAL_START, journal_is_pristine}, /* the second header needs no block then */
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, JOURNAL = KINDS - 1 };
 
@@ -108,7 +108,7 @@ int sdb_sync_names(sdb_fd dir, const char *path, const sdb_op *op) {
 
 int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header,
                      const sdb_op *op) {
-  uint8_t page[SDB_JOURNAL_HEADER_BYTES];
+  uint8_t pages[SDB_JOURNAL_START] = {0};
   sdb_journal_header first = *header;
   int rc = SEQDB_OK;
   first.version = SDB_FORMAT_VERSION;
@@ -117,12 +117,12 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
   while (!os && first.salt == 0)
     os = sdb_os_random(&first.salt, sizeof first.salt);
   if (os) return sdb_error_os(op, os, "journal", 0, "%s: no random bytes for a uuid", path);
-  sdb_journal_header_encode(page, &first);
+  sdb_journal_header_encode(pages, &first);
   for (unsigned i = journal_only ? JOURNAL : 0; i < KINDS && rc == SEQDB_OK; i++) {
     sdb_fd fd;
     rc = open_existing(dir, path, kinds[i].name, &fd, op);
     if (rc == SEQDB_OK && fd < 0)
-      rc = make_file(dir, path, &kinds[i], page, op);
+      rc = make_file(dir, path, &kinds[i], pages, op);
     else if (rc == SEQDB_OK)
       sdb_os_close(fd);
   }

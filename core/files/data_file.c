@@ -8,22 +8,24 @@
 #include "base/error.h"
 
 #define MIN_FILE_BYTES  (UINT64_C(1) << 20) /* rawdb's smallest file */
+#define ROOM_MIN_BYTES  (UINT64_C(1) << 20) /* what a small window has past the file's end */
 #define GROW_MAX_BYTES  (UINT64_C(64) << 20)
 #define PUNCH_MIN_BYTES (UINT64_C(64) << 10) /* fewer zeros are written: a punch costs a file system transaction */
 
 /* ---- mapping */
 
-/* Prepend a window of at least `bytes`; on failure the file is read with pread from then on. */
+/* Prepend a window of at least `bytes`; where address space is short (ulimit -v), of little more.  On failure the file
+** is read with pread from then on. */
 static bool map_window(sdb_data_file *file, uint64_t bytes) {
   uint64_t want = SDB_MAX(sdb_os_map_window(), sdb_page_up(bytes) * 2);
   sdb_window *window = sdb_malloc(sizeof *window);
   if (!window) return false;
-  while (sdb_os_map(file->fd, 0, want, &window->address) != 0) {
-    if (want / 2 < sdb_page_up(bytes)) {
+  if (sdb_os_map(file->fd, 0, want, &window->address) != 0) {
+    want = sdb_page_up(bytes + SDB_MAX(bytes / 4, ROOM_MIN_BYTES)); /* others need address space too */
+    if (sdb_os_map(file->fd, 0, want, &window->address) != 0) {
       sdb_free(window);
       return false;
     }
-    want = sdb_page_down(want / 2);
   }
   window->bytes = want;
   window->older = atomic_load_explicit(&file->window, memory_order_relaxed);
@@ -31,10 +33,23 @@ static bool map_window(sdb_data_file *file, uint64_t bytes) {
   return true;
 }
 
+static bool has_hole(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
+  uint64_t data, end;
+  if (bytes == 0 || sdb_os_next_data(file->fd, offset, offset + bytes, &data, &end) != 0) return bytes > 0;
+  return data > offset || end < offset + bytes;
+}
+
 const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
   const sdb_window *window = atomic_load_explicit(&file->window, memory_order_acquire);
   if (!window || offset > window->bytes || bytes > window->bytes - offset) return NULL;
+  if (file->may_fill_holes && has_hole(file, offset, bytes)) return NULL;
   return window->address + offset;
+}
+
+/* Does the newest window reach that far? */
+static bool is_mapped(const sdb_data_file *file, uint64_t bytes) {
+  const sdb_window *window = atomic_load_explicit(&file->window, memory_order_relaxed);
+  return window && bytes <= window->bytes;
 }
 
 int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, const sdb_op *op) {
@@ -48,6 +63,7 @@ int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, 
   atomic_init(&file->window, NULL);
   file->mapped = map && map_window(file, info.size_bytes);
   file->dense = file->mapped && sdb_os_dense(fd);
+  file->may_fill_holes = file->mapped && sdb_os_may_fill_holes(fd);
   return SEQDB_OK;
 }
 
@@ -80,7 +96,7 @@ static int grow(sdb_data_file *file, uint64_t bytes, uint64_t step_max, const sd
     atomic_store(&file->size_bytes, want);
     size = want;
   }
-  if (file->mapped && !sdb_data_at(file, 0, size)) (void)map_window(file, size); /* else pread serves the rest */
+  if (file->mapped && !is_mapped(file, size)) (void)map_window(file, size); /* else pread serves the rest */
   return SEQDB_OK;
 }
 
@@ -88,8 +104,13 @@ int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const sdb_op *op) {
   return grow(file, bytes, GROW_MAX_BYTES, op);
 }
 
-int sdb_data_lengthen(sdb_data_file *file, const sdb_op *op) {
-  return grow(file, atomic_load(&file->size_bytes) + SDB_PAGE, 0, op);
+int sdb_data_lengthen(sdb_data_file *file, uint64_t least_bytes, const sdb_op *op) {
+  uint64_t size = atomic_load(&file->size_bytes), shorter = sdb_page_up(size) - SDB_PAGE;
+  int rc = grow(file, size + SDB_PAGE, 0, op);
+  if (rc != SEQDB_FULL || size < SDB_PAGE || shorter < SDB_MAX(least_bytes, MIN_FILE_BYTES)) return rc;
+  if (sdb_os_truncate(file->fd, shorter) != 0) return rc;
+  atomic_store(&file->size_bytes, shorter);
+  return SEQDB_OK;
 }
 
 int sdb_data_cut(sdb_data_file *file, uint64_t bytes, const sdb_op *op) {
@@ -130,6 +151,23 @@ int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffe
   if (os)
     return sdb_error_os(op, os, "data", offset, "data: cannot write %zu bytes at %llu", bytes,
                         (unsigned long long)offset);
+  return SEQDB_OK;
+}
+
+#define LOOK_BYTES (UINT64_C(1) << 20) /* so far ahead a run of data is followed */
+
+int sdb_data_allocate(const sdb_data_file *file, uint64_t offset, uint64_t bytes, sdb_range *backed, const sdb_op *op) {
+  uint64_t at = sdb_page_down(offset), to = sdb_page_up(offset + bytes), data, end;
+  if (at >= backed->start && to <= backed->start + backed->bytes) return SEQDB_OK;
+  for (; at < to; at = end) {
+    if (sdb_os_next_data(file->fd, at, to + LOOK_BYTES, &data, &end) != 0) return SEQDB_OK;
+    uint64_t hole = SDB_MIN(data, to) - at;
+    int os = hole ? sdb_os_allocate(file->fd, at, hole) : 0;
+    if (os && os != EOPNOTSUPP)
+      return sdb_error_os(op, os, "data", at, "data: no room for %llu bytes at %llu", (unsigned long long)hole,
+                          (unsigned long long)at);
+    *backed = (sdb_range){at, end - at};
+  }
   return SEQDB_OK;
 }
 

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include "base/error.h"
 #include "os/os.h"
+#include "pure/ranges.h"
 
 typedef struct sdb_window {
   struct sdb_window *older;
@@ -24,6 +25,7 @@ typedef struct sdb_data_file {
   bool mapped;                  /* false: mmap=0, or no address space was to be had */
   bool cannot_punch;            /* the file system refused once */
   bool dense;                   /* zeros must be written: a hole in the mapping may be SIGBUS */
+  bool may_fill_holes;          /* ... which somebody else may have made: only what has blocks is read there */
   _Atomic uint64_t size_bytes;  /* of the file */
   _Atomic uint64_t min_bytes;   /* never cut below */
   _Atomic(sdb_window *) window; /* newest; NULL if not mapped */
@@ -33,14 +35,20 @@ int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, 
 void sdb_data_close(sdb_data_file *file);
 /* Make the file (and the window) reach to at least `bytes`; grows in steps.  FULL if the disk or file system cannot. */
 int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const sdb_op *op);
-/* A page longer, so that the next fdatasync writes the size: the present one may be in the page cache alone. */
-int sdb_data_lengthen(sdb_data_file *file, const sdb_op *op);
+/* A page longer, so that the next fdatasync writes the size: the present one may be in the page cache alone.  Where the
+** file may not grow, a page shorter, if `least_bytes` remain. */
+int sdb_data_lengthen(sdb_data_file *file, uint64_t least_bytes, const sdb_op *op);
 /* Cut the file to max(bytes, min_bytes, 1 MiB), page-aligned.  A file that is shorter stays. */
 int sdb_data_cut(sdb_data_file *file, uint64_t bytes, const sdb_op *op);
-/* Address of [offset, offset + bytes) in the mapping, or NULL if not mapped.  The range lies within the file. */
+/* Address of [offset, offset + bytes) in the mapping, or NULL if it is not mapped, or if touching it could need room on
+** the disk.  The range lies within the file. */
 const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t bytes);
 int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op);
 int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffer, size_t bytes, const sdb_op *op);
+/* Blocks for those pages of the range that lie in holes: what is written there later needs no room.  *backed is a range
+** that is known to have blocks, kept from call to call; empty at first.  Where the file system cannot tell or promise,
+** none.  Errors: IO, FULL. */
+int sdb_data_allocate(const sdb_data_file *file, uint64_t offset, uint64_t bytes, sdb_range *backed, const sdb_op *op);
 /* Make the range read as zeros, sparse where that is possible. */
 int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const sdb_op *op);
 /* Give whole pages back to the file system; what is not supported or fails is silently left. */

@@ -11,9 +11,10 @@
 #include <errno.h>
 #include "base/error.h"
 
-#define AHEAD_BYTES (UINT64_C(256) * 1024)
-#define SCAN_BYTES  (UINT64_C(1024) * 1024)
-#define KEEP_BYTES  (UINT64_C(64) * 1024 * 1024) /* what an emptied journal keeps for the next records */
+#define AHEAD_MIN_BYTES (UINT64_C(16) * 1024)  /* as far ahead as the journal is long, ... */
+#define AHEAD_MAX_BYTES (UINT64_C(256) * 1024) /* ... within these: on a small disk others want the room */
+#define SCAN_BYTES      (UINT64_C(1024) * 1024)
+#define KEEP_BYTES      (UINT64_C(64) * 1024 * 1024) /* what an emptied journal keeps for the next records */
 
 /* ---- headers */
 
@@ -74,25 +75,34 @@ static int rewrite_last(const sdb_journal *journal) {
 /* The header is durable and has no record: what stands at the start is of an older one, perhaps a prepare whose end
 ** is lost.  Bytes that read as zeros may be others on the disk; where the file ends there are none, and writing them
 ** would need room. */
-static int forget_first(const sdb_journal *journal) {
+static int forget_first(const sdb_journal *journal, bool *poison) {
   static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
   uint8_t first;
   size_t got;
   int os = sdb_os_pread(journal->fd, &first, 1, SDB_JOURNAL_START, &got);
   if (os || got == 0) return os;
   os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, SDB_JOURNAL_START);
-  return os || journal->header.sync_off ? os : sdb_os_fdatasync(journal->fd);
+  if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
+  return os;
+}
+
+/* The length that records gave the file may be in the page cache alone, and the next ones rely on it: with another one
+** fdatasync writes it again. */
+static int lengthen(const sdb_journal *journal) {
+  sdb_os_info info;
+  int os = sdb_os_info_of(journal->fd, &info);
+  if (os || info.size_bytes <= SDB_JOURNAL_START) return os;
+  return sdb_os_truncate(journal->fd, info.size_bytes + SDB_PAGE);
 }
 
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op) {
   int os = write_header(journal, &journal->header);
   if (!os) os = rewrite_last(journal);
-  /* The length that record gave the file may be in the page cache alone: with another one fdatasync writes it again. */
-  if (!os && journal->last_bytes) os = sdb_os_truncate(journal->fd, journal->zeroed + SDB_PAGE);
-  if (!os && !journal->header.sync_off) os = sdb_os_fdatasync(journal->fd);
-  if (!os && journal->last_bytes == 0) os = forget_first(journal);
+  if (!os) os = lengthen(journal);
+  if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
+  if (!os && journal->last_bytes == 0) os = forget_first(journal, poison);
   if (!os) return SEQDB_OK;
-  *poison = true;
+  *poison |= !sdb_error_is_full(os);
   return sdb_error_os(op, os, "journal", journal->last, "journal: cannot write header and last record once more");
 }
 
@@ -106,16 +116,30 @@ int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bo
   } while (!os && (next.salt == 0 || next.salt == journal->header.salt));
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: no random bytes for a new salt");
   os = write_header(journal, &next);
-  if (!os && !next.sync_off) os = sdb_os_fdatasync(journal->fd);
-  if (os) {
-    *poison = true;
+  *poison = os && !sdb_error_is_full(os);
+  if (!os && !next.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
+  if (os)
     return sdb_error_os(op, os, "journal", 0, "journal: cannot write header page %u", (unsigned)(next.sequence & 1));
-  }
   journal->header = next;
   journal->tail = SDB_JOURNAL_START;
   journal->previous = next.salt;
   journal->last = journal->last_bytes = 0;
   if (journal->zeroed > KEEP_BYTES && sdb_os_truncate(journal->fd, KEEP_BYTES) == 0) journal->zeroed = KEEP_BYTES;
+  return SEQDB_OK;
+}
+
+void sdb_journal_cut(sdb_journal *journal, uint64_t spare_bytes) {
+  uint64_t to = SDB_JOURNAL_START + sdb_page_up(spare_bytes);
+  assert(journal->tail == SDB_JOURNAL_START);
+  sdb_os_info info; /* the file may be longer than what has blocks */
+  if (sdb_os_info_of(journal->fd, &info) != 0 || info.size_bytes <= to) return;
+  if (sdb_os_truncate(journal->fd, to) == 0) journal->zeroed = SDB_MIN(journal->zeroed, to);
+}
+
+int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op) {
+  int os = journal->headers_allocated ? 0 : sdb_os_allocate(journal->fd, 0, SDB_JOURNAL_START);
+  if (os && os != EOPNOTSUPP) return sdb_error_os(op, os, "journal", 0, "journal: no room for its header pages");
+  journal->headers_allocated = true;
   return SEQDB_OK;
 }
 
@@ -269,6 +293,14 @@ static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, cons
   return rc;
 }
 
+/* Up to there the file has blocks. */
+static uint64_t first_hole(const sdb_journal *journal, uint64_t size) {
+  uint64_t data, end;
+  if (size < SDB_JOURNAL_START) return size;
+  int os = sdb_os_next_data(journal->fd, SDB_JOURNAL_START, size, &data, &end);
+  return !os && data == SDB_JOURNAL_START ? end : SDB_JOURNAL_START;
+}
+
 /* The records from the tail on, as far as each follows the one before it. */
 static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain *chain, uint64_t size,
                       const sdb_op *op) {
@@ -303,7 +335,7 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
   int rc = scan_chain(journal, scan, &chain, info.size_bytes, op);
   sdb_free(chain.record); /* of a scan that failed */
-  journal->zeroed = info.size_bytes;
+  journal->zeroed = first_hole(journal, info.size_bytes);
   if (rc == SEQDB_OK && !scan->damaged_at) {
     rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &found, op);
     if (found) scan->damaged_at = journal->tail;
@@ -314,39 +346,55 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
 
 /* ---- writing records */
 
-/* Keep the blocks ahead of the tail allocated and written.  No room for that is no reason to fail. */
-static void zero_ahead(sdb_journal *journal, uint64_t end) {
+/* Keep the blocks ahead of the tail allocated and written: up to `need`, and further where there is room. */
+static int zero_ahead(sdb_journal *journal, uint64_t end, uint64_t need) {
   static const uint8_t zeros[16384];
-  if (end <= journal->zeroed) return;
-  journal->zeroed = end;
-  uint64_t to = (end + AHEAD_BYTES) / SDB_PAGE * SDB_PAGE;
-  for (uint64_t at = end; at < to; at += sizeof zeros) {
-    int os = sdb_os_pwrite(journal->fd, zeros, (size_t)SDB_MIN(sizeof zeros, to - at), at);
-    if (os) return;
-    journal->zeroed = SDB_MIN(at + sizeof zeros, to);
+  int os = 0;
+  if (need <= journal->zeroed) return 0;
+  journal->zeroed = SDB_MAX(journal->zeroed, end);
+  uint64_t ahead = SDB_MIN(SDB_MAX(end - SDB_JOURNAL_START, AHEAD_MIN_BYTES), AHEAD_MAX_BYTES);
+  uint64_t to = sdb_page_down(need + ahead);
+  for (uint64_t at = journal->zeroed, part; at < to && !os; at += part) {
+    part = SDB_MIN(sizeof zeros, (at < need ? sdb_page_up(need) : to) - at);
+    os = sdb_os_pwrite(journal->fd, zeros, (size_t)part, at);
+    if (!os) journal->zeroed = at + part;
   }
+  journal->cramped = os != 0;
+  return journal->zeroed >= need ? 0 : os;
 }
 
-/* Where not even zeros can be written (a full disk), cutting the file off does the same and needs no space. */
-static void kill_record(sdb_journal *journal, bool *poison) {
+/* Where not even zeros can be written (a full disk), cutting the file off does the same and needs no space.  What it
+** took beyond `zeroed` is given back. */
+static void kill_record(sdb_journal *journal, uint64_t zeroed, bool *poison) {
   static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
   int os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, journal->tail);
-  if (os && (os = sdb_os_truncate(journal->fd, journal->tail)) == 0) journal->zeroed = journal->tail;
-  if (os || (!journal->header.sync_off && sdb_os_fdatasync(journal->fd) != 0)) *poison = true;
+  uint64_t to = os ? journal->tail : SDB_MAX(zeroed, journal->tail + SDB_PAGE);
+  int cut = os || journal->cramped ? sdb_os_truncate(journal->fd, to) : 0;
+  if ((os && cut) || (!journal->header.sync_off && sdb_os_fdatasync(journal->fd) != 0)) *poison = true;
+  journal->zeroed = SDB_MIN(zeroed, to);
 }
 
-int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
-                       const sdb_op *op) {
+static int refused(const sdb_journal *journal, const sdb_record_header *header, int os, const sdb_op *op) {
+  return sdb_error_os(op, os, "journal", journal->tail, "journal: cannot write the record of generation %llu",
+                      (unsigned long long)header->generation);
+}
+
+int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header,
+                       uint64_t spare_bytes, bool *poison, const sdb_op *op) {
   assert(header->position == journal->tail);
-  uint64_t end = record_end(header);
-  int os = sdb_os_pwrite(journal->fd, record, (size_t)header->bytes, journal->tail);
+  uint64_t end = record_end(header), zeroed = journal->zeroed;
+  int os = zero_ahead(journal, end, end + spare_bytes); /* first: a record without room behind it must not be there */
   if (os) {
-    int rc = sdb_error_os(op, os, "journal", journal->tail, "journal: cannot write the record of generation %llu",
-                          (unsigned long long)header->generation);
-    kill_record(journal, poison);
-    return rc;
+    (void)sdb_os_truncate(journal->fd, SDB_MAX(zeroed, journal->tail)); /* others may need the room */
+    journal->zeroed = zeroed;
+    return refused(journal, header, os, op);
   }
-  zero_ahead(journal, end); /* goes out with the same fdatasync */
+  os = sdb_os_pwrite(journal->fd, record, (size_t)header->bytes, journal->tail);
+  journal->cramped |= sdb_error_is_full(os);
+  if (os) {
+    kill_record(journal, zeroed, poison);
+    return refused(journal, header, os, op);
+  }
   bool sync = !journal->header.sync_off;
   if (sync && (os = sdb_os_fdatasync(journal->fd)) != 0) {
     *poison = true; /* R7: nobody can tell what reached the disk */

@@ -21,6 +21,8 @@ typedef struct sdb_journal {
   uint64_t last, last_bytes; /* the record before it; 0, 0 if there is none */
   uint64_t previous;         /* checksum of the last record, or the salt */
   uint64_t zeroed;           /* the file is allocated up to here */
+  bool cramped;              /* there was no room to allocate as far ahead as usual */
+  bool headers_allocated;    /* both pages, by us */
   bool one_header;           /* the other header page was not valid when it was read */
 } sdb_journal;
 
@@ -47,16 +49,22 @@ typedef struct sdb_journal_scan {
 int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
                              const sdb_op *op);
 
-/* Write a sealed record at the tail and make it durable (unless sync is off).  On failure it is killed; if that fails
-** too, or an fdatasync failed, *poison is set.  On success the tail moves. */
-int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header, bool *poison,
-                       const sdb_op *op);
+/* Write a sealed record at the tail and make it durable (unless sync is off), with `spare_bytes` allocated behind it
+** for what must not lack room (R12).  On failure it is killed; if that fails too, or an fdatasync failed, *poison is
+** set.  On success the tail moves. */
+int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header,
+                       uint64_t spare_bytes, bool *poison, const sdb_op *op);
+/* Give the room behind an empty journal back, but for `spare_bytes`.  What cannot be cut stays. */
+void sdb_journal_cut(sdb_journal *journal, uint64_t spare_bytes);
+/* Blocks for both header pages: what was copied may have holes there. */
+int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op);
 /* Write the present header page and the last record once more, durably: after a failed fdatasync they may be in the
 ** page cache only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written
-** before. */
+** before.  FULL leaves it to be tried again. */
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
 /* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
-** A failure leaves the state of that page unknown: *poison. */
+** A failure leaves the state of that page unknown: *poison.  But where there was no room it is not whole: FULL, and the
+** present header stays. */
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op);
 
 #endif /* SDB_JOURNAL_H */

@@ -174,6 +174,13 @@ void sdb_regions_punch(const sdb_regions_file *file, uint64_t from, uint64_t to)
   (void)sdb_os_punch(file->fd, from * SDB_ENTRY_BYTES, (to - from) * SDB_ENTRY_BYTES); /* failing leaves zeros, too */
 }
 
+int sdb_regions_allocate(const sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op) {
+  uint64_t at = (uint64_t)from * SDB_ENTRY_BYTES;
+  int os = sdb_os_allocate(file->fd, at, (uint64_t)(to - from) * SDB_ENTRY_BYTES);
+  if (!os || os == EOPNOTSUPP) return SEQDB_OK;
+  return sdb_error_os(op, os, "regions", at, "regions: no room for entry %u", from);
+}
+
 int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op) {
   uint64_t at = file->pages * SDB_ENTRY_BYTES;
   int os = sdb_os_pwrite(file->fd, "", 1, at);

@@ -53,6 +53,9 @@ int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *pois
 ** file->pages.  Entries in holes are free.  (Ours has none; but whoever sends us a file may have made it as long as a
 ** file can be.) */
 uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t *end);
+/* Blocks for the pages `from`..`to` - 1, also past the end; where the file system cannot promise any, none.
+** Errors: IO, FULL. */
+int sdb_regions_allocate(const sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op);
 /* Write pages `from`..`to` - 1 as `fill` says.  Not synced.  The file must be guarded and large enough.  Errors: IO,
 ** FULL, NOMEM. */
 int sdb_regions_write(const sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill,

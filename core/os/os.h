@@ -58,6 +58,9 @@ int sdb_os_truncate(sdb_fd file, uint64_t size_bytes); /* cut or extend (sparse)
 /* Make [offset, offset+bytes) read as zeros and give its whole blocks back; never changes the file's size.
 ** EOPNOTSUPP where the file system cannot. */
 int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes);
+/* Give [offset, offset+bytes) its blocks, so that writing there needs no new ones; changes neither bytes nor size, also
+** past the end of the file.  EOPNOTSUPP where the file system cannot. */
+int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes);
 /* First byte >= offset (and < end) that may hold data, and the end of that run of data, as SEEK_DATA/SEEK_HOLE tell.
 ** *data = end if there is none.  File systems that cannot tell report everything as data. */
 int sdb_os_next_data(sdb_fd file, uint64_t offset, uint64_t end, uint64_t *data, uint64_t *data_end);
@@ -77,6 +80,8 @@ void sdb_os_unmap(const uint8_t *address, uint64_t bytes);
 /* Does reading a hole of the file through a mapping take space, and end in SIGBUS where there is none?  On Linux's
 ** tmpfs it does. */
 bool sdb_os_dense(sdb_fd file);
+/* May that be so, as far as the system can tell?  Of a file system that lies over another one, too. */
+bool sdb_os_may_fill_holes(sdb_fd file);
 /* Address space one mapping may take at the most: 1 TiB on 64-bit machines, less on 32-bit ones. */
 uint64_t sdb_os_map_window(void);
 

@@ -27,7 +27,20 @@ int sdb_os_fsync(sdb_fd file) {
   return rc == 0 ? 0 : errno;
 }
 
+/* Neither F_PREALLOCATE nor posix_fallocate() takes a range inside a file and leaves its size alone. */
+int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  (void)file;
+  (void)offset;
+  (void)bytes;
+  return EOPNOTSUPP;
+}
+
 bool sdb_os_dense(sdb_fd file) {
+  (void)file;
+  return false;
+}
+
+bool sdb_os_may_fill_holes(sdb_fd file) {
   (void)file;
   return false;
 }

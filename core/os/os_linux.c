@@ -53,14 +53,36 @@ int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
   return rc == 0 ? 0 : (errno == ENOSYS ? EOPNOTSUPP : errno);
 }
 
+int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  int rc;
+  if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {
+    return EFBIG;
+  }
+  do {
+    rc = fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? 0 : (errno == ENOSYS ? EOPNOTSUPP : errno);
+}
+
 /* As in <linux/magic.h>, which a C library need not bring along (musl does not). */
-#define TMPFS_MAGIC 0x01021994
+#define TMPFS_MAGIC     0x01021994
+#define OVERLAYFS_MAGIC 0x794c7630
+#define ECRYPTFS_MAGIC  0xf15f
 
 /* Seen on Linux 6: a read through a shared mapping of a full tmpfs, at a place never written, is SIGBUS; other file
 ** systems map a page of zeros. */
 bool sdb_os_dense(sdb_fd file) {
   struct statfs info;
   return fstatfs(file, &info) == 0 && info.f_type == TMPFS_MAGIC;
+}
+
+/* Overlayfs maps the file below, and does not say of what kind that is. */
+bool sdb_os_may_fill_holes(sdb_fd file) {
+  struct statfs info;
+  if (fstatfs(file, &info) != 0) {
+    return true;
+  }
+  return info.f_type == TMPFS_MAGIC || info.f_type == OVERLAYFS_MAGIC || info.f_type == ECRYPTFS_MAGIC;
 }
 
 /* Linux 5.14; older kernels say EINVAL, and the C library's header may be older than the kernel. */

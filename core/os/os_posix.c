@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -219,9 +220,16 @@ int sdb_os_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_
   return 0;
 }
 
+/* Beyond the process's limit the kernel sends SIGXFSZ, which ends a program that does not expect it.  Asked for each
+** time, since others may change it: some 100 ns. */
+static bool past_limit(uint64_t end) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur;
+}
+
 int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset) {
   size_t done = 0;
-  if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset) {
+  if (offset > SDB_OFFSET_MAX || bytes > SDB_OFFSET_MAX - offset || past_limit(offset + bytes)) {
     return EFBIG;
   }
   while (done < bytes) {
@@ -243,7 +251,11 @@ int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset
 
 int sdb_os_truncate(sdb_fd file, uint64_t size_bytes) {
   int rc;
+  struct stat st;
   if (size_bytes > SDB_OFFSET_MAX) {
+    return EFBIG;
+  }
+  if (past_limit(size_bytes) && (fstat(file, &st) != 0 || (uint64_t)st.st_size < size_bytes)) {
     return EFBIG;
   }
   do {

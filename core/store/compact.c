@@ -15,6 +15,7 @@
 #include "txn/begin.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
+#include "txn/room.h"
 #include "txn/write.h"
 #include "txn/writer_lock.h"
 
@@ -210,6 +211,14 @@ static int move_step(struct batch *batch, uint64_t *cursor, bool *done) {
   seqdb_compact_step_info *step = batch->step;
   batch->may_step_aside = *cursor == AT_MOVES;
   int rc = run_batch(batch);
+  if (rc == SEQDB_FULL && batch->max_regions > 1) { /* what was moved is back; one may find room */
+    *batch = (struct batch){.db = batch->db, .op = batch->op, .max_regions = 1, .step = step};
+    rc = run_batch(batch);
+  }
+  if (rc == SEQDB_FULL && !sdb_is_poisoned(batch->db->store)) { /* no room to move: the rest can still be done */
+    batch->regions = 0;
+    rc = SEQDB_OK;
+  }
   if (rc != SEQDB_OK) return rc;
   *done = batch->regions > 0;
   step->kind = SEQDB_COMPACT_MOVE;
@@ -249,6 +258,7 @@ static int cut_step(sdb_store *store, seqdb_compact_step_info *step, const sdb_o
     if (rc != SEQDB_OK || SDB_NEVER(!store->recovered)) return rc; /* the journal is empty: no overlay is held back */
   }
   if ((rc = punch_free_entries(store, op)) != SEQDB_OK) return rc;
+  sdb_journal_cut(&store->journal, sdb_room_for_giving(store));
   /* Not to space.end: a snapshot that closes meanwhile may lower that below what the header promises. */
   return sdb_data_cut(&store->data, store->journal.header.data_bytes, op);
 }

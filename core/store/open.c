@@ -19,6 +19,7 @@
 #include "txn/append.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
+#include "txn/room.h"
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sdb_store *registry;
@@ -211,7 +212,7 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
 static int sync_adopted(sdb_store *store, const sdb_op *op) {
   int os, rc = sdb_sync_names(store->dir, store->path, op);
   if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
-  if (rc == SEQDB_OK) rc = sdb_data_lengthen(&store->data, op);
+  if (rc == SEQDB_OK) rc = sdb_data_lengthen(&store->data, sdb_store_end(store), op);
   if (rc != SEQDB_OK) return rc;
   if ((os = sdb_os_fdatasync(store->data.fd)) != 0) return sdb_error_os(op, os, "data", 0, "data: fdatasync failed");
   if ((os = sdb_os_fdatasync(store->regions.fd)) != 0)
@@ -444,7 +445,7 @@ static void close_clean(sdb_store *store) {
   if (SDB_NEVER(!sdb_overlay_is_empty(&store->overlay)) || !store->regions.guarded) return;
   if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;                 /* 2 */
   if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return; /* 3 */
-  (void)sdb_os_truncate(store->journal.fd, SDB_JOURNAL_START);                                               /* 4 */
+  sdb_journal_cut(&store->journal, sdb_room_for_giving(store));                                              /* 4 */
 }
 
 /* What a handle has of its own. */

@@ -11,6 +11,7 @@
 #include "pure/indexes.h"
 #include "space/extents.h"
 #include "space/tree_file.h"
+#include "txn/delta.h"
 
 #define COUNT_MAX      ((uint64_t)1 << 61)         /* of generations and sequences */
 #define GENERATION_OFF (SDB_ENTRY_TRAILER_OFF + 8) /* of an entry, within its page */
@@ -135,6 +136,19 @@ static void raise_generation(sdb_recovered *out) {
   uint32_t index;
   for (const sdb_entry *entry; (entry = sdb_tree_next(&out->tree, from, &index)); from = (uint64_t)index + 1)
     out->generation = SDB_MAX(out->generation, entry->generation);
+}
+
+/* What records carried for regions that were cut or removed later belongs to nobody: to write it could need room that
+** was given back (R12). */
+static int cut_overlay(sdb_recovered *out) {
+  const sdb_tree nothing = {0};
+  sdb_delta all;
+  if (out->overlay.count == 0) return SEQDB_OK;
+  int rc = sdb_delta_collect(&all, &nothing, &out->tree);
+  if (rc != SEQDB_OK) return rc;
+  rc = sdb_delta_cut_patch(&all, &out->overlay);
+  sdb_delta_free(&all);
+  return rc;
 }
 
 static bool is_named(const sdb_recovered *out, uint32_t index) {
@@ -390,9 +404,12 @@ int sdb_recover(const sdb_recover_from *from, sdb_recovered *out, const sdb_op *
       .from = from, .out = out, .has_journal = from->journal->fd >= 0, .state = SDB_JOURNAL_GOOD, .op = op};
   memset(out, 0, sizeof *out);
   sdb_patch_init(&out->overlay);
-  int rc = read_all(&r, op);                             /* 1 to 3 */
-  if (rc == SEQDB_OK && (rc = check(&r)) == SEQDB_NOMEM) /* 4 */
-    rc = sdb_error_nomem(op);
+  int rc = read_all(&r, op); /* 1 to 3 */
+  if (rc == SEQDB_OK) {
+    rc = cut_overlay(out);
+    if (rc == SEQDB_OK) rc = check(&r); /* 4 */
+    if (rc == SEQDB_NOMEM) rc = sdb_error_nomem(op);
+  }
   sdb_tree_drop(&r.base, from->names);
   sdb_free(r.load.bad);
   if (rc != SEQDB_OK) sdb_recovered_free(out, from->names);

@@ -13,10 +13,20 @@
 #include "txn/begin.h"
 
 #include "txn/checkpoint.h"
+#include "txn/room.h"
 #include "txn/writer_lock.h"
 #include "os/os.h"
 
 /* ---- begin */
+
+/* Somebody was refused, or the journal could not be allocated far ahead: what a checkpoint gives back may do. */
+static void make_room(sdb_store *store) {
+  bool refused = atomic_exchange(&store->refused, false);
+  if (!refused && !store->journal.cramped) return;
+  store->journal.cramped = false;
+  if (sdb_checkpoint(store, &sdb_unheard) == SEQDB_OK && store->journal.tail == SDB_JOURNAL_START)
+    sdb_journal_cut(&store->journal, sdb_room_for_giving(store));
+}
 
 int sdb_txn_begin(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
@@ -27,6 +37,7 @@ int sdb_txn_begin(seqdb *db, const sdb_op *op) {
     sdb_writer_unlock(db);
     return rc;
   }
+  make_room(store);
   sdb_txn_set_open(&db->txn, sdb_tree_share(&store->committed->tree), store->committed->generation + 1, ++store->epoch);
   return SEQDB_OK;
 }

@@ -58,9 +58,12 @@ int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op) {
 /* After an unclean end its size may be in the page cache alone (a failed fdatasync): a page more makes this fdatasync
 ** write it. */
 static int sync_data(sdb_store *store, bool unclean, const sdb_op *op) {
-  int rc = unclean ? sdb_data_lengthen(&store->data, op) : SEQDB_OK;
-  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
-  return rc == SEQDB_OK ? sdb_store_sync(store, store->data.fd, "data", op) : rc;
+  uint64_t end = sdb_store_end(store);
+  int rc = unclean ? sdb_data_lengthen(&store->data, SDB_MAX(end, store->journal.header.data_bytes), op) : SEQDB_OK;
+  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, end, op);
+  if (rc == SEQDB_OK) rc = sdb_store_sync(store, store->data.fd, "data", op);
+  if (rc == SEQDB_OK && unclean) (void)sdb_data_ensure(&store->data, end + SDB_PAGE, &sdb_unheard); /* for next time */
+  return rc;
 }
 
 /* ---- step 3: write entries */

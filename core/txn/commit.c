@@ -7,6 +7,7 @@
 **     1  write buffered appends to `data`                  the old state; bytes past every length
 **        collect what differs, reserve memory              the same
 **        set the guard, once a session                     the same, with the guard
+**        allocate what will be needed later                the same; blocks in holes, pages beyond the end of `regions`
 **     2  fdatasync(data), if the record does not carry it  the same, durable
 **     3  write the record                                  whole: as after 4; else the old state
 **     4  fdatasync(journal)                                the new state; of a prepare, an undecided one
@@ -23,6 +24,7 @@
 #include "txn/begin.h"
 #include "txn/checkpoint.h"
 #include "txn/decide.h"
+#include "txn/room.h"
 
 #define INLINE_MAX_BYTES  (UINT64_C(64) << 10) /* so many direct bytes the record may carry, to save step 2 ... */
 #define INLINE_MAX_RANGES 256u                 /* ... in so many ranges */
@@ -36,12 +38,14 @@ struct prepare {
   sdb_delta delta;
   sdb_record_sizes sizes;
   bool carries_direct; /* the record carries what was written directly */
+  bool only_gives;     /* no byte and no region is new: the spare room of the journal is for this */
   sdb_catalog *catalog;
   sdb_record_writer writer;
   /* The last range that was held, and whether pages are: of very many ranges, that takes less memory and holds a little
   ** more. */
   uint64_t held_from, held_to;
   bool hold_pages;
+  sdb_range backed; /* blocks are known to be there */
 };
 
 /* ---- after step 1: collect */
@@ -79,6 +83,7 @@ static int collect(struct prepare *p) {
     p->sizes.ranges += direct.ranges;
     p->sizes.range_bytes += direct.range_bytes;
   }
+  p->only_gives = p->sizes.ranges == 0 && direct.ranges == 0 && !sdb_room_is_needed(db->store, &p->delta);
   p->hold_pages = p->sizes.ranges > MANY_RANGES;
   return SEQDB_OK;
 }
@@ -115,13 +120,26 @@ static int reserve(struct prepare *p) {
   return SEQDB_OK;
 }
 
-/* ---- the guard, and step 2 */
+/* ---- the guard, room (R12), and step 2 */
 
 static int ensure_guard(sdb_store *store, const sdb_op *op) {
   pthread_mutex_lock(&store->files_mutex);
   int rc = sdb_checkpoint_guard(store, op);
   pthread_mutex_unlock(&store->files_mutex);
   return rc;
+}
+
+static int back_piece(void *context, const sdb_piece *piece) {
+  struct prepare *p = context;
+  return sdb_data_allocate(&p->db->store->data, piece->offset, piece->bytes, &p->backed, p->op);
+}
+
+/* What a checkpoint, a recovery or a rollback will write must not lack room then. */
+static int take_room(struct prepare *p) {
+  sdb_store *store = p->db->store;
+  int rc = sdb_journal_allocate_headers(&store->journal, p->op);
+  if (rc == SEQDB_OK) rc = sdb_room_for_entries(store, &p->delta, p->op);
+  return rc == SEQDB_OK ? each_patched(p, back_piece, p) : rc;
 }
 
 static int sync_data(struct prepare *p) {
@@ -204,7 +222,8 @@ static int write_record(struct prepare *p) {
   fill_entries(p);
   int rc = fill_header(p, &header);
   if (rc == SEQDB_OK) rc = fill_ranges(p);
-  if (rc == SEQDB_OK) rc = sdb_record_append(p->db->store, &p->writer, &header, p->op); /* 3, 4 */
+  uint64_t spare_bytes = p->only_gives ? sdb_room_for_drop(p->kind) : sdb_room_for_giving(p->db->store);
+  if (rc == SEQDB_OK) rc = sdb_record_append(p->db->store, &p->writer, &header, spare_bytes, p->op); /* 3, 4 */
   if (rc == SEQDB_OK) memcpy(p->db->txn.token, header.token, sizeof header.token);
   sdb_free(record);
   return rc;
@@ -246,6 +265,10 @@ static int prepare_changes(struct prepare *p) {
   int rc = check_names(db->store, p->op);
   if (rc == SEQDB_OK) rc = reserve(p);
   if (rc == SEQDB_OK) rc = ensure_guard(db->store, p->op);
+  if (rc == SEQDB_OK && (rc = take_room(p)) == SEQDB_FULL) {
+    sdb_checkpoint_punch_early(db->store); /* what was refused may hold blocks still */
+    rc = take_room(p);
+  }
   if (rc == SEQDB_OK) rc = sync_data(p);    /* 2 */
   if (rc == SEQDB_OK) rc = write_record(p); /* 3, 4 */
   if (rc != SEQDB_OK) {
@@ -286,7 +309,7 @@ static void gather_patch(sdb_txn *txn, sdb_patch *all) {
   sdb_txn_merge_patches(txn, 0, sdb_txn_patch_base(txn, 0, &ignored));
   *all = txn->patch;
   sdb_patch_init(&txn->patch);
-  sdb_delta_cut_patch(&txn->delta, all);
+  (void)SDB_NEVER(sdb_delta_cut_patch(&txn->delta, all) != SEQDB_OK); /* none crosses a region's end: nothing splits */
 }
 
 static int note_cut(void *context, uint32_t index, const sdb_entry *before, const sdb_entry *after) {

@@ -13,7 +13,8 @@ static void decided(sdb_store *store) {
   pthread_mutex_unlock(&store->mutex);
 }
 
-int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_header *header, const sdb_op *op) {
+int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_header *header, uint64_t spare_bytes,
+                      const sdb_op *op) {
   bool poison = false;
   pthread_mutex_lock(&store->files_mutex);
   header->flags = store->keep_next ? SDB_RECORD_KEEP : 0;
@@ -21,7 +22,7 @@ int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_he
   header->position = store->journal.tail;
   header->previous = store->journal.previous;
   sdb_record_seal(writer, header);
-  int rc = sdb_journal_append(&store->journal, writer->buffer, header, &poison, op);
+  int rc = sdb_journal_append(&store->journal, writer->buffer, header, spare_bytes, &poison, op);
   if (poison) sdb_poison(store);
   pthread_mutex_unlock(&store->files_mutex);
   if (rc == SEQDB_OK) decided(store);
@@ -39,5 +40,5 @@ int sdb_decide(sdb_store *store, const sdb_op *op) {
                               .entries_hash = store->committed->tree.hash};
   assert(sdb_record_size(&sizes) == sizeof record);
   sdb_record_begin(&writer, record, &sizes, NULL);
-  return sdb_record_append(store, &writer, &header, op);
+  return sdb_record_append(store, &writer, &header, 0, op); /* its room came with the prepare */
 }

@@ -121,14 +121,14 @@ int sdb_delta_each_direct(const sdb_delta *delta, const sdb_range_set *direct, s
   return SEQDB_OK;
 }
 
-void sdb_delta_cut_patch(const sdb_delta *delta, sdb_patch *patch) {
+int sdb_delta_cut_patch(const sdb_delta *delta, sdb_patch *patch) {
   uint64_t at = 0;
-  for (size_t i = 0; i <= delta->length_count && patch->count; i++) {
+  int rc = SEQDB_OK;
+  for (size_t i = 0; i <= delta->length_count && patch->count && rc == SEQDB_OK; i++) {
     const sdb_range *length = i < delta->length_count ? &delta->lengths[i] : NULL;
     uint64_t end = length ? length->start : SDB_OFFSET_MAX;
-    int rc = sdb_patch_remove(patch, at, end - at);
-    assert(rc == SEQDB_OK);
-    (void)rc;
-    if (length) at = length->start + length->bytes;
+    if (end > at) rc = sdb_patch_remove(patch, at, end - at); /* of a damaged database they may overlap */
+    if (length) at = SDB_MAX(at, length->start + length->bytes);
   }
+  return rc;
 }

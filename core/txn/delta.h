@@ -30,8 +30,8 @@ typedef struct sdb_piece {
 typedef int sdb_piece_visit(void *context, const sdb_piece *piece);
 int sdb_delta_each_patched(const sdb_delta *delta, const sdb_patch *patch, sdb_piece_visit *visit, void *context);
 int sdb_delta_each_direct(const sdb_delta *delta, const sdb_range_set *direct, sdb_piece_visit *visit, void *context);
-/* Take out of the patch what lies outside the lengths.  Its ranges do not cross the end of a region: nothing is split,
-** and nothing can fail. */
-void sdb_delta_cut_patch(const sdb_delta *delta, sdb_patch *patch);
+/* Take out of the patch what lies outside the lengths.  NOMEM only if a range crosses the end of one and must be
+** split. */
+int sdb_delta_cut_patch(const sdb_delta *delta, sdb_patch *patch);
 
 #endif /* SDB_DELTA_H */

@@ -16,6 +16,7 @@ bool sdb_in_child(const seqdb *db) {
 ** knows. */
 int sdb_fail(seqdb *db, int rc, const sdb_op *op) {
   if (rc >= 0 || sdb_in_child(db)) return rc;
+  if (rc == SEQDB_FULL) atomic_store(&db->store->refused, true);
   pthread_mutex_lock(&db->error_mutex);
   db->error = *op->error;
   pthread_mutex_unlock(&db->error_mutex);

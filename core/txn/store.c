@@ -93,7 +93,8 @@ static int allocated(sdb_store *store, uint32_t index, const sdb_extent *extent,
   if (rc != SEQDB_OK)
     return sdb_error_set(op, rc, "data", 0, "data: no room for %llu bytes in one file",
                          (unsigned long long)extent->bytes);
-  rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
+  /* With a page that a recovery may cut (R12), where offsets allow. */
+  rc = sdb_data_ensure(&store->data, SDB_MIN(sdb_store_end(store) + SDB_PAGE, sdb_page_down(SDB_OFFSET_MAX)), op);
   if (rc != SEQDB_OK)
     sdb_store_give_up(store, index, extent->start, extent->bytes); /* no catalog sees it: free at once */
   return rc;

@@ -77,6 +77,8 @@ typedef struct sdb_store {
   size_t named_count, named_capacity;
   bool keep_next; /* the journal's last record is a published prepare: the next one must keep it */
 
+  _Atomic bool refused; /* something found no room: the next transaction begins with a checkpoint */
+
   _Atomic uint64_t buffer_bytes; /* of all append buffers */
 } sdb_store;
 

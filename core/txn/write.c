@@ -186,11 +186,16 @@ static void clean_reserve(const sdb_change *change, uint64_t from) {
   }
 }
 
-/* Move to a new extent of `reserved` bytes. */
-static int relocate(const sdb_change *change, uint64_t reserved, const sdb_splice *splice) {
+/* Move to a new extent of `reserved` bytes, or of `least` if so many are not to be had: a limit on the file's size, a
+** quota. */
+static int relocate(const sdb_change *change, uint64_t reserved, uint64_t least, const sdb_splice *splice) {
   sdb_store *store = change->db->store;
   sdb_extent extent = {.bytes = reserved};
   int rc = sdb_store_alloc(store, change->index, &extent, change->op);
+  if (rc == SEQDB_FULL && least < reserved) {
+    reserved = extent.bytes = least;
+    rc = sdb_store_alloc(store, change->index, &extent, change->op);
+  }
   if (rc != SEQDB_OK) return rc;
   sdb_store_check_unreserved(store, &extent, &change->db->txn.tree);
   rc = sdb_write_move(change, extent.start, reserved, splice);
@@ -209,7 +214,7 @@ static uint64_t extra_bytes(const sdb_entry *entry, uint64_t needed, uint64_t ro
   return SDB_MIN(SDB_MAX(extra, more), room);
 }
 
-/* In place, if what follows is free.  *done tells. */
+/* In place, if what follows is free and the file may be as long.  *done tells. */
 static int extend(const sdb_change *change, uint64_t needed, bool exact, bool *done) {
   sdb_store *store = change->db->store;
   sdb_entry entry = *entry_of(change);
@@ -221,6 +226,11 @@ static int extend(const sdb_change *change, uint64_t needed, bool exact, bool *d
   if (room < needed - entry.reserved) return SEQDB_OK;
   extent.bytes = extra_bytes(&entry, needed, room, exact);
   int rc = sdb_store_alloc_at(store, change->index, &extent, change->op);
+  if (rc == SEQDB_FULL && extent.bytes > needed - entry.reserved) {
+    extent.bytes = needed - entry.reserved;
+    rc = sdb_store_alloc_at(store, change->index, &extent, change->op);
+  }
+  if (rc == SEQDB_FULL) return SEQDB_OK; /* a hole elsewhere may do */
   if (rc != SEQDB_OK) return rc;
   entry.reserved += extent.bytes;
   rc = sdb_write_put(change, &entry);
@@ -248,7 +258,7 @@ static int grow(const sdb_change *change, uint64_t bytes, bool exact, const sdb_
   ** reserve is sparse, it costs offsets and no disk; from 1 GiB on those count more. */
   uint64_t factor = entry->reserved < (uint64_t)1 << 30 ? 8 : 2;
   uint64_t want = exact || entry->length == 0 ? needed : SDB_MAX(needed, factor * entry->reserved);
-  rc = relocate(change, want, splice);
+  rc = relocate(change, want, needed, splice);
   *spliced = rc == SEQDB_OK && splice;
   return rc;
 }
@@ -295,18 +305,31 @@ static int patch_pieces(const sdb_space *space, sdb_patch *patch, const struct t
   return rc;
 }
 
-/* The others to `data`. */
-static int direct_pieces(const sdb_change *change, const struct target *target) {
+/* Of the others, those in [at, to) to `data`. */
+static int direct_part(const sdb_change *change, const struct target *target, uint64_t at, uint64_t to) {
   const sdb_space *space = &change->db->store->space; /* redo ranges change at commit only: no lock */
   sdb_range held;
   int rc = SEQDB_OK;
-  for (uint64_t at = direct_from(target); at < target->to && rc == SEQDB_OK;) {
-    bool any = sdb_range_overlap(&space->redo, at, target->to - at, &held);
-    uint64_t end = any ? held.start : target->to;
+  while (at < to && rc == SEQDB_OK) {
+    bool any = sdb_range_overlap(&space->redo, at, to - at, &held);
+    uint64_t end = any ? held.start : to;
     rc = write_direct(change, at, bytes_at(target, at), end - at);
     at = any ? held.start + held.bytes : end;
   }
   return rc;
+}
+
+/* What lies past the length first, and blocks for the rest before it is written: on a full disk the transaction's own
+** bytes stay as they are. */
+static int direct_pieces(const sdb_change *change, const struct target *target) {
+  const sdb_entry *entry = entry_of(change);
+  sdb_range backed = {0};
+  uint64_t from = direct_from(target), own_end = entry->start + entry->length;
+  uint64_t middle = SDB_MIN(SDB_MAX(from, own_end), target->to);
+  int rc = direct_part(change, target, middle, target->to);
+  if (rc != SEQDB_OK || middle == from) return rc;
+  rc = sdb_data_allocate(&change->db->store->data, from, middle - from, &backed, change->op);
+  return rc == SEQDB_OK ? direct_part(change, target, from, middle) : rc;
 }
 
 /* The patch is prepared aside and merged last, so that a failure leaves no part of it. */
@@ -326,6 +349,18 @@ static int put_range(const sdb_change *change, const struct target *target) {
   if (rc == SEQDB_OK) sdb_patch_merge(patch, &fresh);
   sdb_patch_clear(&fresh);
   return rc;
+}
+
+/* A full disk: what was written of it is given back at once, as others in this transaction may need the room. */
+static void give_back(const sdb_change *change, const struct target *target) {
+  sdb_store *store = change->db->store;
+  const sdb_entry *entry = entry_of(change);
+  uint64_t from = SDB_MAX(direct_from(target), entry->start + entry->length);
+  if (from < target->to && !sdb_range_overlap(&store->space.redo, from, target->to - from, NULL)) {
+    check_direct(store, from, target->to - from);
+    sdb_data_punch(&store->data, from, target->to - from);
+  }
+  note_slack(change); /* of the first and the last page, too */
 }
 
 /* Is moving cheaper than carrying `patched` bytes twice, through the record and into `data`? */
@@ -355,11 +390,11 @@ int sdb_write(const sdb_change *change, uint64_t at, const void *data, uint64_t 
   struct target target = {entry.start + at, entry.start + end, entry.start + visible, data};
   uint64_t kept = entry.length - (SDB_MIN(end, entry.length) - at);
   if (should_relocate(patched_bytes(&change->db->store->space, &target), kept))
-    return relocate(change, entry.reserved, &splice);
+    return relocate(change, entry.reserved, entry.reserved, &splice);
   bool grows = end > entry.length;
   if ((rc = own_entry(change, &entry, grows)) != SEQDB_OK) return rc;
   rc = put_range(change, &target);
-  if (rc != SEQDB_OK && grows) note_slack(change); /* a full disk: part of it was written */
+  if (rc != SEQDB_OK && grows) give_back(change, &target);
   if (rc != SEQDB_OK || !grows) return rc;
   entry.length = end;
   return sdb_write_put(change, &entry);

@@ -212,7 +212,9 @@ proc verify_light {what model} {
   }
   set answer [ask crc]
   if {[lindex $answer 0] ne "ok"} {return [reading_refused "after the refused $what" $answer]}
-  if {[lindex $answer 2] ne $want} {wrong changed "after the refused $what the bytes are others"}
+  if {[lindex $answer 2] ne $want} {
+    wrong changed "after the refused $what the bytes are others: [lindex $answer 2] not $want"
+  }
 }
 
 proc set_state {model} {

@@ -14,6 +14,7 @@ proc worker_open {host directory} {
   open_db db2 $host
   worker_veto off
   db eval {PRAGMA journal_mode = wal; PRAGMA synchronous = off; PRAGMA wal_autocheckpoint = 50}
+  db eval {PRAGMA temp_store = memory} ;# SQLite's own temporary files would end the process at RLIMIT_FSIZE
   db eval {CREATE TABLE IF NOT EXISTS log(n)}
   db eval "CREATE VIRTUAL TABLE IF NOT EXISTS r USING seqdb('$directory')"
   return [db onecolumn {SELECT count(*) FROM r}]

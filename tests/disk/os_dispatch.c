@@ -279,6 +279,16 @@ int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
   return end(&p, rc);
 }
 
+/* The simulated disk counts no blocks: allocating changes nothing there that a cut could lose. */
+int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_ALLOCATE, name_of(file).text, offset, bytes);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? 0 : sdb_real_allocate(file, offset, bytes);
+  }
+  return end(&p, rc);
+}
+
 int sdb_os_next_data(sdb_fd file, uint64_t offset, uint64_t limit, uint64_t *data, uint64_t *data_end) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_NEXTDATA, name_of(file).text, offset, limit - offset);
@@ -336,6 +346,10 @@ void sdb_os_unmap(const uint8_t *address, uint64_t bytes) {
 
 bool sdb_os_dense(sdb_fd file) {
   return !sdb_sim_owns(file) && sdb_real_dense(file);
+}
+
+bool sdb_os_may_fill_holes(sdb_fd file) {
+  return !sdb_sim_owns(file) && sdb_real_may_fill_holes(file);
 }
 
 uint64_t sdb_os_map_window(void) {

@@ -54,8 +54,9 @@ static _Thread_local struct {
 
 const char *sdb_call_name(int kind) {
   static const char *const names[SDB_CALL_KINDS] = {
-      "malloc",    "random", "opendir",   "mkdir", "syncdir",  "open", "rename", "unlink", "info",   "pread", "pwrite",
-      "fdatasync", "fsync",  "ftruncate", "punch", "nextdata", "lock", "mmap",   "close",  "unlock", "munmap"};
+      "malloc",   "random", "opendir", "mkdir",     "syncdir", "open",      "rename", "unlink",
+      "info",     "pread",  "pwrite",  "fdatasync", "fsync",   "ftruncate", "punch",  "allocate",
+      "nextdata", "lock",   "mmap",    "close",     "unlock",  "munmap"};
   return kind >= 0 && kind < SDB_CALL_KINDS ? names[kind] : NULL;
 }
 

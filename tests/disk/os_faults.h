@@ -28,6 +28,7 @@ enum sdb_call_kind {
   SDB_CALL_FSYNC,
   SDB_CALL_TRUNCATE,
   SDB_CALL_PUNCH,
+  SDB_CALL_ALLOCATE,
   SDB_CALL_NEXTDATA,
   SDB_CALL_LOCK,
   SDB_CALL_MMAP,
@@ -153,6 +154,7 @@ int sdb_real_fdatasync(sdb_fd file);
 int sdb_real_fsync(sdb_fd file);
 int sdb_real_truncate(sdb_fd file, uint64_t size_bytes);
 int sdb_real_punch(sdb_fd file, uint64_t offset, uint64_t bytes);
+int sdb_real_allocate(sdb_fd file, uint64_t offset, uint64_t bytes);
 int sdb_real_next_data(sdb_fd file, uint64_t offset, uint64_t end, uint64_t *data, uint64_t *data_end);
 int sdb_real_lock(sdb_fd file, bool exclusive);
 int sdb_real_unlock(sdb_fd file);
@@ -160,6 +162,7 @@ int sdb_real_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **a
 void sdb_real_unmap(const uint8_t *address, uint64_t bytes);
 int sdb_real_populate(const uint8_t *address, uint64_t bytes);
 bool sdb_real_dense(sdb_fd file);
+bool sdb_real_may_fill_holes(sdb_fd file);
 uint64_t sdb_real_map_window(void);
 void *sdb_real_malloc(size_t bytes);
 void *sdb_real_calloc(size_t count, size_t bytes);
