@@ -57,7 +57,7 @@ static int connect(sdb_table *table, sdb_failure *f) {
   bool inside = sdb_path_is_inside(table->connection->db, table->schema, table->config.path);
   if (!inside) sdb_directory_by_path(table->connection, table->config.path, &open, f);
   if (inside || open) sdb_table_ready(table, f);
-  if (f->code != SQLITE_NOMEM) sdb_failure_clear(f);
+  if (f->code != SQLITE_NOMEM && f->code != SQLITE_INTERRUPT) sdb_failure_clear(f);
   return f->code;
 }
 
