@@ -31,7 +31,8 @@
 static int declare(sqlite3 *db, const char *table, sdb_failure *f) {
   char *sql = sqlite3_mprintf(
       "CREATE TABLE x(name TEXT, offset INTEGER, length INTEGER, content BLOB,"
-      " reserved INTEGER HIDDEN, \"append\" BLOB HIDDEN, \"%w\" HIDDEN)",
+      " reserved INTEGER HIDDEN, \"append\" BLOB HIDDEN,"
+      " created INTEGER HIDDEN, changed INTEGER HIDDEN, \"%w\" HIDDEN)",
       table);
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_declare_vtab(db, sql);

@@ -62,9 +62,9 @@ int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op);
 ** page cache only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written
 ** before.  FULL leaves it to be tried again. */
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
-/* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
-** A failure leaves the state of that page unknown: *poison.  But where there was no room it is not whole: FULL, and the
-** present header stays. */
+/* Start anew with an empty journal: write `header` (sequence, salt and start are chosen here) to the other page,
+** durably.  A failure leaves the state of that page unknown: *poison.  But where there was no room it is not whole:
+** FULL, and the present header stays. */
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op);
 
 #endif /* SDB_JOURNAL_H */

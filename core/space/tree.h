@@ -24,9 +24,10 @@
 typedef struct sdb_entry {
   uint64_t start, length, reserved;
   uint64_t generation;   /* commit that last changed it; 0: by rawdb */
+  uint64_t created;      /* commit that made it; 0: unknown */
+  uint64_t marked_bytes; /* of an entry that a transaction changed: how much of the extent its older savepoints see */
   sdb_name *name;        /* a reference held by the tree */
   uint32_t incarnation;  /* distinguishes regions that had this index one after the other */
-  uint64_t marked_bytes; /* of an entry that a transaction changed: how much of the extent its older savepoints see */
   uint16_t name_bytes;   /* of name, so that a scan need not touch it; filled by put */
   bool has_trailer;      /* on disk; false: written by rawdb */
 } sdb_entry;

@@ -170,6 +170,9 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   found->named = NULL;
   bool have_journal = store->journal.fd >= 0;
   if (have_journal) memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
+  store->version = have_journal ? store->journal.header.version : SDB_FORMAT_VERSION;
+  store->tip = found->tip;
+  store->tip_file = found->tip_file;
   store->unclean = found->unclean;
   store->undecided = found->undecided;
   store->keep_next = found->kept_last;

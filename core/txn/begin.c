@@ -33,10 +33,13 @@ int sdb_txn_begin(seqdb *db, const sdb_op *op) {
   int rc = sdb_writable(db, op);
   if (rc != SEQDB_OK || sdb_txn_is_open(&db->txn)) return rc;
   if ((rc = sdb_writer_lock(db, op)) != SEQDB_OK) return rc;
-  if (!store->recovered && (rc = sdb_checkpoint_recovered(store, op)) != SEQDB_OK) {
+  if (!store->recovered) rc = sdb_checkpoint_recovered(store, op);
+  if (rc == SEQDB_OK) rc = sdb_checkpoint_upgrade(store, op);
+  if (rc != SEQDB_OK) {
     sdb_writer_unlock(db);
     return rc;
   }
+  assert(store->journal.header.version == SDB_FORMAT_VERSION);
   make_room(store);
   sdb_txn_set_open(&db->txn, sdb_tree_share(&store->committed->tree), store->committed->generation + 1, ++store->epoch);
   return SEQDB_OK;

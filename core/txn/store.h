@@ -67,9 +67,12 @@ typedef struct sdb_store {
   sdb_overlay overlay;
 
   /* [w] */
-  uint64_t epoch;       /* of the newest transaction or savepoint: see tree.h */
-  uint32_t incarnation; /* of the region created last */
-  uint32_t *named;      /* indexes named by records since the last checkpoint; may repeat */
+  uint32_t version;       /* of the headers that are written: that of the directory until its first change */
+  sdb_token tip;          /* of the newest commit; zeros before the first one ... */
+  sdb_file_uuid tip_file; /* ... and the SQLite file that made it */
+  uint64_t epoch;         /* of the newest transaction or savepoint: see tree.h */
+  uint32_t incarnation;   /* of the region created last */
+  uint32_t *named;        /* indexes named by records since the last checkpoint; may repeat */
   size_t named_count, named_capacity;
   bool keep_next; /* the journal's last record is a published prepare: the next one must keep it */
 
