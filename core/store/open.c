@@ -261,6 +261,17 @@ static bool is_foreign(sdb_store *store, const seqdb_options *options) {
   return true;
 }
 
+/* The caller does not want to decide about a coordinator's prepare. */
+static bool is_left_undecided(sdb_store *store, const seqdb_options *options) {
+  if (!store->undecided || !(options->flags & SEQDB_OPEN_RESOLVE_LATER)) return false;
+  const sdb_op why = refusal(store);
+  (void)sdb_error_set(&why, SEQDB_READONLY, "journal", store->journal.last,
+                      "%s can only be read: its last commit was left undecided; seqdb_resolve(T, 'keep') or "
+                      "seqdb_resolve(T, 'drop') decides",
+                      store->path);
+  return true;
+}
+
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
 static int make_writable(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   int rc = SEQDB_OK;
@@ -268,7 +279,8 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
     store->writing = true;
     return SEQDB_OK;
   }
-  if (!store->files_writable || is_foreign(store, options)) return SEQDB_OK; /* the same */
+  if (!store->files_writable || is_foreign(store, options) || is_left_undecided(store, options))
+    return SEQDB_OK; /* the same */
   store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
   const sdb_os_access access = access_of(options);
   if (store->journal.fd < 0 && (rc = add_journal(store, &access, op)) != SEQDB_OK) {
@@ -503,11 +515,14 @@ static seqdb *handle_new(const seqdb_options *options) {
   return db;
 }
 
+#define RESOLVE_FLAGS (SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP | SEQDB_OPEN_RESOLVE_LATER)
+#define KNOWN_FLAGS   (0x1fu | RESOLVE_FLAGS)
+
 static int check_options(const seqdb_options *options, const sdb_op *op) {
-  unsigned both = SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;
-  if (options->flags & ~0x7fu)
-    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "unknown flags 0x%x", options->flags & ~0x7fu);
-  if ((options->flags & both) == both)
+  unsigned resolve = options->flags & RESOLVE_FLAGS, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;
+  if (options->flags & ~KNOWN_FLAGS)
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "unknown flags 0x%x", options->flags & ~KNOWN_FLAGS);
+  if (resolve & (resolve - 1))
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "an undecided commit cannot be both kept and dropped");
   if ((options->flags & SEQDB_OPEN_READONLY) && (options->flags & write))
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "a read-only handle can neither create nor adopt");
