@@ -172,9 +172,9 @@ static int parse_option(sdb_config *config, sdb_slice key, sdb_slice value, unsi
   }
   while (i < OPTION_COUNT && sqlite3_stricmp(options[i].key, word) != 0)
     i++;
-  if (sqlite3_stricmp(word, "resolve") == 0) { /* as version 0.1 had it: decided once, by a function */
+  if (sqlite3_stricmp(word, "resolve") == 0) { /* decided once, and so by a function */
     sdb_failure_set(f, SQLITE_ERROR,
-                    "seqdb: 'resolve' is no option any more: SELECT seqdb_resolve('table', 'keep') or 'drop' decides "
+                    "seqdb: 'resolve' is no option: SELECT seqdb_resolve('table', 'keep') or 'drop' decides "
                     "what was left undecided");
   } else if (i == OPTION_COUNT) {
     sdb_failure_set(f, SQLITE_ERROR, "seqdb: unknown option '%s'", word);
