@@ -8,12 +8,14 @@
 **                 alloc                     give_up                    the last catalog that sees it dies
 **     hole  ------------------>  reserved  ------------->  pending  ------------------------------------------.
 **      ^                        (transaction)             (catalog.h)                                         |
-**      |                                                                     a record has ranges in it?       |
-**      '--------------------------------------------------- no --------------------------------------------- -+
-**      '---------------------------  held  <--------------- yes ----------------------------------------------'
-**         release_redo (checkpoint)
+**      |       release_redo (checkpoint)                              a record has ranges in it?              |
+**      |   .-----------------  held  <----------------------------------------- yes --------------------------+
+**      |   v                                                                                                  |
+**      +- may a member in another process see it?  <----------------------------- no -------------------------'
+**      |   v  yes
+**      '- withheld, until nobody pins a generation before the one that gave it up (withheld.h)
 **
-** INVARIANT (adds_up): reserved by the transaction + holes + pending + held + leaked == end.
+** INVARIANT (adds_up): reserved by the transaction + holes + pending + held + withheld + leaked == end.
 ** Giving up never fails: without memory the extent is leaked until the database is opened anew.
 ** OWNS the sets, the live catalogs and everything pending.
 ** THREADS: the store's mutex guards all of it.
@@ -23,6 +25,7 @@
 
 #include "space/catalog.h"
 #include "space/unpunched.h"
+#include "space/withheld.h"
 
 typedef struct sdb_space {
   sdb_names *names;
@@ -31,6 +34,7 @@ typedef struct sdb_space {
   sdb_range_set redo;  /* ranges of records still in the journal: recovery would write them */
   sdb_pending *held;   /* extents that nobody sees, with such a range in them */
   uint64_t held_bytes, leaked_bytes;
+  sdb_withheld withheld;
   uint64_t end; /* no extent reaches beyond */
   sdb_catalogs catalogs;
   sdb_unpunched unpunched;
@@ -73,6 +77,19 @@ void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_
 /* The transaction goes back to the tree of live catalog `to`: what that tree owns is pending no longer.  The caller
 ** has let newer savepoints die before, and afterwards gives up what the abandoned state owned and `to` does not. */
 void sdb_space_take_back(sdb_space *space, sdb_catalog *to);
+
+/* ---- members in other processes */
+
+/* What `generation` or an older one gave up, no other member sees: it is free (S4).  UINT64_MAX, as at first: there is
+** none.  A smaller one than before takes nothing back. */
+void sdb_space_set_reusable(sdb_space *space, uint64_t generation);
+/* Another member made the last commit's tree `before` into `after`; `before` is that of the newest live catalog still.
+** Without memory space is leaked. */
+void sdb_space_follow(sdb_space *space, const sdb_tree *before, const sdb_tree *after);
+/* The same where nobody knows what came in between: the newest live catalog has the state reached, `end` is where
+** others have reserved `data` to, and all that is free was given up by the newest commit, for all we know.  Live
+** catalogs keep what they see.  No record's ranges are known afterwards. */
+void sdb_space_rebuild(sdb_space *space, uint64_t end);
 
 /* ---- ranges of records in the journal */
 

@@ -148,7 +148,8 @@ int sdb_txn_put(seqdb *db, uint32_t index, sdb_entry *entry, const sdb_op *op) {
   assert(sdb_txn_has_changes(&db->txn) && db->txn.life != SDB_PREPARED);
   entry->generation = db->txn.generation;
   entry->has_trailer = true;
-  entry->marked_bytes = db->txn.mark_count ? sdb_store_marked_bytes(db->store, index, entry->start) : 0;
+  entry->seen_bytes = db->txn.mark_count ? sdb_store_marked_bytes(db->store, index, entry->start) : 0;
+  sdb_entry_see(entry, sdb_tree_get(&db->store->committed->tree, index), db->store->space.catalogs.reusable);
   if (sdb_tree_put(&db->txn.tree, db->store->names, db->txn.epoch, index, entry) != SEQDB_OK)
     return sdb_error_nomem(op);
   return SEQDB_OK;
