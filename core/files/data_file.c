@@ -33,16 +33,12 @@ static bool map_window(sdb_data_file *file, uint64_t bytes) {
   return true;
 }
 
-static bool has_hole(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
-  uint64_t data, end;
-  if (bytes == 0 || sdb_os_next_data(file->fd, offset, offset + bytes, &data, &end) != 0) return bytes > 0;
-  return data > offset || end < offset + bytes;
-}
-
 const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
   const sdb_window *window = atomic_load_explicit(&file->window, memory_order_acquire);
   if (!window || offset > window->bytes || bytes > window->bytes - offset) return NULL;
-  if (file->may_fill_holes && has_hole(file, offset, bytes)) return NULL;
+  if (file->backed && bytes > 0 &&
+      !sdb_backed_has(file->backed, file->fd, (sdb_range){offset, bytes}, file->size_bytes))
+    return NULL;
   return window->address + offset;
 }
 
@@ -63,8 +59,9 @@ int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, 
   atomic_init(&file->window, NULL);
   file->mapped = map && map_window(file, info.size_bytes);
   file->dense = file->mapped && sdb_os_dense(fd);
-  file->may_fill_holes = file->mapped && sdb_os_may_fill_holes(fd);
-  return SEQDB_OK;
+  if (!file->mapped || !sdb_os_may_fill_holes(fd)) return SEQDB_OK;
+  file->backed = sdb_backed_new();
+  return file->backed ? SEQDB_OK : sdb_error_nomem(op);
 }
 
 void sdb_data_close(sdb_data_file *file) {
@@ -76,11 +73,28 @@ void sdb_data_close(sdb_data_file *file) {
     window = older;
   }
   atomic_store(&file->window, NULL);
+  sdb_backed_free(file->backed);
+  file->backed = NULL;
   sdb_os_close(file->fd);
   file->fd = -1;
 }
 
+/* Blocks of the range may be gone. */
+static void forget_backed(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
+  if (file->backed) sdb_backed_forget(file->backed, offset, bytes);
+}
+
 /* ---- size */
+
+/* Cut the file, which is larger. */
+static int cut(sdb_data_file *file, uint64_t bytes) {
+  uint64_t size = atomic_load(&file->size_bytes);
+  int os = sdb_os_truncate(file->fd, bytes);
+  if (os) return os;
+  forget_backed(file, bytes, size - bytes);
+  atomic_store(&file->size_bytes, bytes);
+  return 0;
+}
 
 static int grow(sdb_data_file *file, uint64_t bytes, uint64_t step_max, const sdb_op *op) {
   uint64_t size = atomic_load(&file->size_bytes);
@@ -108,18 +122,14 @@ int sdb_data_lengthen(sdb_data_file *file, uint64_t least_bytes, const sdb_op *o
   uint64_t size = atomic_load(&file->size_bytes), shorter = sdb_page_up(size) - SDB_PAGE;
   int rc = grow(file, size + SDB_PAGE, 0, op);
   if (rc != SEQDB_FULL || size < SDB_PAGE || shorter < SDB_MAX(least_bytes, MIN_FILE_BYTES)) return rc;
-  if (sdb_os_truncate(file->fd, shorter) != 0) return rc;
-  atomic_store(&file->size_bytes, shorter);
-  return SEQDB_OK;
+  return cut(file, shorter) == 0 ? SEQDB_OK : rc;
 }
 
 int sdb_data_cut(sdb_data_file *file, uint64_t bytes, const sdb_op *op) {
   uint64_t want = SDB_MAX(SDB_MAX(sdb_page_up(bytes), MIN_FILE_BYTES), sdb_page_up(file->min_bytes));
   if (want >= atomic_load(&file->size_bytes)) return SEQDB_OK;
-  int os = sdb_os_truncate(file->fd, want);
-  if (os) return sdb_error_os(op, os, "data", want, "data: cannot cut to %llu bytes", (unsigned long long)want);
-  atomic_store(&file->size_bytes, want);
-  return SEQDB_OK;
+  int os = cut(file, want);
+  return os ? sdb_error_os(op, os, "data", want, "data: cannot cut to %llu bytes", (unsigned long long)want) : SEQDB_OK;
 }
 
 /* ---- bytes */
@@ -159,6 +169,7 @@ int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffe
 int sdb_data_allocate(const sdb_data_file *file, uint64_t offset, uint64_t bytes, sdb_range *backed, const sdb_op *op) {
   uint64_t at = sdb_page_down(offset), to = sdb_page_up(offset + bytes), data, end;
   if (at >= backed->start && to <= backed->start + backed->bytes) return SEQDB_OK;
+  if (file->backed && sdb_backed_has(file->backed, file->fd, (sdb_range){at, to - at}, to)) return SEQDB_OK;
   for (; at < to; at = end) {
     if (sdb_os_next_data(file->fd, at, to + LOOK_BYTES, &data, &end) != 0) return SEQDB_OK;
     uint64_t hole = SDB_MIN(data, to) - at;
@@ -187,6 +198,7 @@ int sdb_data_zero(sdb_data_file *file, uint64_t offset, uint64_t bytes, const sd
   if (file->cannot_punch || file->dense || bytes < PUNCH_MIN_BYTES || from >= to)
     return write_zeros(file, offset, bytes, op);
   int os = sdb_os_punch(file->fd, from, to - from);
+  forget_backed(file, from, to - from);
   if (os == EOPNOTSUPP || os == ENOSYS || os == EINVAL) {
     file->cannot_punch = true;
     return write_zeros(file, offset, bytes, op);
@@ -202,5 +214,6 @@ void sdb_data_punch(sdb_data_file *file, uint64_t offset, uint64_t bytes) {
   uint64_t from = sdb_page_up(offset), to = sdb_page_down(SDB_MIN(offset + bytes, atomic_load(&file->size_bytes)));
   if (from >= to || file->cannot_punch) return;
   int os = sdb_os_punch(file->fd, from, to - from);
+  forget_backed(file, from, to - from);
   if (os == EOPNOTSUPP || os == ENOSYS) file->cannot_punch = true;
 }

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include "base/error.h"
+#include "files/backed.h"
 #include "os/os.h"
 #include "pure/ranges.h"
 
@@ -25,7 +26,7 @@ typedef struct sdb_data_file {
   bool mapped;                  /* false: mmap=0, or no address space was to be had */
   bool cannot_punch;            /* the file system refused once */
   bool dense;                   /* zeros must be written: a hole in the mapping may be SIGBUS */
-  bool may_fill_holes;          /* ... which somebody else may have made: only what has blocks is read there */
+  sdb_backed *backed;           /* ... and somebody else may have made one: what may be read there; else NULL */
   _Atomic uint64_t size_bytes;  /* of the file */
   _Atomic uint64_t min_bytes;   /* never cut below */
   _Atomic(sdb_window *) window; /* newest; NULL if not mapped */
