@@ -141,14 +141,31 @@ void sdb_overlay_compact(sdb_overlay *overlay) {
   sdb_patch_clear(&loose);
 }
 
-int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch) {
-  assert(!overlay->layers);
-  if (patch->count == 0) return SEQDB_OK;
+sdb_layer *sdb_overlay_layer(sdb_patch *patch, uint64_t generation) {
   sdb_layer *layer = sdb_calloc(1, sizeof *layer);
-  if (!layer) return SEQDB_NOMEM;
+  if (!layer) return NULL;
   layer->generation = generation;
   layer->patch = *patch;
   sdb_patch_init(patch);
+  return layer;
+}
+
+void sdb_overlay_replace(sdb_overlay *overlay, sdb_layer *layer) {
+  sdb_layer *old = overlay->layers;
+  overlay->layers = layer;
+  atomic_store_explicit(&overlay->layer_count, layer ? 1 : 0, memory_order_release);
+  while (old) {
+    sdb_layer *newer = old->newer;
+    layer_free(old);
+    old = newer;
+  }
+}
+
+int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch) {
+  assert(!overlay->layers);
+  if (patch->count == 0) return SEQDB_OK;
+  sdb_layer *layer = sdb_overlay_layer(patch, generation);
+  if (!layer) return SEQDB_NOMEM;
   append(overlay, layer);
   return SEQDB_OK;
 }
@@ -201,6 +218,13 @@ int sdb_overlay_apply(sdb_overlay *overlay, const sdb_patch *patch, const sdb_op
 bool sdb_overlay_held(const sdb_overlay *overlay, uint64_t oldest_reader) {
   const sdb_layer *last = newest(overlay);
   return last && oldest_reader < last->generation;
+}
+
+uint64_t sdb_overlay_due(const sdb_overlay *overlay, uint64_t oldest_reader) {
+  uint64_t due = 0;
+  for (const sdb_layer *layer = overlay->layers; layer && layer->generation <= oldest_reader; layer = layer->newer)
+    due = layer->generation;
+  return due;
 }
 
 /* The oldest `count` layers as one patch. */

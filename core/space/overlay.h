@@ -61,6 +61,10 @@ uint64_t sdb_overlay_bytes(sdb_overlay *overlay);
 
 /* What recovery found, as the only layer; `patch` is empty afterwards.  NOMEM changes nothing. */
 int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch);
+/* A layer of `patch`, which is empty afterwards.  NULL: out of memory. */
+sdb_layer *sdb_overlay_layer(sdb_patch *patch, uint64_t generation);
+/* `layer` (NULL: none) is all there is.  Locked. */
+void sdb_overlay_replace(sdb_overlay *overlay, sdb_layer *layer);
 /* Memory so that add() of `ranges` ranges cannot fail; *spare receives a layer if none is there yet. */
 int sdb_overlay_reserve(sdb_overlay *overlay, size_t ranges, sdb_layer **spare);
 void sdb_overlay_free_spare(sdb_layer **spare);
@@ -80,6 +84,8 @@ void sdb_overlay_compact(sdb_overlay *overlay);
 
 /* Does somebody who reads generation `oldest_reader` hold a layer back? */
 bool sdb_overlay_held(const sdb_overlay *overlay, uint64_t oldest_reader);
+/* The generation of the newest layer that nobody who reads `oldest_reader` holds back; 0 if there is none. */
+uint64_t sdb_overlay_due(const sdb_overlay *overlay, uint64_t oldest_reader);
 /* Write the layers to `data` that nobody who reads generation `oldest_reader` or a newer one holds back, as one: what a
 ** newer layer covers is not written.  Not synced.  Errors: IO, FULL, NOMEM; the layers stay. */
 int sdb_overlay_drain(sdb_overlay *overlay, uint64_t oldest_reader, const sdb_op *op);

@@ -4,9 +4,11 @@
 ** write.  Layer 4, the bottom of txn/.
 **
 ** LOCKS, in the order in which they may be taken:
-**   the registry's (open.c) > handle.txn_mutex > a tail's lock > files_mutex > the overlay's > mutex > the names'.
+**   the registry's (open.c) > handle.txn_mutex > a tail's lock > follow_mutex > files_mutex > the overlay's > mutex >
+**   the names'.
 ** The WRITER LOCK is no mutex but a state: `writer` is the one handle that may change anything; others wait for it on
-** `writer_free`.  Fields marked [w] belong to whoever holds it.
+** `writer_free`.  Fields marked [w] belong to whoever holds it, and has the board's (member.h); while nobody does, to
+** whoever follows another member with follow_mutex held.
 ** The functions below that begin with sdb_store_ take `mutex` themselves: nothing else is needed around them.
 */
 #ifndef SDB_STORE_H
@@ -14,6 +16,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "board/board.h"
 #include "files/damage.h"
 #include "files/data_file.h"
 #include "files/journal.h"
@@ -52,6 +55,14 @@ typedef struct sdb_store {
   _Atomic bool recovered; /* the state at open is durable in `regions` and `data`; else a checkpoint is owed first */
   bool unclean;           /* [w] holes may hold garbage of a crashed session: the first checkpoint punches them all */
 
+  /* other processes: member.h */
+  sdb_board *board; /* NULL: nobody else has the database open, or nobody changes it */
+  bool shared;      /* a member like others: not the first one while it recovers, nor the last one */
+  pthread_mutex_t follow_mutex; /* held while the store follows another member */
+  _Atomic bool leads;           /* the writer lock of all members is ours, and the store has caught up */
+  sdb_published mine;           /* the published state that the last commit here is; `mutex` */
+  uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of */
+
   pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
 
   pthread_mutex_t mutex; /* guards these */
@@ -67,6 +78,7 @@ typedef struct sdb_store {
   ** next record decides, the state before it stays readable: its catalog is live, and overlays are not applied.  NULL
   ** otherwise. */
   sdb_catalog *before_prepare;
+  bool unsettled; /* the same, but the state before it is not known: all was read anew behind it */
 
   sdb_overlay overlay;
 
@@ -96,6 +108,35 @@ sdb_catalog *sdb_store_add_catalog(sdb_store *store, const sdb_tree *tree, enum 
                                    uint64_t generation);
 /* NULL is allowed. */
 void sdb_store_unref(sdb_store *store, sdb_catalog *catalog);
+
+/* The newest generation that a snapshot of this process reads; 0 if there is none.  There are no savepoints, and no
+** published prepare is undecided.  `mutex` held. */
+uint64_t sdb_store_newest_reader(const sdb_store *store);
+/* The catalog becomes the last commit.  `undecided`: the journal's last record is a prepare; `keep_old`: somebody may
+** still go back to the state before it.  `mutex` held. */
+void sdb_store_swap(sdb_store *store, sdb_catalog *catalog, bool undecided, bool keep_old);
+/* The journal's last record is no undecided prepare: nobody can go back to the state before it.  `mutex` held. */
+void sdb_store_decided(sdb_store *store);
+/* `mine` becomes what the last commit and the journal's end are.  `mutex` held. */
+void sdb_store_stand(sdb_store *store);
+
+/* ---- other members; each does nothing without a board */
+
+/* Has another member published something new?  No system call. */
+bool sdb_store_is_behind(sdb_store *store);
+/* The writer: publish the last commit and the journal's end. */
+void sdb_store_publish(sdb_store *store);
+/* The writer: are they, or the sizes of files, not what others know? */
+bool sdb_store_has_news(sdb_store *store);
+void sdb_store_remember_sizes(sdb_store *store);
+/* The writer: the oldest generation that a member in another process may read; UINT64_MAX without a board.  Space learns
+** what may be used again. */
+uint64_t sdb_store_oldest_elsewhere(sdb_store *store);
+/* The writer: the oldest generation that anybody may read. */
+uint64_t sdb_store_oldest(sdb_store *store);
+
+/* Room for `more` in the list of named entries. */
+int sdb_store_reserve_named(sdb_store *store, size_t more);
 
 /* ---- space; the writer */
 
