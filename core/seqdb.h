@@ -78,15 +78,21 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_RESOLVE_KEEP 0x20u /* an undecided prepare of a coordinator found at open is kept ... */
 #define SEQDB_OPEN_RESOLVE_DROP 0x40u /* ... or dropped */
 
+/* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
+#define SEQDB_OPEN_WAIT_MS 10000u
+
 typedef struct seqdb_options {
-  uint32_t size_bytes;      /* sizeof(seqdb_options), set by the caller */
-  uint32_t flags;           /* SEQDB_OPEN_* */
-  uint32_t busy_timeout_ms; /* how long a change waits for another handle's transaction; 0 = not at all */
-  uint64_t min_size_bytes;  /* `data` is kept at least this large */
-  const char *coordinator;  /* NUL-terminated name put into prepare records, or NULL; copied */
+  uint32_t size_bytes;             /* sizeof(seqdb_options), set by the caller */
+  uint32_t flags;                  /* SEQDB_OPEN_* */
+  uint32_t busy_timeout_ms;        /* how long a change waits for another handle's transaction; 0 = not at all */
+  uint64_t min_size_bytes;         /* `data` is kept at least this large */
+  const char *coordinator;         /* NUL-terminated name put into prepare records, or NULL; copied */
+  int (*interrupt)(void *context); /* NULL, or asked now and then while opening; non-zero stops it.  Must not call the
+                                   ** library.  The handle does not keep it: see seqdb_set_interrupt() */
+  void *interrupt_context;
 } seqdb_options;
 #define SEQDB_OPTIONS_INIT \
-  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL }
+  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL }
 
 /* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
 ** and closes it with seqdb_close().
@@ -95,6 +101,8 @@ typedef struct seqdb_options {
 ** hard link), or rawdb wrote the directory and SEQDB_OPEN_ADOPT is not given.  seqdb_is_readonly() tells.
 ** Handles of one process share one store; sync mode and mmap are those of its first handle.  Handles with
 ** SEQDB_OPEN_READONLY open all files for reading.
+** One slow open or close stops no other directory's.  Who opens a directory that another thread of this process is
+** opening or closing waits for it: for the busy timeout, but for SEQDB_OPEN_WAIT_MS at least.
 ** On error *error (may be NULL) is filled and nothing is left open.  The directory is as before, unless
 ** SEQDB_OPEN_CREATE was given; what was recovered may be durable already.
 ** Errors:
@@ -106,6 +114,8 @@ typedef struct seqdb_options {
 **   LOCKED    another process, or rawdb, has it open; ADOPT or RESOLVE_DROP while this process has it open for reading
 **   READONLY  no permission to create or to adopt
 **   VERSION   written by a newer version
+**   BUSY      another thread has not finished opening or closing it
+**   INTERRUPTED  options->interrupt said so: the files are as before, but for what SEQDB_OPEN_CREATE has made
 **   CORRUPT   more entries than a database can have; other damage opens read-only
 **   POISONED  this process has it open, and a sync has failed: close the other handles first; or it fails now
 **   FULL, IO, NOMEM */

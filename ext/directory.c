@@ -13,6 +13,51 @@ static int cannot_open(const seqdb_error *error, sdb_failure *f) {
   return f->code;
 }
 
+/* Read when it is needed: SQLite has no call that tells, and the program may change it at any time. */
+static uint32_t busy_timeout_ms(sqlite3 *db) {
+  sqlite3_stmt *statement = NULL;
+  int timeout_ms = 0;
+  if (sqlite3_prepare_v2(db, "PRAGMA busy_timeout", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW) {
+    timeout_ms = sqlite3_column_int(statement, 0);
+  }
+  sqlite3_finalize(statement);
+  return timeout_ms > 0 ? (uint32_t)timeout_ms : 0;
+}
+
+/* Asked while the engine opens.  A table may be connected while its statement is prepared, with no other one running.
+** Beginning to run one then clears what sqlite3_interrupt() has set (3.40); beside a statement that has begun it does
+** not. */
+struct opening {
+  sdb_connection *connection;
+  sqlite3_stmt *running;
+};
+
+static int is_interrupted(void *context) {
+  struct opening *opening = context;
+  if (!opening->running &&
+      sqlite3_prepare_v2(opening->connection->db, "SELECT 1", -1, &opening->running, NULL) == SQLITE_OK) {
+    if (sqlite3_step(opening->running) == SQLITE_INTERRUPT) return 1;
+  }
+  return sdb_connection_interrupted(opening->connection);
+}
+
+int sdb_directory_open_engine(sdb_connection *connection, const char *path, const seqdb_options *given,
+                              seqdb_error *error, seqdb **engine) {
+  struct opening opening = {connection, NULL};
+  seqdb_options options = *given;
+  options.interrupt = is_interrupted;
+  options.interrupt_context = &opening;
+  int rc = seqdb_open(path, &options, error, engine);
+  if (rc == SEQDB_BUSY && (options.busy_timeout_ms = busy_timeout_ms(connection->db)) > SEQDB_OPEN_WAIT_MS)
+    rc = seqdb_open(path, &options, error, engine);
+  sqlite3_finalize(opening.running);
+  if (rc != SEQDB_OK) return rc;
+  seqdb_set_busy_timeout(*engine, 0); /* see sdb_directory_patiently() */
+  seqdb_set_interrupt(*engine, sdb_connection_interrupted, connection);
+  return rc;
+}
+
 int sdb_directory_open(sdb_connection *connection, const sdb_config *config, bool create, sdb_directory **out,
                        sdb_failure *f) {
   seqdb_options options = {
@@ -25,11 +70,10 @@ int sdb_directory_open(sdb_connection *connection, const sdb_config *config, boo
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
   if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
-  if (seqdb_open(config->path, &options, &error, &directory->engine) != SEQDB_OK) {
+  if (sdb_directory_open_engine(connection, config->path, &options, &error, &directory->engine) != SEQDB_OK) {
     sqlite3_free(directory);
     return cannot_open(&error, f);
   }
-  seqdb_set_interrupt(directory->engine, sdb_connection_interrupted, connection);
   directory->next = connection->directories;
   connection->directories = directory;
   *out = directory;
@@ -109,18 +153,6 @@ int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_dire
 }
 
 /* ---- patience ---------------------------------------------------------------------------------------------- */
-
-/* Read when it is needed: SQLite has no call that tells, and the program may change it at any time. */
-static uint32_t busy_timeout_ms(sqlite3 *db) {
-  sqlite3_stmt *statement = NULL;
-  int timeout_ms = 0;
-  if (sqlite3_prepare_v2(db, "PRAGMA busy_timeout", -1, &statement, NULL) == SQLITE_OK &&
-      sqlite3_step(statement) == SQLITE_ROW) {
-    timeout_ms = sqlite3_column_int(statement, 0);
-  }
-  sqlite3_finalize(statement);
-  return timeout_ms > 0 ? (uint32_t)timeout_ms : 0;
-}
 
 int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context) {
   int rc = call(directory->engine, context);

@@ -75,6 +75,10 @@ typedef struct sdb_directory {
 int sdb_directory_open(sdb_connection *connection, const sdb_config *config, bool create, sdb_directory **directory,
                        sdb_failure *f);
 void sdb_directory_close(sdb_directory *directory);
+/* seqdb_open() as a connection does it: the program may interrupt it, and does so of the handle's work; the busy
+** timeout counts while another thread opens or closes the directory. */
+int sdb_directory_open_engine(sdb_connection *connection, const char *path, const seqdb_options *options,
+                              seqdb_error *error, seqdb **engine);
 
 int sdb_directory_set_name(sdb_directory *directory, const char *schema, const char *name, sdb_failure *f);
 /* Another directory has the name now, or none has: this one is kept by statements that SQLite has not prepared anew

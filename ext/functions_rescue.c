@@ -121,10 +121,12 @@ static int let_go(sdb_directory *directory, char **path, seqdb_options *options,
 }
 
 /* Opening is all there is to it.  *regions: how many there are. */
-static int adopt(const char *path, const seqdb_options *options, uint64_t *regions, sdb_failure *f) {
+static int adopt(sdb_connection *connection, const char *path, const seqdb_options *options, uint64_t *regions,
+                 sdb_failure *f) {
   seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *engine = NULL;
-  if (seqdb_open(path, options, &error, &engine) != SEQDB_OK) return sdb_failure_record(f, &error);
+  if (sdb_directory_open_engine(connection, path, options, &error, &engine) != SEQDB_OK)
+    return sdb_failure_record(f, &error);
   if (seqdb_is_readonly(engine, &error)) {
     sdb_failure_record(f, &error);
   } else {
@@ -135,17 +137,19 @@ static int adopt(const char *path, const seqdb_options *options, uint64_t *regio
 }
 
 static void adopt_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_connection *connection = sqlite3_user_data(context);
   sdb_directory *directory = NULL;
   seqdb_options options;
   uint64_t regions = 0;
   char *path = NULL, *text = NULL;
   sdb_failure f = {0};
   (void)argc;
-  if (sdb_find_table(sqlite3_user_data(context), argv[0], &directory, &f) != SQLITE_OK) goto done;
+  if (sdb_find_table(connection, argv[0], &directory, &f) != SQLITE_OK) goto done;
   if (check_adopt(directory, &f) != SQLITE_OK || !seqdb_is_readonly(directory->engine, NULL)) {
     if (f.code == SQLITE_OK) text = sqlite3_mprintf("there is nothing to adopt");
     sdb_directory_release(directory);
-  } else if (let_go(directory, &path, &options, &f) == SQLITE_OK && adopt(path, &options, &regions, &f) == SQLITE_OK) {
+  } else if (let_go(directory, &path, &options, &f) == SQLITE_OK &&
+             adopt(connection, path, &options, &regions, &f) == SQLITE_OK) {
     text = sqlite3_mprintf("adopted, with %llu regions", (unsigned long long)regions);
   }
   if (!text && f.code == SQLITE_OK) sdb_failure_nomem(&f);

@@ -13,8 +13,8 @@
 */
 #include <string.h>
 #include "check.h"
+#include "directory.h"
 #include "eponymous.h"
-#include "interrupt.h"
 #include "loan.h"
 #include "path.h"
 #include "plan.h"
@@ -85,12 +85,11 @@ static int use_path(sdb_regions_cursor *cursor, const char *given, sdb_failure *
   cursor->path = sqlite3_mprintf("%s", given);
   if (!cursor->path) return sdb_failure_nomem(f);
   if (sdb_path_absolute(connection->db, "main", "seqdb_regions", given, &path, f) != SQLITE_OK) return f->code;
-  if (seqdb_open(path, &options, &error, &handle) != SEQDB_OK) {
+  if (sdb_directory_open_engine(connection, path, &options, &error, &handle) != SEQDB_OK) {
     sdb_failure_record(f, &error);
   } else if (sdb_rows_open(&cursor->rows, connection, NULL, handle, f) != SQLITE_OK) {
     seqdb_close(handle);
   } else {
-    seqdb_set_interrupt(handle, sdb_connection_interrupted, connection);
     cursor->handle = handle;
   }
   sqlite3_free(path);

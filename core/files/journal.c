@@ -181,11 +181,27 @@ failed:
   return sdb_error_os(op, os, "journal", at, "journal: cannot read the record at byte %llu", (unsigned long long)at);
 }
 
+/* A scan under way: the record that was read last waits for the header of the next one. */
+struct chain {
+  sdb_journal_take take;
+  void *context;
+  uint64_t committed; /* the newest commit known so far */
+  uint64_t until;     /* no record from there on is looked at */
+  sdb_record_header header;
+  uint8_t *record; /* NULL: there is none yet */
+};
+
+/* May the scan go on? */
+static int ask(const struct chain *chain) {
+  return chain->take ? chain->take(chain->context, NULL) : SEQDB_OK;
+}
+
 /* A search for records behind the chain. */
 struct search {
   const sdb_journal *journal;
   uint64_t size;
-  uint64_t trials; /* how many bytes may still be read to see whether a record that looks like one is whole */
+  uint64_t trials;           /* how many bytes may still be read to see whether a record that looks like one is whole */
+  const struct chain *chain; /* who is asked whether to go on */
   bool found;
 };
 
@@ -209,8 +225,9 @@ static int search_block(struct search *search, const uint8_t *block, size_t byte
 /* Is there a valid record behind `from`?  A record knows its own position, so bytes of a record that somebody stored
 ** in a region are never taken for one.  A crash leaves one torn record of a salt; where so many look like records
 ** that trying them all would read everything over and over, they count as such untried.  Holes are stepped over. */
-static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size, bool *found, const sdb_op *op) {
-  struct search search = {journal, size, size > from ? 2 * (size - from) : 0, false};
+static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size, const struct chain *chain,
+                        bool *found, const sdb_op *op) {
+  struct search search = {journal, size, size > from ? 2 * (size - from) : 0, chain, false};
   uint64_t data = from, data_end = from;
   int rc = SEQDB_OK;
   *found = false;
@@ -225,23 +242,14 @@ static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size
     if (data >= size) break;
     if (data > at) at = data / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
     int os = sdb_os_pread(journal->fd, block, SCAN_BYTES, at, &got);
-    rc =
-        os ? sdb_error_os(op, os, "journal", at, "journal: cannot read it") : search_block(&search, block, got, at, op);
+    rc = at > from ? ask(chain) : SEQDB_OK;
+    if (rc == SEQDB_OK && os) rc = sdb_error_os(op, os, "journal", at, "journal: cannot read it");
+    if (rc == SEQDB_OK) rc = search_block(&search, block, got, at, op);
   }
   sdb_free(block);
   *found = search.found;
   return rc;
 }
-
-/* A scan under way: the record that was read last waits for the header of the next one. */
-struct chain {
-  sdb_journal_take take;
-  void *context;
-  uint64_t committed; /* the newest commit known so far */
-  uint64_t until;     /* no record from there on is looked at */
-  sdb_record_header header;
-  uint8_t *record; /* NULL: there is none yet */
-};
 
 /* May `next` follow?  A prepare before it is decided by it. */
 static bool follows(struct chain *chain, const sdb_record_header *next) {
@@ -272,11 +280,14 @@ static uint64_t record_end(const sdb_record_header *header) {
 /* Is one of the records newer than the header in use? */
 struct orphans {
   uint64_t base_generation;
+  const struct chain *chain; /* who is asked whether to go on */
   bool any;
 };
 
 static int look_at_orphan(void *context, const sdb_journal_record *record) {
   struct orphans *orphans = context;
+  int rc = ask(orphans->chain);
+  if (rc != SEQDB_OK || !record) return rc;
   const sdb_record_header *header = record->header;
   bool kept = record->next ? record->next->flags & SDB_RECORD_KEEP : header->coordinator_bytes == 0;
   if (header->kind == SDB_RECORD_PREPARE && !kept) return SEQDB_OK;
@@ -287,9 +298,10 @@ static int look_at_orphan(void *context, const sdb_journal_record *record) {
 /* The header in use has no records.  If its neighbour was the newer one and is lost, the first record, of a salt that
 ** nobody knows, begins a chain of newer commits.  Chains of older headers remain there too, but their commits are in
 ** the base. */
-static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, const sdb_op *op) {
+static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, const struct chain *chain,
+                        const sdb_op *op) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
-  struct orphans orphans = {journal->header.base_generation, false};
+  struct orphans orphans = {journal->header.base_generation, chain, false};
   sdb_journal_scan ignored;
   sdb_journal other = *journal;
   sdb_record_header first;
@@ -353,10 +365,10 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
   sdb_free(chain.record); /* of a scan that failed */
   journal->zeroed = first_hole(journal, info.size_bytes);
   if (rc == SEQDB_OK && !scan->damaged_at) {
-    rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &found, op);
+    rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &chain, &found, op);
     if (found) scan->damaged_at = journal->tail;
   }
-  if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, op);
+  if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, &chain, op);
   return rc;
 }
 

@@ -41,7 +41,7 @@ typedef struct sdb_journal_record {
   const sdb_record_header *header, *next;
   const uint8_t *record;
 } sdb_journal_record;
-/* Whoever takes the records, in order.  An error ends the scan. */
+/* Whoever takes the records, in order; called with NULL now and then while none is found.  An error ends the scan. */
 typedef int (*sdb_journal_take)(void *context, const sdb_journal_record *record);
 typedef struct sdb_journal_scan {
   size_t count;

@@ -10,6 +10,7 @@
 #define BATCH_BYTES (BATCH_PAGES * SDB_ENTRY_BYTES)
 #define MAP_PAGES   16384u /* of one mapping: 64 MiB of address space */
 #define GAP_PAGES   256u   /* shorter holes are read */
+#define ASK_PAGES   1024u  /* between two questions whether to go on */
 
 #define PREFETCH_PAGES 8u
 #if defined(__GNUC__)
@@ -45,6 +46,8 @@ static int add_bad(struct reading *r, const sdb_bad_entry *bad) {
 static int read_page(struct reading *r, const uint8_t *page, uint32_t index) {
   sdb_entry_image image;
   sdb_bad_entry bad = {.index = index};
+  int rc = index % ASK_PAGES == ASK_PAGES - 1 && r->load->ask ? r->load->ask(r->load->ask_context, r->op) : SEQDB_OK;
+  if (rc != SEQDB_OK) return rc;
   switch (sdb_entry_decode_used(page, index, &image, &bad.at, &bad.why)) {
     case SDB_ENTRY_FREE:
       return SEQDB_OK;

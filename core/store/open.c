@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
 **
-** open.c: open and close.  One store per directory and process, shared by all handles, found by device and inode.
+** open.c: open and close.  One store per directory and process, shared by all handles (registry.h).
 **
 ** Opening recovers in memory first (recover.c).  The first handle that may write makes the result durable by a
 ** checkpoint; until then nothing is written, so a read-only handle never changes a file.  Damage makes the store
 ** read-only.
-** OWNS the registry of open stores.  THREADS: its mutex is held for the whole of open and close.
+** THREADS: who opens, joins or closes a store is alone with it; other directories are not concerned.  No mutex is held
+** meanwhile, so that the user may be asked whether to go on.
 */
 #include "store/open.h"
 
@@ -16,23 +17,11 @@
 #include "os/os.h"
 #include "space/extents.h"
 #include "store/recover.h"
+#include "store/registry.h"
 #include "txn/append.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
 #include "txn/room.h"
-
-static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
-static sdb_store *registry;
-
-/* The stores of its parent are not a child's, and the thread that held the mutex as the child was made is not in it. */
-static void forget_parent(void) {
-  registry_mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-  registry = NULL;
-}
-
-__attribute__((constructor)) static void watch_forks(void) { /* when the library is loaded */
-  (void)pthread_atfork(NULL, NULL, forget_parent); /* without memory for it: stores are told apart by fork_count */
-}
 
 /* ---- files */
 
@@ -196,6 +185,8 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
                            .journal = &store->journal,
                            .data_bytes = atomic_load(&store->data.size_bytes),
                            .names = store->names,
+                           .interrupt = options->interrupt,
+                           .interrupt_context = options->interrupt_context,
                            .adopt = options->flags & SEQDB_OPEN_ADOPT,
                            .resolve_drop = options->flags & SEQDB_OPEN_RESOLVE_DROP};
   int rc = sdb_recover(&from, &found, op);
@@ -312,14 +303,15 @@ static int check_complete(const sdb_store *store, const seqdb_options *options, 
                        store->path);
 }
 
-static int store_open(sdb_fd *dir, const sdb_os_info *info, const char *path, const seqdb_options *options,
-                      sdb_store **out, const sdb_op *op) {
+static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const seqdb_options *options,
+                      const sdb_op *op) {
   sdb_store *store = store_new(path, options);
   if (!store) return sdb_error_nomem(op);
   store->dir = *dir;
   *dir = -1;
-  store->device = info->device;
-  store->inode = info->inode;
+  store->device = listed->device;
+  store->inode = listed->inode;
+  store->listed = listed;
   int rc = open_files(store, options, op);
   if (rc == SEQDB_OK) rc = load(store, options, op);
   if (rc == SEQDB_OK) rc = check_complete(store, options, op);
@@ -328,29 +320,8 @@ static int store_open(sdb_fd *dir, const sdb_os_info *info, const char *path, co
     store_free(store);
     return rc;
   }
-  store->next = registry;
-  registry = store;
-  store->registered = true;
-  *out = store;
+  listed->store = store;
   return SEQDB_OK;
-}
-
-static void unregister(sdb_store *store) {
-  sdb_store **link = &registry;
-  assert(store->registered);
-  while (*link != store)
-    link = &(*link)->next;
-  *link = store->next;
-  store->registered = false;
-}
-
-/* The open store of that directory, if it is ours and not a parent's from before fork. */
-static sdb_store *registry_find(const sdb_os_info *info) {
-  for (sdb_store *store = registry; store; store = store->next) {
-    if (store->device == info->device && store->inode == info->inode && store->fork_count == sdb_os_fork_count())
-      return store;
-  }
-  return NULL;
 }
 
 /* One of the files of a store of readers, for writing from now on. */
@@ -457,18 +428,22 @@ static void handle_free(seqdb *db) {
   sdb_free(db);
 }
 
+/* One user of the directory less; `inside`: one who has not left it since entering. */
+static void drop_user(sdb_listed *listed, bool inside) {
+  if (!sdb_registry_last_user(listed, inside)) return;
+  if (listed->store) {
+    close_clean(listed->store);
+    store_free(listed->store);
+  }
+  sdb_registry_remove(listed);
+}
+
 void sdb_handle_unref(seqdb *db) {
   if (atomic_fetch_sub(&db->refs, 1) != 1) return;
   sdb_store *store = db->store;
-  pthread_mutex_lock(&registry_mutex);
   sdb_tails_free(db);
   sdb_tree_drop(&db->own_tree, store->names);
-  if (--store->users == 0) {
-    unregister(store);
-    close_clean(store);
-    store_free(store);
-  }
-  pthread_mutex_unlock(&registry_mutex);
+  drop_user(store->listed, false);
   handle_free(db);
 }
 
@@ -514,8 +489,9 @@ static int check_options(const seqdb_options *options, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-/* The store of the directory: the one that is open, or a new one.  The registry's mutex is held. */
-static int find_store(const char *directory, const seqdb_options *options, sdb_store **store, const sdb_op *op) {
+/* Open the directory, or join those who have it open.  Then *listed is entered and not left yet. */
+static int enter(const char *directory, const seqdb_options *options, sdb_listed **listed, const sdb_op *op) {
+  sdb_listed *entered = NULL;
   sdb_os_info info;
   sdb_fd dir = -1;
   int rc = open_dir(directory, options, &dir, op);
@@ -523,11 +499,14 @@ static int find_store(const char *directory, const seqdb_options *options, sdb_s
   int os = sdb_os_dir_info(dir, &info);
   if (os)
     rc = sdb_error_os(op, os, NULL, 0, "%s: cannot look at the directory", directory);
-  else if ((*store = registry_find(&info)) != NULL)
-    rc = join(*store, options, op);
   else
-    rc = store_open(&dir, &info, directory, options, store, op);
+    rc = sdb_registry_enter(&info, options, directory, &entered, op);
+  if (rc == SEQDB_OK) {
+    rc = entered->store ? join(entered->store, options, op) : store_open(&dir, entered, directory, options, op);
+    if (rc != SEQDB_OK) drop_user(entered, true);
+  }
   if (dir >= 0) sdb_os_close(dir);
+  if (rc == SEQDB_OK) *listed = entered;
   return rc;
 }
 
@@ -547,20 +526,16 @@ int seqdb_open(const char *directory, const seqdb_options *given, seqdb_error *e
   seqdb_options options;
   seqdb_error record = {0};
   sdb_op op = {"open", &record};
-  sdb_store *store = NULL;
+  sdb_listed *listed = NULL;
   if (error && !sdb_sized_is(error->size_bytes, SDB_ERROR_FIRST_BYTES)) return SEQDB_INVALID;
   int rc = take_options(given, &options, &op);
   seqdb *made = rc == SEQDB_OK ? handle_new(&options) : NULL;
   if (rc == SEQDB_OK && !made) rc = sdb_error_nomem(&op);
+  if (rc == SEQDB_OK) rc = enter(directory, &options, &listed, &op);
   if (rc == SEQDB_OK) {
-    pthread_mutex_lock(&registry_mutex);
-    rc = find_store(directory, &options, &store, &op);
-    if (rc == SEQDB_OK) store->users++;
-    if (rc == SEQDB_OK) made->only_reads = !(options.flags & SEQDB_OPEN_READONLY) && !store->writing;
-    pthread_mutex_unlock(&registry_mutex);
-  }
-  if (rc == SEQDB_OK) {
-    made->store = store;
+    made->store = listed->store;
+    made->only_reads = !(options.flags & SEQDB_OPEN_READONLY) && !made->store->writing;
+    sdb_registry_leave(listed);
     *db = made;
     return rc;
   }

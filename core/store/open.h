@@ -8,7 +8,7 @@
 #include "txn/handle.h"
 
 /* One user less: the caller of seqdb_open(), or a snapshot.  The last one frees the handle, and the last handle closes
-** the files.  No lock held; takes the registry's. */
+** the files.  No lock held. */
 void sdb_handle_unref(seqdb *db);
 
 #endif /* SDB_OPEN_H */

@@ -28,6 +28,7 @@ struct recovery {
   sdb_record_header last; /* the last record that counts */
   bool any_counts;
   size_t named_capacity;
+  uint64_t unasked_bytes; /* read since the user was asked whether to go on */
   const sdb_op *op;
   bool differ; /* entries are not those that it knew, or the header if none counts */
 };
@@ -38,6 +39,19 @@ void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
   sdb_free(recovered->named);
   recovered->named = NULL;
   sdb_damage_free(&recovered->damage);
+}
+
+/* ---- may it go on? */
+
+#define ASK_BYTES  ((uint64_t)1 << 20) /* of journal, between two questions */
+#define ASK_RANGES 1024u               /* of one record */
+
+static int ask(void *context, const sdb_op *op) {
+  struct recovery *r = context;
+  const sdb_recover_from *from = r->from;
+  r->unasked_bytes = 0;
+  if (!from->interrupt || !from->interrupt(from->interrupt_context)) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_INTERRUPTED, NULL, 0, "%s: interrupted while recovering", op->operation);
 }
 
 /* ---- step 2: decide */
@@ -64,7 +78,7 @@ static int redo_put(const struct recovery *r, const sdb_record_put *put, uint64_
 }
 
 /* Epoch 1 keeps `base` unchanged: its nodes are of epoch 0. */
-static int redo_record(const struct recovery *r, const sdb_journal_record *record) {
+static int redo_record(struct recovery *r, const sdb_journal_record *record) {
   const sdb_record_header *header = record->header;
   sdb_recovered *out = r->out;
   uint64_t cursor = 0;
@@ -78,8 +92,10 @@ static int redo_record(const struct recovery *r, const sdb_journal_record *recor
   while (rc == SEQDB_OK && sdb_record_next_put(record->record, header, &cursor, &put))
     rc = redo_put(r, &put, header->generation);
   cursor = 0;
-  while (rc == SEQDB_OK && sdb_record_next_range(record->record, header, &cursor, &range))
+  for (uint32_t i = 1; rc == SEQDB_OK && sdb_record_next_range(record->record, header, &cursor, &range); i++) {
     rc = sdb_patch_write(&out->overlay, range.offset, range.data, (size_t)range.bytes);
+    if (rc == SEQDB_OK && i % ASK_RANGES == 0) rc = ask(r, r->op);
+  }
   out->generation = header->generation;
   return rc;
 }
@@ -116,6 +132,9 @@ static int collect_named(struct recovery *r, const sdb_journal_record *record) {
 static int take_record(void *context, const sdb_journal_record *record) {
   struct recovery *r = context;
   sdb_recovered *out = r->out;
+  r->unasked_bytes += record ? record->header->bytes : ASK_BYTES;
+  int rc = r->unasked_bytes < ASK_BYTES ? SEQDB_OK : ask(r, r->op);
+  if (rc != SEQDB_OK || !record) return rc;
   bool kept = is_kept(r, record); /* 2 */
   if (!record->next) {
     out->undecided = record->header->kind == SDB_RECORD_PREPARE && record->header->coordinator_bytes;
@@ -124,7 +143,7 @@ static int take_record(void *context, const sdb_journal_record *record) {
   if (!kept) return SEQDB_OK;
   r->last = *record->header;
   r->any_counts = true;
-  int rc = collect_named(r, record);
+  rc = collect_named(r, record);
   if (rc == SEQDB_OK) rc = redo_record(r, record); /* 3 */
   return rc == SEQDB_NOMEM ? sdb_error_nomem(r->op) : rc;
 }
@@ -382,6 +401,8 @@ static int check(struct recovery *r) {
 static int read_all(struct recovery *r, const sdb_op *op) {
   const sdb_recover_from *from = r->from;
   sdb_recovered *out = r->out;
+  r->load.ask = ask;
+  r->load.ask_context = r;
   int rc = sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op);
   if (rc == SEQDB_OK && r->has_journal) rc = sdb_journal_read(from->journal, &r->state, op);
   if (rc != SEQDB_OK) return rc;

@@ -21,6 +21,8 @@ typedef struct sdb_recover_from {
   sdb_journal *journal; /* fd -1 if the directory has none */
   uint64_t data_bytes;  /* size of `data` */
   sdb_names *names;
+  int (*interrupt)(void *context); /* NULL, or asked now and then, no lock held */
+  void *interrupt_context;
   bool adopt;        /* accept entries that differ from the header's hash */
   bool resolve_drop; /* an undecided prepare is dropped instead of kept */
 } sdb_recover_from;
@@ -41,7 +43,8 @@ typedef struct sdb_recovered {
   sdb_damage damage;
 } sdb_recovered;
 
-/* Damage is no error: it is described in out->damage.  Errors: IO, NOMEM, VERSION; then *out needs no freeing. */
+/* Damage is no error: it is described in out->damage.
+** Errors: IO, NOMEM, VERSION, INTERRUPTED; then *out needs no freeing. */
 int sdb_recover(const sdb_recover_from *from, sdb_recovered *out, const sdb_op *op);
 /* Frees what the caller did not take over. */
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names);

@@ -4,8 +4,7 @@
 ** write.  Layer 4, the bottom of txn/.
 **
 ** LOCKS, in the order in which they may be taken:
-**   the registry's (open.c) > handle.txn_mutex > a tail's lock > follow_mutex > files_mutex > the overlay's > mutex >
-**   the names'.
+**   handle.txn_mutex > a tail's lock > follow_mutex > files_mutex > the overlay's > mutex > the names'.
 ** The WRITER LOCK is no mutex but a state: `writer` is the one handle that may change anything; others wait for it on
 ** `writer_free`.  Fields marked [w] belong to whoever holds it, and has the board's (member.h); while nobody does, to
 ** whoever follows another member with follow_mutex held.
@@ -28,13 +27,9 @@ struct seqdb;          /* handle.h */
 struct seqdb_snapshot; /* handle.h */
 
 typedef struct sdb_store {
-  /* the registry's mutex */
-  struct sdb_store *next;
+  /* fixed once it is open; but the first handle that writes makes a store of readers writable, alone with it */
+  struct sdb_listed *listed; /* its place in the registry: store/registry.h */
   uint64_t device, inode, fork_count;
-  size_t users; /* handles */
-  bool registered;
-
-  /* fixed once it is open; but the first handle that writes makes a store of readers writable (registry's mutex) */
   char *path;
   bool sync_off, no_mmap;
   bool files_writable;     /* descriptors can write */

@@ -14,6 +14,7 @@
 **       -kill before|after                   kills this process
 **       -skip                                does nothing and reports success (pwrite, truncate, syncs)
 **       -same                                the same, for writes of bytes that already read so
+**       -wait                                waits until the rule is removed (let another thread make the call)
 **       -lasting                             (the rule stays when others are reset)
 **       -file GLOB                           only calls on such files count ("journal", "*.tmp", "." and ".."
 **                                            directories)
@@ -108,7 +109,8 @@ enum rule_option {
   RULE_PERFORMED,
   RULE_PIECE,
   RULE_SAME,
-  RULE_SKIP
+  RULE_SKIP,
+  RULE_WAIT
 };
 
 static int rule_value(Tcl_Interp *interp, int option, Tcl_Obj *value, sdb_fault_rule *rule) {
@@ -138,7 +140,7 @@ static int rule_value(Tcl_Interp *interp, int option, Tcl_Obj *value, sdb_fault_
 
 static int fault_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   static const char *const options[] = {"-eintr",     "-errno", "-file", "-forever", "-kill", "-lasting",
-                                        "-performed", "-piece", "-same", "-skip",    NULL};
+                                        "-performed", "-piece", "-same", "-skip",    "-wait", NULL};
   sdb_fault_rule rule = {0};
   if (kinds_of(interp, argv[0], &rule.kinds) != TCL_OK || sdb_test_u64(interp, argv[1], &rule.nth) != TCL_OK) {
     return TCL_ERROR;
@@ -152,6 +154,7 @@ static int fault_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
     rule.performed |= option == RULE_PERFORMED;
     rule.lasting |= option == RULE_LASTING;
     rule.skip |= option == RULE_SKIP;
+    rule.wait |= option == RULE_WAIT;
     rule.skip_same |= option == RULE_SAME;
     if (option != RULE_EINTR && option != RULE_ERRNO && option != RULE_FILE && option != RULE_KILL &&
         option != RULE_PIECE) {

@@ -30,6 +30,7 @@ typedef struct active_rule {
 } active_rule;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t removed = PTHREAD_COND_INITIALIZER; /* a rule is gone */
 static active_rule rules[RULES_MAX];
 static int last_number;
 static unsigned log_kinds;
@@ -83,6 +84,7 @@ void sdb_fault_reset(void) {
       rules[i] = (active_rule){.number = 0};
     }
   }
+  pthread_cond_broadcast(&removed);
   free(log_calls);
   log_calls = NULL;
   log_size = log_room = 0;
@@ -125,6 +127,7 @@ void sdb_fault_remove(int number) {
       rules[i] = (active_rule){.number = 0};
     }
   }
+  pthread_cond_broadcast(&removed);
   watch_again();
   pthread_mutex_unlock(&lock);
 }
@@ -230,6 +233,12 @@ static int apply_rule(active_rule *r, sdb_fault_pending *p) {
     kill(getpid(), SIGKILL);
   }
   p->kill_after |= r->rule.kill_after;
+  if (r->rule.wait) {
+    for (int number = r->number; r->number == number;) {
+      pthread_cond_wait(&removed, &lock);
+    }
+    return 0;
+  }
   p->skip |= r->rule.skip;
   p->skip_same |= r->rule.skip_same;
   plan.interruptions = r->rule.interruptions;

@@ -72,6 +72,7 @@ typedef struct sdb_fault_rule {
   bool kill_before, kill_after; /* SIGKILL for this process */
   bool skip;                    /* pwrite, truncate and syncs: success, and nothing was done */
   bool skip_same;               /* the same, only for a pwrite of bytes that already read so */
+  bool wait;                    /* the call waits until the rule is removed; then it is carried out */
   bool lasting;                 /* sdb_fault_reset() leaves it alone */
 } sdb_fault_rule;
 

@@ -425,10 +425,17 @@ static int word_option(Tcl_Interp *interp, Tcl_Obj *value, const char *const wor
   return TCL_OK;
 }
 
+/* How often it still says no; then yes. */
+static int64_t opening_calls;
+static int opening_interrupt(void *context) {
+  (void)context;
+  return opening_calls-- <= 0;
+}
+
 static int open_option(Tcl_Interp *interp, Tcl_Obj *word, Tcl_Obj *value, seqdb_options *options) {
-  static const char *const names[] = {"-adopt",    "-coordinator", "-create", "-minsize", "-mmap",
-                                      "-readonly", "-resolve",     "-sync",   "-timeout", NULL};
-  enum { ADOPT, COORDINATOR, CREATE, MINSIZE, MMAP, READONLY, RESOLVE, SYNC, TIMEOUT };
+  static const char *const names[] = {"-adopt",    "-coordinator", "-create", "-interrupt", "-minsize", "-mmap",
+                                      "-readonly", "-resolve",     "-sync",   "-timeout",   NULL};
+  enum { ADOPT, COORDINATOR, CREATE, INTERRUPT, MINSIZE, MMAP, READONLY, RESOLVE, SYNC, TIMEOUT };
   static const char *const syncs[] = {"full", "off", NULL}, *const resolves[] = {"keep", "drop", NULL};
   uint64_t number = 0;
   int which, code;
@@ -451,6 +458,10 @@ static int open_option(Tcl_Interp *interp, Tcl_Obj *word, Tcl_Obj *value, seqdb_
       return word_option(interp, value, syncs, 0, SEQDB_OPEN_SYNC_OFF, &options->flags);
   }
   code = sdb_test_u64(interp, value, &number);
+  if (which == INTERRUPT) {
+    opening_calls = (int64_t)number;
+    options->interrupt = opening_interrupt;
+  }
   if (which == MINSIZE) options->min_size_bytes = number;
   if (which == TIMEOUT) options->busy_timeout_ms = (uint32_t)number;
   return code;

@@ -11,6 +11,8 @@
 **   sdb_threads hold HANDLE REGIONNAME MS              a thread begins a transaction, keeps it for so long and rolls it
 **                                                      back; returns once it has begun; "sdb_threads join" waits for
 **                                                      its end
+**   sdb_threads open DIRECTORY                         a thread opens the directory, creating it, and closes it; "join"
+**                                                      waits for its end and tells what went wrong
 **
 ** A workload that makes no progress for a minute is a deadlock: the process says so and aborts.
 ** THREADS: the interpreter's; it waits for the threads that it starts (but for "hold").
@@ -498,9 +500,31 @@ static int run_hold(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return atomic_load(&holder.state) == 1 ? TCL_OK : TCL_ERROR;
 }
 
+/* ---- an opening on the side ---- */
+
+static char opened[4096];
+static seqdb_error opening_error;
+
+static void *open_main(void *context) {
+  const seqdb_options options = {.size_bytes = sizeof options, .flags = SEQDB_OPEN_CREATE};
+  seqdb *db = NULL;
+  (void)context;
+  if (seqdb_open(opened, &options, &opening_error, &db) == SEQDB_OK) seqdb_close(db);
+  return NULL;
+}
+
+static int run_open(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)interp, (void)argc;
+  opening_error = (seqdb_error)SEQDB_ERROR_INIT;
+  snprintf(opened, sizeof opened, "%s", Tcl_GetString(argv[0]));
+  if (pthread_create(&holder.thread, NULL, open_main, NULL) != 0) abort();
+  return TCL_OK;
+}
+
 static int run_join(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
-  (void)interp, (void)argc, (void)argv;
+  (void)argc, (void)argv;
   pthread_join(holder.thread, NULL);
+  Tcl_SetObjResult(interp, Tcl_NewStringObj(opening_error.message, -1));
   return TCL_OK;
 }
 
@@ -509,6 +533,7 @@ static const sdb_test_sub subs[] = {{"append", 4, 4, "handle region threads reco
                                     {"hold", 3, 3, "handle name ms", run_hold},
                                     {"join", 0, 0, NULL, run_join},
                                     {"mix", 3, 3, "directory ms seed", run_mix},
+                                    {"open", 1, 1, "directory", run_open},
                                     {"spread", 4, 4, "handle threads regions records", run_spread},
                                     {NULL, 0, 0, NULL, NULL}};
 
