@@ -77,6 +77,8 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_ADOPT        0x10u /* take over what rawdb wrote or changed: make a journal, accept the entries */
 #define SEQDB_OPEN_RESOLVE_KEEP 0x20u /* an undecided prepare of a coordinator found at open is kept ... */
 #define SEQDB_OPEN_RESOLVE_DROP 0x40u /* ... or dropped */
+#define SEQDB_OPEN_EXCLUSIVE    0x80u /* for this process alone; the only way on a network file system */
+#define SEQDB_OPEN_IMMUTABLE    0x100u /* the caller promises that nobody changes it; implies READONLY, writes nothing */
 
 /* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
 #define SEQDB_OPEN_WAIT_MS 10000u

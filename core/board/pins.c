@@ -51,10 +51,7 @@ uint64_t sdb_board_oldest(sdb_board *board) {
   uint64_t oldest = SDB_MIN(published.generation, settled_limit(board));
   for (uint32_t i = 0, used = slots_used(board); i < used; i++) {
     uint64_t pin;
-    if (i == board->slot) {
-      if (board->pin) oldest = SDB_MIN(oldest, board->pin);
-      continue;
-    }
+    if (i == board->slot) continue;
     bool good = sdb_word_get(board, &board->file->slots[i].pin, &pin);
     if (good && (pin == 0 || pin >= oldest)) continue;
     if (!clear_dead(board, i)) oldest = pin;

@@ -22,7 +22,7 @@ void sdb_board_pin(sdb_board *board, uint64_t generation, uint64_t since_ms);
 void sdb_board_unpin(sdb_board *board);
 uint64_t sdb_board_pinned(const sdb_board *board); /* 0: nothing */
 
-/* The writer: the least of the published generation, read first, of all pins (this member's too) and of the settled
+/* The writer: the least of the published generation, read first, of all pins of others, and of the settled
 ** generation.  Clears slots of the dead that hold back.  Noise counts as 0. */
 uint64_t sdb_board_oldest(sdb_board *board);
 

@@ -16,6 +16,7 @@
 #include "files/create.h"
 #include "os/os.h"
 #include "space/extents.h"
+#include "store/meet.h"
 #include "store/recover.h"
 #include "store/registry.h"
 #include "txn/append.h"
@@ -82,12 +83,12 @@ static int open_file(sdb_store *store, const char *name, bool write, bool option
   return cannot_open(os, store->path, name, op);
 }
 
-/* Exclusive locks for the directory, for readers too: converting a shared flock gives it up for a moment. */
-static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *who, const sdb_op *op) {
-  int os = sdb_os_lock(fd, exclusive);
+/* rawdb locks `data` and `regions` exclusively. */
+static int lock_file(sdb_store *store, sdb_fd fd, const sdb_op *op) {
+  int os = sdb_os_lock(fd, false);
   if (!os) return SEQDB_OK;
   if (os == EWOULDBLOCK)
-    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "database is locked: %s is open in %s", store->path, who);
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "database is locked: %s is open in rawdb", store->path);
   return sdb_error_os(op, os, NULL, 0, "%s: cannot lock", store->path);
 }
 
@@ -95,6 +96,7 @@ static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *wh
 
 static void store_free(sdb_store *store) {
   sdb_catalog *committed = store->committed;
+  sdb_meet_leave(store);
   sdb_overlay_destroy(&store->overlay);
   if (store->names) {
     sdb_space_unref(&store->space, store->before_prepare);
@@ -110,6 +112,7 @@ static void store_free(sdb_store *store) {
   close_fd(&store->dir);
   pthread_mutex_destroy(&store->mutex);
   pthread_mutex_destroy(&store->files_mutex);
+  pthread_mutex_destroy(&store->follow_mutex);
   pthread_cond_destroy(&store->writer_free);
   sdb_free(store->path);
   sdb_free(store);
@@ -121,12 +124,14 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   store->dir = store->data.fd = store->regions.fd = store->journal.fd = -1;
   pthread_mutex_init(&store->mutex, NULL);
   pthread_mutex_init(&store->files_mutex, NULL);
+  pthread_mutex_init(&store->follow_mutex, NULL);
   sdb_os_condition_init(&store->writer_free);
   sdb_overlay_init(&store->overlay, &store->data);
   store->fork_count = sdb_os_fork_count();
   store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);
   store->sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
   store->no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
+  store->immutable = options->flags & SEQDB_OPEN_IMMUTABLE;
   store->epoch = 2; /* 0 and 1 were used by recovery */
   store->incarnation = 1;
   store->path = sdb_malloc(strlen(path) + 1);
@@ -241,6 +246,24 @@ static bool is_foreign(sdb_store *store, const seqdb_options *options) {
   return true;
 }
 
+/* Other members have it open and cannot write it: nor can we. */
+static int refuse_still(sdb_store *store) {
+  const sdb_op why = refusal(store);
+  (void)sdb_error_set(&why, SEQDB_READONLY, NULL, 0,
+                      "%s can only be read while it is open elsewhere, where it could not be written: close it there",
+                      store->path);
+  return SEQDB_OK;
+}
+
+/* Whoever made the files may have died before they had durable names; who writes a second header has synced them. */
+static int sync_names(sdb_store *store, const sdb_op *op) {
+  int rc = SEQDB_OK;
+  if (!store->names_synced && store->journal.header.sequence == SDB_JOURNAL_FIRST_SEQUENCE)
+    rc = sdb_sync_names(store->dir, store->path, op);
+  store->names_synced = rc == SEQDB_OK;
+  return rc;
+}
+
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
 static int make_writable(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   int rc = SEQDB_OK;
@@ -249,16 +272,18 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
     return SEQDB_OK;
   }
   if (!store->files_writable || is_foreign(store, options)) return SEQDB_OK; /* the same */
+  if (store->still) return refuse_still(store);
+  if ((rc = sdb_meet_agree(store, op)) != SEQDB_OK) return rc;
   store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
   if (store->journal.fd < 0 && (rc = add_journal(store, op)) != SEQDB_OK) {
     close_fd(&store->journal.fd);
     return rc;
   }
-  /* Whoever made the files may have died before they had durable names; who writes a second header has synced them. */
-  if (!store->names_synced && store->journal.header.sequence == SDB_JOURNAL_FIRST_SEQUENCE &&
-      (rc = sdb_sync_names(store->dir, store->path, op)) != SEQDB_OK)
-    return rc;
-  store->names_synced = true;
+  if ((rc = sync_names(store, op)) != SEQDB_OK) return rc;
+  if (store->shared) { /* what is owed, whoever takes the writer lock finds out */
+    store->writing = true;
+    return SEQDB_OK;
+  }
   rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), op);
   if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, op)) == SEQDB_FULL) {
     store->recovered = false; /* it can be read; each first change tries again */
@@ -270,12 +295,11 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
 
 /* ---- opening a store that is not open yet */
 
-static int open_files(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+static int open_files(sdb_store *store, const seqdb_options *options, bool create, const sdb_op *op) {
   bool writing = !(options->flags & SEQDB_OPEN_READONLY), pristine = false, missing = false;
   sdb_fd data = -1;
-  int rc = lock_file(store, store->dir, true, "another process", op);
-  if (rc != SEQDB_OK) return rc;
-  if (options->flags & SEQDB_OPEN_CREATE) {
+  int rc = SEQDB_OK;
+  if (create) {
     sdb_journal_header header = {.sync_off = store->sync_off};
     if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, &missing, op)) != SEQDB_OK) return rc;
     if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &header, op)) != SEQDB_OK) return rc;
@@ -289,18 +313,33 @@ static int open_files(sdb_store *store, const seqdb_options *options, const sdb_
   if ((rc = open_file(store, "regions", writing, false, &store->regions.fd, op)) != SEQDB_OK) return rc;
   store->regions.map = !store->no_mmap;
   if ((rc = open_file(store, "journal", writing, true, &store->journal.fd, op)) != SEQDB_OK) return rc;
-  /* rawdb locks these two exclusively. */
-  if ((rc = lock_file(store, data, false, "rawdb", op)) != SEQDB_OK) return rc;
-  return lock_file(store, store->regions.fd, false, "rawdb", op);
+  sdb_meet_keep_from_children(store);
+  if (options->flags & SEQDB_OPEN_IMMUTABLE) return SEQDB_OK;
+  if ((rc = lock_file(store, data, op)) != SEQDB_OK) return rc;
+  return lock_file(store, store->regions.fd, op);
 }
 
 /* A file `data` and an empty `regions` are no database: rawdb's have entries, and one that was not finished is finished
 ** by creating it. */
 static int check_complete(const sdb_store *store, const seqdb_options *options, const sdb_op *op) {
-  if (store->journal.fd >= 0 || store->regions.pages > 0 || (options->flags & SEQDB_OPEN_ADOPT)) return SEQDB_OK;
-  if (store->damage.count) return SEQDB_OK; /* it was one: regions has a guard */
+  bool met = store->board || store->immutable || (options->flags & SEQDB_OPEN_EXCLUSIVE); /* else it came just now */
+  if (met && (store->journal.fd >= 0 || store->regions.pages > 0 || (options->flags & SEQDB_OPEN_ADOPT)))
+    return SEQDB_OK;
+  if (met && store->damage.count) return SEQDB_OK; /* it was one: regions has a guard */
   return sdb_error_set(op, SEQDB_CANTOPEN, "journal", 0, "%s is no complete database: the file journal is missing",
                        store->path);
+}
+
+/* Files and state; alone, as the first member, or as a further one. */
+static int meet_and_load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+  bool joins = false;
+  int rc = sdb_meet(store, options, &joins, op);
+  if (rc == SEQDB_OK) rc = open_files(store, options, !joins && (options->flags & SEQDB_OPEN_CREATE), op);
+  if (rc != SEQDB_OK) return rc;
+  if (joins && !sdb_meet_is_still(store)) return sdb_meet_join(store, op);
+  rc = load(store, options, op);
+  if (rc == SEQDB_OK && joins) sdb_meet_join_still(store);
+  return rc;
 }
 
 static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const seqdb_options *options,
@@ -312,10 +351,10 @@ static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const s
   store->device = listed->device;
   store->inode = listed->inode;
   store->listed = listed;
-  int rc = open_files(store, options, op);
-  if (rc == SEQDB_OK) rc = load(store, options, op);
+  int rc = meet_and_load(store, options, op);
   if (rc == SEQDB_OK) rc = check_complete(store, options, op);
   if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = make_writable(store, options, op);
+  if (rc == SEQDB_OK && !store->shared) rc = sdb_meet_ready(store, op);
   if (rc != SEQDB_OK) {
     store_free(store);
     return rc;
@@ -335,7 +374,7 @@ static int reopen_file(sdb_store *store, const char *name, bool shared_with_rawd
   if (os) rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot look at it", store->path, name);
   if (rc == SEQDB_OK && now.inode != then.inode)
     rc = sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s/%s: another file has taken its place", store->path, name);
-  if (rc == SEQDB_OK && shared_with_rawdb) rc = lock_file(store, other, false, "rawdb", op);
+  if (rc == SEQDB_OK && shared_with_rawdb) rc = lock_file(store, other, op);
   if (rc != SEQDB_OK || !store->files_writable) {
     close_fd(&other);
   } else if ((os = sdb_os_replace(fd, other)) != 0) {
@@ -357,7 +396,11 @@ static int reopen_files(sdb_store *store, const sdb_op *op) {
 /* Another handle on an open store. */
 static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
+  if ((options->flags & SEQDB_OPEN_EXCLUSIVE) && store->board)
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s is open in this process with locking=shared", store->path);
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
+  if (store->immutable)
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s is open in this process with immutable=1", store->path);
   if (sdb_is_poisoned(store)) /* it holds the lock until its last handle is closed */
     return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "open: an earlier fdatasync failed in %s: close all connections to it and open it anew",
@@ -432,7 +475,7 @@ static void handle_free(seqdb *db) {
 static void drop_user(sdb_listed *listed, bool inside) {
   if (!sdb_registry_last_user(listed, inside)) return;
   if (listed->store) {
-    close_clean(listed->store);
+    if (sdb_meet_closing(listed->store)) close_clean(listed->store);
     store_free(listed->store);
   }
   sdb_registry_remove(listed);
@@ -477,8 +520,8 @@ static seqdb *handle_new(const seqdb_options *options) {
 
 static int check_options(const seqdb_options *options, const sdb_op *op) {
   unsigned both = SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;
-  if (options->flags & ~0x7fu)
-    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "unknown flags 0x%x", options->flags & ~0x7fu);
+  if (options->flags & ~0x1ffu)
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "unknown flags 0x%x", options->flags & ~0x1ffu);
   if ((options->flags & both) == both)
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "an undecided commit cannot be both kept and dropped");
   if ((options->flags & SEQDB_OPEN_READONLY) && (options->flags & write))
@@ -519,6 +562,7 @@ static int take_options(const seqdb_options *given, seqdb_options *options, cons
                          "open: size_bytes of seqdb_options is %u: begin with SEQDB_OPTIONS_INIT", given->size_bytes);
   if (!sdb_sized_copy_in(options, sizeof *options, given))
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "open: options that seqdb %s does not know", SEQDB_VERSION_TEXT);
+  if (options->flags & SEQDB_OPEN_IMMUTABLE) options->flags |= SEQDB_OPEN_READONLY;
   return check_options(options, op);
 }
 

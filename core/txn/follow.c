@@ -517,6 +517,27 @@ int sdb_follow_to_end(sdb_store *store, bool drop, bool *undecided, bool *kept, 
   return rc == SEQDB_OK ? settle_files(store, true, op) : rc;
 }
 
+/* From the first record to where the store stands. */
+static int each_record(sdb_store *store, sdb_journal_take take, void *context, const sdb_op *op) {
+  sdb_journal journal = store->journal;
+  journal.tail = SDB_JOURNAL_START;
+  journal.previous = journal.header.salt;
+  return sdb_journal_follow(&journal, store->journal.tail, journal.header.base_generation, take, context, op);
+}
+
+static int take_hold(void *context, const sdb_journal_record *record) {
+  struct follow *f = context;
+  pthread_mutex_lock(&f->store->mutex);
+  int rc = hold_ranges(f->store, record);
+  pthread_mutex_unlock(&f->store->mutex);
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(f->op);
+}
+
+int sdb_follow_hold(sdb_store *store, const sdb_op *op) {
+  struct follow f = {.store = store, .op = op};
+  return each_record(store, take_hold, &f, op);
+}
+
 struct ranges {
   struct follow f;
   uint64_t generation;
@@ -532,8 +553,5 @@ static int take_ranges(void *context, const sdb_journal_record *record) {
 
 int sdb_follow_ranges(sdb_store *store, uint64_t generation, sdb_patch *patch, const sdb_op *op) {
   struct ranges r = {.f = {.store = store, .op = op}, .generation = generation, .patch = patch};
-  sdb_journal journal = store->journal;
-  journal.tail = SDB_JOURNAL_START;
-  journal.previous = journal.header.salt;
-  return sdb_journal_follow(&journal, store->journal.tail, journal.header.base_generation, take_ranges, &r, op);
+  return each_record(store, take_ranges, &r, op);
 }

@@ -23,6 +23,8 @@ int sdb_follow(sdb_store *store, const sdb_published *to, bool *reached, const s
 ** *kept says how it was counted.  Errors as above, and CORRUPT: the files contradict what was published. */
 int sdb_follow_to_end(sdb_store *store, bool drop, bool *undecided, bool *kept, const sdb_op *op);
 
+/* Hold all ranges of the journal's records, for a store that was recovered in memory only.  Errors: IO, NOMEM. */
+int sdb_follow_hold(sdb_store *store, const sdb_op *op);
 /* What the journal's records that count, of up to `generation`, wrote to `data`, as one patch.  Errors: IO, NOMEM. */
 int sdb_follow_ranges(sdb_store *store, uint64_t generation, sdb_patch *patch, const sdb_op *op);
 

@@ -31,12 +31,13 @@ typedef struct sdb_store {
   struct sdb_listed *listed; /* its place in the registry: store/registry.h */
   uint64_t device, inode, fork_count;
   char *path;
-  bool sync_off, no_mmap;
+  bool sync_off, no_mmap, immutable;
   bool files_writable;     /* descriptors can write */
   seqdb_error only_read;   /* why handles that were to write only read; code 0: there are none */
   bool writing;            /* a handle that may write has joined */
   bool names_synced;       /* of the files and the directory, by us */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
+  sdb_os_parent kept; /* its descriptors, from children of fork() */
   sdb_fd dir;
   sdb_data_file data;
   sdb_regions_file regions; /* [w] */
@@ -52,6 +53,7 @@ typedef struct sdb_store {
 
   /* other processes: member.h */
   sdb_board *board; /* NULL: nobody else has the database open, or nobody changes it */
+  bool still;       /* nothing is ever published: nobody can write it, or nobody is to */
   bool shared;      /* a member like others: not the first one while it recovers, nor the last one */
   pthread_mutex_t follow_mutex; /* held while the store follows another member */
   _Atomic bool leads;           /* the writer lock of all members is ours, and the store has caught up */
@@ -69,6 +71,7 @@ typedef struct sdb_store {
   struct seqdb_snapshot *snapshots; /* oldest first */
   struct seqdb_snapshot *snapshots_last;
   uint64_t snapshot_count;
+  uint64_t pins; /* of them, and of those that are being opened */
   /* The journal's last record is a published prepare of a coordinator that may still drop it after a crash.  Until the
   ** next record decides, the state before it stays readable: its catalog is live, and overlays are not applied.  NULL
   ** otherwise. */
