@@ -91,11 +91,13 @@ static void release(sdb_space *space, sdb_pending *item) {
   sdb_free(item);
 }
 
-/* The commit that is under way. */
-static uint64_t next_generation(const sdb_space *space) {
-  const sdb_catalog *newest = space->catalogs.newest;
-  if (!newest) return 1;
-  return newest->kind == SDB_CATALOG_COMMITTED ? newest->generation + 1 : newest->generation;
+/* The commit under way, if the last one shows the extent; else no other member has ever seen it. */
+static uint64_t giving_up(const sdb_space *space, uint32_t index, uint64_t start, uint64_t bytes) {
+  const sdb_catalog *at = space->catalogs.newest;
+  sdb_range part;
+  while (at && at->kind != SDB_CATALOG_COMMITTED)
+    at = at->kind == SDB_CATALOG_SAVEPOINT ? at->plain : at->older;
+  return at && sdb_catalog_part(&at->tree, index, start, bytes, &part) ? at->generation + 1 : 0;
 }
 
 /* To the newest catalog, from `newest` on to older ones, that sees it; else nobody does.  Takes the item over. */
@@ -126,7 +128,8 @@ void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_
     space->leaked_bytes += bytes;
     return;
   }
-  *item = (sdb_pending){.start = start, .bytes = bytes, .generation = next_generation(space), .index = index};
+  *item = (sdb_pending){
+      .start = start, .bytes = bytes, .generation = giving_up(space, index, start, bytes), .index = index};
   move_on(space, space->catalogs.newest, item);
 }
 
