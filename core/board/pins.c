@@ -10,8 +10,8 @@ void sdb_board_pin(sdb_board *board, uint64_t generation, uint64_t since_ms) {
   sdb_slot *slot = &board->file->slots[board->slot];
   if (since_ms != board->since_ms) sdb_word_set(board, &slot->since_ms, since_ms & SDB_BOARD_MAX);
   board->since_ms = since_ms;
-  board->pin = generation;
-  sdb_word_set(board, &slot->pin, generation);
+  board->pin = SDB_MAX(generation, 1); /* nothing was freed before the first generation */
+  sdb_word_set(board, &slot->pin, board->pin);
 }
 
 void sdb_board_unpin(sdb_board *board) {
@@ -51,10 +51,7 @@ uint64_t sdb_board_oldest(sdb_board *board) {
   uint64_t oldest = SDB_MIN(published.generation, settled_limit(board));
   for (uint32_t i = 0, used = slots_used(board); i < used; i++) {
     uint64_t pin;
-    if (i == board->slot) {
-      if (board->pin) oldest = SDB_MIN(oldest, board->pin);
-      continue;
-    }
+    if (i == board->slot) continue;
     bool good = sdb_word_get(board, &board->file->slots[i].pin, &pin);
     if (good && (pin == 0 || pin >= oldest)) continue;
     if (!clear_dead(board, i)) oldest = pin;
