@@ -10,8 +10,8 @@ void sdb_board_pin(sdb_board *board, uint64_t generation, uint64_t since_ms) {
   sdb_slot *slot = &board->file->slots[board->slot];
   if (since_ms != board->since_ms) sdb_word_set(board, &slot->since_ms, since_ms & SDB_BOARD_MAX);
   board->since_ms = since_ms;
-  board->pin = generation;
-  sdb_word_set(board, &slot->pin, generation);
+  board->pin = SDB_MAX(generation, 1); /* nothing was freed before the first generation */
+  sdb_word_set(board, &slot->pin, board->pin);
 }
 
 void sdb_board_unpin(sdb_board *board) {

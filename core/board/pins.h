@@ -16,14 +16,15 @@
 #include "base/error.h"
 #include "board/lock_file.h"
 
-/* This member's slot pins `generation`, since `since_ms` on the clock of sdb_os_now_ms().  Generation 0 has no bytes:
-** it pins nothing. */
+/* This member's slot pins `generation`, since `since_ms` on the clock of sdb_os_now_ms().  0 stands there as 1: a reader
+** who has nothing yet is protected while it catches up, too. */
 void sdb_board_pin(sdb_board *board, uint64_t generation, uint64_t since_ms);
 void sdb_board_unpin(sdb_board *board);
 uint64_t sdb_board_pinned(const sdb_board *board); /* 0: nothing */
 
-/* The writer: the least of the published generation, read first, of all pins of others, and of the settled
-** generation.  Clears slots of the dead that hold back.  Noise counts as 0. */
+/* The writer: the least of the published generation, read first, of all other members' pins, and of the settled
+** generation.  What this member's own snapshots need it knows better than its slot says.  Clears slots of the dead that
+** hold back.  Noise counts as 0. */
 uint64_t sdb_board_oldest(sdb_board *board);
 
 /* Each pin of a living member, this one's too, until `visit` says true. */

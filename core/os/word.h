@@ -21,10 +21,6 @@ static inline uint64_t sdb_word_load(const sdb_word *word) {
 static inline void sdb_word_store(sdb_word *word, uint64_t value) {
   atomic_store(word, value);
 }
-/* Returns what was there. */
-static inline uint64_t sdb_word_swap(sdb_word *word, uint64_t value) {
-  return atomic_exchange(word, value);
-}
 /* Store `value` if *word is `old`. */
 static inline bool sdb_word_replace(sdb_word *word, uint64_t old, uint64_t value) {
   return atomic_compare_exchange_strong(word, &old, value);

@@ -5,6 +5,7 @@
 #include "store/meet.h"
 
 #include <errno.h>
+#include "files/create.h"
 #include "os/os.h"
 #include "txn/follow.h"
 #include "txn/member.h"
@@ -39,6 +40,14 @@ static bool has_database(sdb_store *store) {
          (has_file(store, "journal", false) || has_file(store, "regions", true));
 }
 
+/* Is it a directory for a file `lock`?  One that is to be created must be empty or half-made. */
+static int wants_lock(sdb_store *store, const seqdb_options *options, bool *wanted, const sdb_op *op) {
+  bool missing;
+  *wanted = has_database(store) || (options->flags & SEQDB_OPEN_ADOPT);
+  if (*wanted || !(options->flags & SEQDB_OPEN_CREATE)) return SEQDB_OK;
+  return sdb_is_pristine(store->dir, store->path, wanted, &missing, op);
+}
+
 struct asking {
   int (*interrupt)(void *context);
   void *context;
@@ -49,13 +58,13 @@ static bool ask(void *context) {
   return asking->interrupt && asking->interrupt(asking->context);
 }
 
-static int enter_board(sdb_store *store, const seqdb_options *options, bool create, const sdb_op *op) {
+static int enter_board(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   struct asking asking = {options->interrupt, options->interrupt_context};
   sdb_board_patience patience = {
       .deadline_ms = sdb_os_now_ms() + SDB_MAX(options->busy_timeout_ms, SEQDB_OPEN_WAIT_MS),
       .stop = options->interrupt ? ask : NULL,
       .context = &asking};
-  return sdb_board_open(&store->board, store->dir, store->path, create, &patience, op);
+  return sdb_board_open(&store->board, store->dir, store->path, true, &patience, op);
 }
 
 /* The system lets nobody write: then nothing changes, unless the same files are live under another mount. */
@@ -74,15 +83,16 @@ int sdb_meet(sdb_store *store, const seqdb_options *options, bool *joins, const 
   *joins = false;
   if (options->flags & SEQDB_OPEN_IMMUTABLE) return SEQDB_OK;
   if (options->flags & SEQDB_OPEN_EXCLUSIVE) return be_alone(store, op);
-  bool create = (options->flags & SEQDB_OPEN_CREATE) || has_database(store);
-  if (!create) return SEQDB_OK; /* opening the files will say what is missing, and check_complete() if nothing is */
+  bool wanted;
+  int rc = wants_lock(store, options, &wanted, op);
+  if (rc != SEQDB_OK || !wanted) return rc; /* opening the files will say what is missing, or check_complete() */
   int os = sdb_os_file_system_of(store->dir, &system);
   if (os) return sdb_error_os(op, os, NULL, 0, "%s: cannot see what file system it lies on", store->path);
   if (system.remote)
     return sdb_error_set(op, SEQDB_CANTOPEN, NULL, 0,
                          "%s lies on %s, where processes cannot share it: locking=exclusive opens it for one",
                          store->path, system.remote);
-  int rc = enter_board(store, options, create, op);
+  rc = enter_board(store, options, op);
   if (rc != SEQDB_OK && system.read_only) rc = read_by_itself(store, rc, op);
   if (rc != SEQDB_OK || !store->board) return rc;
   *joins = sdb_board_role_of(store->board) == SDB_BOARD_JOINS;

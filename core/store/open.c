@@ -334,7 +334,8 @@ static int check_complete(const sdb_store *store, const seqdb_options *options, 
 static int meet_and_load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool joins = false;
   int rc = sdb_meet(store, options, &joins, op);
-  if (rc == SEQDB_OK) rc = open_files(store, options, !joins && (options->flags & SEQDB_OPEN_CREATE), op);
+  bool alone = !joins && (store->board || (options->flags & SEQDB_OPEN_EXCLUSIVE));
+  if (rc == SEQDB_OK) rc = open_files(store, options, alone && (options->flags & SEQDB_OPEN_CREATE), op);
   if (rc != SEQDB_OK) return rc;
   if (joins && !sdb_meet_is_still(store)) return sdb_meet_join(store, op);
   rc = load(store, options, op);
