@@ -55,6 +55,11 @@ static uint64_t accounted(const sdb_space *space, const sdb_tree *own) {
          space->withheld.total_bytes + space->leaked_bytes;
 }
 
+void sdb_space_recount(sdb_space *space, const sdb_tree *own) {
+  space->leaked_bytes = 0;
+  space->leaked_bytes = space->end - accounted(space, own);
+}
+
 /* ---- releasing and giving up */
 
 static void into_holes(sdb_space *space, uint64_t start, uint64_t bytes) {
@@ -277,8 +282,36 @@ static int follow_claim(void *context, uint32_t index, const sdb_entry *before, 
 void sdb_space_follow(sdb_space *space, const sdb_tree *before, const sdb_tree *after) {
   (void)sdb_tree_diff(before, after, follow_give_up, space);
   (void)sdb_tree_diff(before, after, follow_claim, space);
-  space->leaked_bytes = 0;
-  space->leaked_bytes = space->end - accounted(space, after);
+  sdb_space_recount(space, after);
+}
+
+static void hold(sdb_space *space, uint64_t generation, uint64_t start, uint64_t bytes) {
+  sdb_pending *item = sdb_malloc(sizeof *item);
+  if (!item) return; /* leaked */
+  *item = (sdb_pending){.next = space->held, .start = start, .bytes = bytes, .generation = generation};
+  space->held = item;
+  space->held_bytes += bytes;
+}
+
+void sdb_space_set_aside(sdb_space *space, uint64_t offset, uint64_t bytes) {
+  uint64_t from = sdb_page_down(offset), to = sdb_page_up(offset + bytes), end = space->end;
+  sdb_range part;
+  if (to > end) {
+    claim(space, SDB_MAX(from, end), to - SDB_MAX(from, end));
+    hold(space, 0, SDB_MAX(from, end), to - SDB_MAX(from, end));
+    to = end;
+  }
+  while (from < to && sdb_range_overlap(&space->holes, from, to - from, &part)) {
+    claim(space, part.start, part.bytes);
+    hold(space, 0, part.start, part.bytes);
+  }
+  for (unsigned i = 0; i < space->withheld.count && from < to; i++) {
+    sdb_withheld_batch batch = space->withheld.batches[i];
+    if (!sdb_range_overlap(&batch.extents, from, to - from, &part)) continue;
+    claim(space, part.start, part.bytes);
+    hold(space, batch.generation, part.start, part.bytes);
+    i--; /* there may be more of it */
+  }
 }
 
 /* A rebuilding under way. */
@@ -309,19 +342,35 @@ static void rebuild_entry(struct rebuild *r, uint32_t index, const sdb_entry *en
   if (sdb_range_add(&r->used, entry->start, entry->reserved) != SEQDB_OK) r->no_memory = true;
 }
 
+/* A run of pages that nobody here uses: those with ranges of records in them are held. */
+static void rebuild_run(sdb_space *space, uint64_t at, uint64_t end) {
+  uint64_t generation = space->catalogs.newest->generation, to;
+  for (; at < end; at = to) {
+    sdb_range redo = {end, 0};
+    bool any = sdb_range_overlap(&space->redo, at, end - at, &redo), held = any && redo.start < at + SDB_PAGE;
+    to = held ? SDB_MIN(sdb_page_up(redo.start + redo.bytes), end) : SDB_MIN(sdb_page_down(redo.start), end);
+    if (held)
+      hold(space, generation, at, to - at);
+    else
+      let_go(space, generation, at, to - at);
+  }
+}
+
 /* All that nobody here uses. */
 static void rebuild_free(struct rebuild *r) {
-  sdb_space *space = r->space;
-  for (uint64_t at = 0; at < space->end;) {
-    sdb_range used = {space->end, 0};
-    (void)sdb_range_overlap(&r->used, at, space->end - at, &used);
-    if (used.start > at) let_go(space, space->catalogs.newest->generation, at, used.start - at);
+  uint64_t end = r->space->end;
+  for (uint64_t at = 0; at < end;) {
+    sdb_range used = {end, 0};
+    (void)sdb_range_overlap(&r->used, at, end - at, &used);
+    rebuild_run(r->space, at, used.start);
     at = used.start + used.bytes;
   }
 }
 
-void sdb_space_rebuild(sdb_space *space, uint64_t end) {
+int sdb_space_rebuild(sdb_space *space, uint64_t end, const sdb_range_set *redo) {
   struct rebuild r = {.space = space};
+  sdb_range range;
+  if (sdb_range_pool_reserve(&space->pool, redo->count) != SEQDB_OK) return SEQDB_NOMEM;
   sdb_range_set_init(&r.used, &space->pool, false);
   items_free(space->held);
   space->held = NULL;
@@ -330,6 +379,9 @@ void sdb_space_rebuild(sdb_space *space, uint64_t end) {
   sdb_range_set_clear(&space->redo);
   sdb_range_set_clear(&space->unpunched.holes);
   sdb_withheld_clear(&space->withheld);
+  for (uint64_t at = 0; sdb_range_next(redo, at, &range); at = range.start + range.bytes)
+    (void)sdb_range_add(&space->redo, range.start, range.bytes);
+  if (sdb_range_last(redo, &range)) end = SDB_MAX(end, range.start + range.bytes);
   space->end = sdb_page_up(end);
   for (r.catalog = space->catalogs.newest; r.catalog; r.catalog = r.catalog->older) {
     uint32_t index;
@@ -340,8 +392,8 @@ void sdb_space_rebuild(sdb_space *space, uint64_t end) {
   }
   if (!r.no_memory) rebuild_free(&r);
   sdb_range_set_clear(&r.used);
-  space->leaked_bytes = 0;
-  space->leaked_bytes = space->end - accounted(space, &space->catalogs.newest->tree);
+  sdb_space_recount(space, &space->catalogs.newest->tree);
+  return SEQDB_OK;
 }
 
 /* ---- ranges of records in the journal */
@@ -384,9 +436,7 @@ bool sdb_space_is_unreserved(const sdb_space *space, uint64_t offset, uint64_t b
 }
 
 void sdb_space_recount_leaked(sdb_space *space, const sdb_tree *own) {
-  if (!space->leaked_bytes) return;
-  space->leaked_bytes = 0;
-  space->leaked_bytes = space->end - accounted(space, own);
+  if (space->leaked_bytes) sdb_space_recount(space, own);
 }
 
 bool sdb_space_adds_up(const sdb_space *space, const sdb_tree *own) {

@@ -86,10 +86,13 @@ void sdb_space_set_reusable(sdb_space *space, uint64_t generation);
 /* Another member made the last commit's tree `before` into `after`; `before` is that of the newest live catalog still.
 ** Without memory space is leaked. */
 void sdb_space_follow(sdb_space *space, const sdb_tree *before, const sdb_tree *after);
+/* A record of another member's that was dropped has this range, perhaps in an extent that was never anybody's: what of it
+** is free is held, like the range.  After sdb_space_hold_redo(). */
+void sdb_space_set_aside(sdb_space *space, uint64_t offset, uint64_t bytes);
 /* The same where nobody knows what came in between: the newest live catalog has the state reached, `end` is where
-** others have reserved `data` to, and all that is free was given up by the newest commit, for all we know.  Live
-** catalogs keep what they see.  No record's ranges are known afterwards. */
-void sdb_space_rebuild(sdb_space *space, uint64_t end);
+** others have reserved `data` to, `redo` are the ranges of records in the journal, and all that is free was given up by
+** the newest commit, for all we know.  Live catalogs keep what they see.  NOMEM changes nothing. */
+int sdb_space_rebuild(sdb_space *space, uint64_t end, const sdb_range_set *redo);
 
 /* ---- ranges of records in the journal */
 
@@ -116,6 +119,8 @@ bool sdb_space_may_write(const sdb_space *space, uint64_t offset, uint64_t bytes
 bool sdb_space_is_unreserved(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own);
 /* The invariant; `own` is the transaction's tree, or the last commit's if there is no transaction. */
 bool sdb_space_adds_up(const sdb_space *space, const sdb_tree *own);
+/* What is in no other state is leaked. */
+void sdb_space_recount(sdb_space *space, const sdb_tree *own);
 /* After going back to `own`: what was leaked for lack of memory may be owned again. */
 void sdb_space_recount_leaked(sdb_space *space, const sdb_tree *own);
 

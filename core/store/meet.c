@@ -45,7 +45,9 @@ static int wants_lock(sdb_store *store, const seqdb_options *options, bool *want
   bool missing;
   *wanted = has_database(store) || (options->flags & SEQDB_OPEN_ADOPT);
   if (*wanted || !(options->flags & SEQDB_OPEN_CREATE)) return SEQDB_OK;
-  return sdb_is_pristine(store->dir, store->path, wanted, &missing, op);
+  int rc = sdb_is_pristine(store->dir, store->path, wanted, &missing, op);
+  if (rc == SEQDB_OK && !*wanted) *wanted = has_database(store); /* somebody else has just made it */
+  return rc;
 }
 
 struct asking {

@@ -112,6 +112,17 @@ static int hold_ranges(sdb_store *store, const sdb_journal_record *record) {
   return rc;
 }
 
+/* The extents that a dropped record was to have are nobody's, and its ranges lie in them still. */
+static int hold_dropped(sdb_store *store, const sdb_journal_record *record) {
+  uint64_t cursor = 0;
+  sdb_record_range range;
+  if (hold_ranges(store, record) != SEQDB_OK) return SEQDB_NOMEM;
+  while (sdb_record_next_range(record->record, record->header, &cursor, &range))
+    sdb_space_set_aside(&store->space, range.offset, range.bytes);
+  sdb_space_recount(&store->space, &store->committed->tree);
+  return SEQDB_OK;
+}
+
 /* ---- the position; files_mutex and mutex held */
 
 static void stand_behind(sdb_store *store, const sdb_record_header *header) {
@@ -193,7 +204,7 @@ static int take_record(void *context, const sdb_journal_record *record) {
     pthread_mutex_lock(&store->mutex);
     if (step_needed)
       rc = take_step(f, record, &step);
-    else if (kept || (rc = hold_ranges(store, record)) == SEQDB_OK)
+    else if (kept || (rc = hold_dropped(store, record)) == SEQDB_OK)
       pass_record(store, record->header, kept && !record->next && f->undecided);
     pthread_mutex_unlock(&store->mutex);
     sdb_overlay_unlock(&store->overlay);
@@ -366,13 +377,10 @@ static int read_anew(struct reading *r, uint64_t until) {
 /* What was read takes the place of what the store has.  All locks of publishing held.  NOMEM changes nothing. */
 static int take_reading(struct reading *r, uint64_t end) {
   sdb_store *store = r->f->store;
-  sdb_range range;
   sdb_layer *spare = NULL;
-  int rc = sdb_range_pool_reserve(&store->space.pool, r->redo.count);
-  if (rc == SEQDB_OK && r->patch.count && !(spare = sdb_overlay_layer(&r->patch, r->generation))) rc = SEQDB_NOMEM;
-  sdb_catalog *made = rc == SEQDB_OK ? sdb_catalog_new(&store->space.catalogs, &r->tree, SDB_CATALOG_PREPARED,
-                                                       r->generation)
-                                     : NULL;
+  if (sdb_range_pool_reserve(&store->space.pool, r->redo.count) != SEQDB_OK) return SEQDB_NOMEM;
+  if (r->patch.count && !(spare = sdb_overlay_layer(&r->patch, r->generation))) return SEQDB_NOMEM;
+  sdb_catalog *made = sdb_catalog_new(&store->space.catalogs, &r->tree, SDB_CATALOG_PREPARED, r->generation);
   if (!made) {
     sdb_overlay_free_spare(&spare);
     return SEQDB_NOMEM;
@@ -380,9 +388,7 @@ static int take_reading(struct reading *r, uint64_t end) {
   sdb_store_decided(store);
   sdb_store_swap(store, made, r->last_undecided, false);
   store->unsettled = r->last_undecided && r->last.coordinator_bytes;
-  sdb_space_rebuild(&store->space, end);
-  for (uint64_t at = 0; sdb_range_next(&r->redo, at, &range); at = range.start + range.bytes)
-    (void)sdb_space_hold_redo(&store->space, range.start, range.bytes);
+  (void)SDB_NEVER(sdb_space_rebuild(&store->space, end, &r->redo) != SEQDB_OK); /* its memory is there */
   sdb_overlay_replace(&store->overlay, spare);
   sdb_free(store->named);
   store->named = r->named;
@@ -525,17 +531,36 @@ static int each_record(sdb_store *store, sdb_journal_take take, void *context, c
   return sdb_journal_follow(&journal, store->journal.tail, journal.header.base_generation, take, context, op);
 }
 
-static int take_hold(void *context, const sdb_journal_record *record) {
-  struct follow *f = context;
-  pthread_mutex_lock(&f->store->mutex);
-  int rc = hold_ranges(f->store, record);
-  pthread_mutex_unlock(&f->store->mutex);
-  return rc == SEQDB_OK ? rc : sdb_error_nomem(f->op);
+struct holding {
+  const sdb_op *op;
+  sdb_range_pool pool;
+  sdb_range_set redo;
+};
+
+static int take_redo(void *context, const sdb_journal_record *record) {
+  struct holding *holding = context;
+  uint64_t cursor = 0;
+  sdb_record_range range;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_record_next_range(record->record, record->header, &cursor, &range))
+    rc = sdb_range_add(&holding->redo, range.offset, range.bytes);
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(holding->op);
 }
 
 int sdb_follow_hold(sdb_store *store, const sdb_op *op) {
-  struct follow f = {.store = store, .op = op};
-  return each_record(store, take_hold, &f, op);
+  struct holding holding = {.op = op};
+  sdb_range_pool_init(&holding.pool);
+  sdb_range_set_init(&holding.redo, &holding.pool, false);
+  int rc = each_record(store, take_redo, &holding, op);
+  if (rc == SEQDB_OK) {
+    pthread_mutex_lock(&store->mutex);
+    rc = sdb_space_rebuild(&store->space, store->space.end, &holding.redo);
+    pthread_mutex_unlock(&store->mutex);
+    if (rc != SEQDB_OK) rc = sdb_error_nomem(op);
+  }
+  sdb_range_set_clear(&holding.redo);
+  sdb_range_pool_destroy(&holding.pool);
+  return rc;
 }
 
 struct ranges {
