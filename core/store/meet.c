@@ -25,28 +25,36 @@ static int be_alone(sdb_store *store, const sdb_op *op) {
                        store->path);
 }
 
+/* Is the file there, whatever it is? */
 static bool has_file(sdb_store *store, const char *name, bool with_bytes) {
   sdb_os_info info = {0};
   sdb_fd fd = -1;
-  if (sdb_os_open(store->dir, name, 0, &fd) != 0) return false;
-  int os = sdb_os_info_of(fd, &info);
+  int os = sdb_os_open(store->dir, name, 0, &fd);
+  if (os) return os != ENOENT;
+  os = sdb_os_info_of(fd, &info);
   sdb_os_close(fd);
-  return !os && (!with_bytes || info.size_bytes > 0);
+  return os || !with_bytes || info.size_bytes > 0;
 }
 
-/* Is there a database, or one of rawdb's?  A directory that merely has a file of a name of ours gets no `lock`. */
-static bool has_database(sdb_store *store) {
+bool sdb_meet_has_database(sdb_store *store) {
   return has_file(store, "data", false) && has_file(store, "regions", false) &&
          (has_file(store, "journal", false) || has_file(store, "regions", true));
 }
 
-/* Is it a directory for a file `lock`?  One that is to be created must be empty or half-made. */
+/* Is it a directory for a file `lock`?  One that is to be created must be empty or half-made; one of which the files are
+** open must have more than names. */
 static int wants_lock(sdb_store *store, const seqdb_options *options, bool *wanted, const sdb_op *op) {
+  sdb_os_info info = {0};
   bool missing;
-  *wanted = has_database(store) || (options->flags & SEQDB_OPEN_ADOPT);
-  if (*wanted || !(options->flags & SEQDB_OPEN_CREATE)) return SEQDB_OK;
+  *wanted = options->flags & SEQDB_OPEN_ADOPT;
+  if (*wanted) return SEQDB_OK;
+  if (store->regions.fd >= 0) {
+    int os = store->journal.fd < 0 ? sdb_os_info_of(store->regions.fd, &info) : 0;
+    *wanted = os || store->journal.fd >= 0 || info.size_bytes > 0;
+    return SEQDB_OK;
+  }
   int rc = sdb_is_pristine(store->dir, store->path, wanted, &missing, op);
-  if (rc == SEQDB_OK && !*wanted) *wanted = has_database(store); /* somebody else has just made it */
+  if (rc == SEQDB_OK && !*wanted) *wanted = sdb_meet_has_database(store); /* somebody else has just made it */
   return rc;
 }
 
@@ -87,7 +95,7 @@ int sdb_meet(sdb_store *store, const seqdb_options *options, bool *joins, const 
   if (options->flags & SEQDB_OPEN_EXCLUSIVE) return be_alone(store, op);
   bool wanted;
   int rc = wants_lock(store, options, &wanted, op);
-  if (rc != SEQDB_OK || !wanted) return rc; /* opening the files will say what is missing, or check_complete() */
+  if (rc != SEQDB_OK || !wanted) return rc; /* check_complete() will say what is missing */
   int os = sdb_os_file_system_of(store->dir, &system);
   if (os) return sdb_error_os(op, os, NULL, 0, "%s: cannot see what file system it lies on", store->path);
   if (system.remote)
@@ -141,6 +149,20 @@ int sdb_meet_join(sdb_store *store, const sdb_op *op) {
   return sdb_board_same(store->board, store->uuid, op);
 }
 
+int sdb_meet_again(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+  bool joins;
+  sdb_board_leave(store->board);
+  store->board = NULL;
+  store->shared = store->still = false;
+  store->mine = (sdb_published){0};
+  sdb_space_set_reusable(&store->space, UINT64_MAX);
+  int rc = sdb_meet(store, options, &joins, op);
+  if (rc != SEQDB_OK || !joins) return rc;
+  sdb_meet_join_still(store);
+  return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s is open in another process, for reading: close it there first",
+                       store->path);
+}
+
 /* What is read here differs from what the files alone say: nobody can follow. */
 static bool cannot_be_followed(const sdb_store *store) {
   return store->damage.count || store->journal.fd < 0 || (store->undecided && !store->keep_next);
@@ -152,7 +174,7 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
   int rc = SEQDB_OK;
   if (cannot_be_followed(store)) {
     store->still = durable = true;
-    store->mine = (sdb_published){.generation = store->committed->generation};
+    store->mine = (sdb_published){0};
   } else {
     sdb_store_stand(store);
     if (!durable) rc = sdb_follow_hold(store, op); /* the records stay, for the next writer */

@@ -17,7 +17,9 @@
 #include "seqdb.h"
 #include "txn/store.h"
 
-/* Become a member, or be alone.  *joins: others are there; what is published then is in store->mine.
+/* Is there a database in the directory, or one of rawdb's? */
+bool sdb_meet_has_database(sdb_store *store);
+/* Become a member, or be alone; the files are open, or are to be created.  *joins: others are there; what is published then is in store->mine.
 ** Errors: LOCKED, BUSY, INTERRUPTED, READONLY, CANTOPEN, FULL, IO, NOMEM. */
 int sdb_meet(sdb_store *store, const seqdb_options *options, bool *joins, const sdb_op *op);
 /* The files are open: a child of fork() must not have them, nor their locks. */
@@ -28,6 +30,8 @@ bool sdb_meet_is_still(const sdb_store *store);
 int sdb_meet_join(sdb_store *store, const sdb_op *op);
 /* A further member that has read by itself what nobody can write. */
 void sdb_meet_join_still(sdb_store *store);
+/* A member of those that read by themselves is going to change that: it must be the only one.  Errors: as above. */
+int sdb_meet_again(sdb_store *store, const seqdb_options *options, const sdb_op *op);
 /* The first member: let others in.  Does nothing without a board. */
 int sdb_meet_ready(sdb_store *store, const sdb_op *op);
 /* A member is going to write: INVALID if others write with another sync mode. */

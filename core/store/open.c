@@ -23,6 +23,7 @@
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
 #include "txn/room.h"
+#include "txn/writer_lock.h"
 
 /* ---- files */
 
@@ -264,6 +265,15 @@ static int sync_names(sdb_store *store, const sdb_op *op) {
   return rc;
 }
 
+/* `data` is to be as large as the handle says; if others are writing, once it grows. */
+static int ensure_least(sdb_store *store, const sdb_op *op) {
+  uint64_t least = SDB_MAX(sdb_store_end(store), store->data.min_bytes);
+  if (least <= atomic_load(&store->data.size_bytes) || !sdb_upkeep_begin(store)) return SEQDB_OK;
+  int rc = sdb_data_ensure(&store->data, least, op);
+  sdb_upkeep_end(store);
+  return rc;
+}
+
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
 static int make_writable(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   int rc = SEQDB_OK;
@@ -281,8 +291,8 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
   }
   if ((rc = sync_names(store, op)) != SEQDB_OK) return rc;
   if (store->shared) { /* what is owed, whoever takes the writer lock finds out */
-    store->writing = true;
-    return SEQDB_OK;
+    if ((rc = ensure_least(store, op)) == SEQDB_OK) store->writing = true;
+    return rc;
   }
   rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), op);
   if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, op)) == SEQDB_FULL) {
@@ -330,12 +340,22 @@ static int check_complete(const sdb_store *store, const seqdb_options *options, 
                        store->path);
 }
 
+/* They were opened before the door: somebody may have adopted the directory, or closed it, in between. */
+static int look_again(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+  bool writing = !(options->flags & SEQDB_OPEN_READONLY);
+  if (!store->board) return SEQDB_OK;
+  int rc = store->journal.fd < 0 ? open_file(store, "journal", writing, true, &store->journal.fd, op) : SEQDB_OK;
+  return rc == SEQDB_OK ? sdb_data_look(&store->data, op) : rc;
+}
+
 /* Files and state; alone, as the first member, or as a further one. */
 static int meet_and_load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
-  bool joins = false;
-  int rc = sdb_meet(store, options, &joins, op);
-  bool alone = !joins && (store->board || (options->flags & SEQDB_OPEN_EXCLUSIVE));
-  if (rc == SEQDB_OK) rc = open_files(store, options, alone && (options->flags & SEQDB_OPEN_CREATE), op);
+  bool joins = false, exclusive = options->flags & SEQDB_OPEN_EXCLUSIVE;
+  bool late = exclusive || ((options->flags & SEQDB_OPEN_CREATE) && !sdb_meet_has_database(store));
+  int rc = late ? SEQDB_OK : open_files(store, options, false, op);
+  if (rc == SEQDB_OK) rc = sdb_meet(store, options, &joins, op);
+  bool create = (options->flags & SEQDB_OPEN_CREATE) && !joins && (store->board || exclusive);
+  if (rc == SEQDB_OK) rc = late ? open_files(store, options, create, op) : look_again(store, options, op);
   if (rc != SEQDB_OK) return rc;
   if (joins && !sdb_meet_is_still(store)) return sdb_meet_join(store, op);
   rc = load(store, options, op);
@@ -424,9 +444,12 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
                          store->path);
   int rc = store->damage.count ? SEQDB_OK : reopen_files(store, op);
   if (rc != SEQDB_OK || (!store->damage.count && !store->files_writable)) return rc;
+  bool alone = store->still && !store->damage.count;
+  if (alone && (rc = sdb_meet_again(store, options, op)) != SEQDB_OK) return rc;
   store->sync_off = sync_off;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
-  return make_writable(store, options, op);
+  rc = make_writable(store, options, op);
+  return rc == SEQDB_OK && alone ? sdb_meet_ready(store, op) : rc;
 }
 
 static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir, const sdb_op *op) {
