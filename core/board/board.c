@@ -72,6 +72,13 @@ static void give_door_back(sdb_board *board) {
 
 /* ---- the file */
 
+/* A limit on descriptors, a broken disk: to whoever opens, the database cannot be opened. */
+static int cannot_open(const sdb_board *board, int os, const char *what, const sdb_op *op) {
+  int rc = failed(board, os, what, op);
+  if (rc == SEQDB_IO) op->error->code = SEQDB_CANTOPEN;
+  return rc == SEQDB_IO ? SEQDB_CANTOPEN : rc;
+}
+
 static int open_error(const sdb_board *board, int os, const sdb_op *op) {
   switch (os) {
     case ENOENT:
@@ -85,7 +92,7 @@ static int open_error(const sdb_board *board, int os, const sdb_op *op) {
       return sdb_error_os(op, os, NAME, 0,
                           "%s/lock cannot be written; immutable=1 reads without it where nobody writes", board->path);
     default:
-      return failed(board, os, "cannot open", op);
+      return cannot_open(board, os, "cannot open", op);
   }
 }
 
@@ -119,7 +126,7 @@ static int enter(sdb_board *board, bool create, const sdb_board_patience *patien
                      "its file lock has another name (a hard link), perhaps in another database; immutable=1 reads "
                      "without it where nobody writes",
                      op);
-    if ((os = is_in_place(board, &in_place)) != 0) return failed(board, os, "cannot open again", op);
+    if ((os = is_in_place(board, &in_place)) != 0) return cannot_open(board, os, "cannot open again", op);
     if (in_place) return SEQDB_OK;
     give_door_back(board);
     sdb_os_close(board->fd);

@@ -115,6 +115,7 @@ static void store_free(sdb_store *store) {
   pthread_mutex_destroy(&store->files_mutex);
   pthread_mutex_destroy(&store->follow_mutex);
   pthread_cond_destroy(&store->writer_free);
+  pthread_cond_destroy(&store->news);
   sdb_free(store->path);
   sdb_free(store);
 }
@@ -127,6 +128,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   pthread_mutex_init(&store->files_mutex, NULL);
   pthread_mutex_init(&store->follow_mutex, NULL);
   sdb_os_condition_init(&store->writer_free);
+  sdb_os_condition_init(&store->news);
   sdb_overlay_init(&store->overlay, &store->data);
   store->fork_count = sdb_os_fork_count();
   store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);

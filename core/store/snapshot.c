@@ -17,14 +17,14 @@
 
 /* The board's slot has the oldest generation that a snapshot reads, or that is about to be one (S2).  store.mutex held. */
 static void pin_slot(sdb_store *store, uint64_t since_ms) {
-  if (store->pins++ == 0 && store->shared)
+  if (store->pins++ == 0 && store->shared && !store->still)
     sdb_board_pin(store->board, SDB_MAX(store->committed->generation, 1), since_ms);
 }
 
 /* Afterwards: it went, or it has come as far as it will.  store.mutex held. */
 static void settle_slot(sdb_store *store) {
   const seqdb_snapshot *oldest = store->snapshots;
-  if (!store->shared || store->pins != store->snapshot_count) return; /* others are about to */
+  if (!store->shared || store->still || store->pins != store->snapshot_count) return; /* others are about to */
   if (!oldest)
     sdb_board_unpin(store->board);
   else if (sdb_board_pinned(store->board) != SDB_MAX(oldest->view.generation, 1))

@@ -68,6 +68,27 @@ static int look_at_files(sdb_store *store, const sdb_op *op) {
   return SEQDB_OK;
 }
 
+int sdb_member_tidy(sdb_store *store, const sdb_op *op) {
+  int rc = sdb_member_catch_up(store, op);
+  if (rc != SEQDB_OK || !store->shared || store->still) return rc;
+  pthread_mutex_lock(&store->follow_mutex);
+  if (!atomic_load(&store->leads)) {
+    sdb_overlay_drop(&store->overlay, sdb_board_applied(store->board));
+    (void)sdb_store_oldest_elsewhere(store);
+  }
+  pthread_mutex_unlock(&store->follow_mutex);
+  return SEQDB_OK;
+}
+
+int sdb_member_look(sdb_store *store, const sdb_op *op) {
+  int rc = sdb_member_catch_up(store, op);
+  if (rc != SEQDB_OK || !store->shared || store->still) return rc;
+  pthread_mutex_lock(&store->follow_mutex);
+  if (!atomic_load(&store->leads)) rc = look_at_files(store, op);
+  pthread_mutex_unlock(&store->follow_mutex);
+  return rc;
+}
+
 /* The lock is ours; `mend`: its last owner died with it. */
 static int begin_to_lead(sdb_store *store, bool mend, bool drop, const sdb_op *op) {
   bool news;

@@ -16,6 +16,10 @@
 /* The store catches up with what is published (S3).  Errors: IO, NOMEM, CORRUPT: the files do not say what the board
 ** does. */
 int sdb_member_catch_up(sdb_store *store, const sdb_op *op);
+/* The same, and what no member needs any more becomes free here, too, for figures. */
+int sdb_member_tidy(sdb_store *store, const sdb_op *op);
+/* The same, and the sizes of files are asked anew, for check. */
+int sdb_member_look(sdb_store *store, const sdb_op *op);
 /* Take the writer lock of all members, waiting until `deadline_ms`; the writer lock of this process is taken already.
 ** `drop`: what a dead writer prepared for a coordinator is dropped, else kept.
 ** Errors: BUSY; its message names the other process; POISONED; as above; those of mending. */

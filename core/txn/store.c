@@ -65,6 +65,7 @@ void sdb_store_swap(sdb_store *store, sdb_catalog *catalog, bool undecided, bool
   sdb_catalog *old = store->committed;
   store->committed = catalog;
   store->committed->kind = SDB_CATALOG_COMMITTED;
+  pthread_cond_broadcast(&store->news);
   store->keep_next = undecided;
   if (keep_old)
     store->before_prepare = old;

@@ -64,6 +64,7 @@ typedef struct sdb_store {
 
   pthread_mutex_t mutex; /* guards these */
   pthread_cond_t writer_free;
+  pthread_cond_t news; /* there is a new last commit */
   struct seqdb *writer;
   bool upkeep; /* the writer lock is held for a moment, by no handle: see writer_lock.h */
   sdb_space space;
