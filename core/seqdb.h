@@ -364,7 +364,10 @@ SEQDB_API void seqdb_free(void *memory);
 SEQDB_API void seqdb_set_busy_timeout(seqdb *db, uint32_t timeout_ms);
 
 /* Long work (compact, check, large copies) calls interrupt(context) now and then from the calling thread; non-zero
-** stops it with SEQDB_INTERRUPTED, nothing half done.  It must not call the library.  NULL removes it. */
+** stops it with SEQDB_INTERRUPTED, nothing half done.  No lock is held then: it may use other handles, and read with
+** this one (its own view shows the transaction as it was before the call); changing anything with it is MISUSE, as is
+** closing it.  Other threads' changes with it wait.  In the middle of a change the writer lock stays taken.  NULL
+** removes it. */
 SEQDB_API void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), void *context);
 
 /* 1 if every write will fail (read-only handle, damage, poison, child of fork), and then *error (may be NULL) tells

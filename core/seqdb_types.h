@@ -78,6 +78,7 @@ typedef struct seqdb_region_info {
   uint64_t length_bytes;
   uint64_t reserved_bytes;
   uint64_t generation; /* commit that last changed the entry; 0 if never changed by this library */
+  uint64_t created;    /* commit that made the region; 0 if unknown.  index and created name one life of a region */
 } seqdb_region_info;
 
 typedef struct seqdb_stat_info {

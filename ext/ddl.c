@@ -31,7 +31,8 @@
 static int declare(sqlite3 *db, const char *table, sdb_failure *f) {
   char *sql = sqlite3_mprintf(
       "CREATE TABLE x(name TEXT, offset INTEGER, length INTEGER, content BLOB,"
-      " reserved INTEGER HIDDEN, \"append\" BLOB HIDDEN, \"%w\" HIDDEN)",
+      " reserved INTEGER HIDDEN, \"append\" BLOB HIDDEN,"
+      " created INTEGER HIDDEN, changed INTEGER HIDDEN, \"%w\" HIDDEN)",
       table);
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_declare_vtab(db, sql);
@@ -57,7 +58,7 @@ static int connect(sdb_table *table, sdb_failure *f) {
   bool inside = sdb_path_is_inside(table->connection->db, table->schema, table->config.path);
   if (!inside) sdb_directory_by_path(table->connection, table->config.path, &open, f);
   if (inside || open) sdb_table_ready(table, f);
-  if (f->code != SQLITE_NOMEM) sdb_failure_clear(f);
+  if (f->code != SQLITE_NOMEM && f->code != SQLITE_INTERRUPT) sdb_failure_clear(f);
   return f->code;
 }
 

@@ -16,6 +16,8 @@ enum sdb_column {
   SDB_COLUMN_CONTENT,
   SDB_COLUMN_RESERVED,
   SDB_COLUMN_APPEND,
+  SDB_COLUMN_CREATED,
+  SDB_COLUMN_CHANGED,
   SDB_COLUMN_SELF, /* hidden, named like the table */
   SDB_COLUMN_COUNT
 };

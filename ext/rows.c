@@ -314,6 +314,12 @@ int sdb_rows_column(sdb_rows *rows, sqlite3_context *context, int column, sdb_fa
     case SDB_COLUMN_RESERVED:
       sqlite3_result_int64(context, (sqlite3_int64)row->reserved_bytes);
       break;
+    case SDB_COLUMN_CREATED:
+      sqlite3_result_int64(context, (sqlite3_int64)row->created);
+      break;
+    case SDB_COLUMN_CHANGED:
+      sqlite3_result_int64(context, (sqlite3_int64)row->generation);
+      break;
     default:
       break; /* append and the table's own column are never read: NULL */
   }

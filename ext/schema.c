@@ -12,7 +12,7 @@ bool sdb_schema_has_table(sdb_connection *connection, const char *schema, const 
 
 /* Only a table of ours has a hidden column of its own name beside these. */
 static int has_columns(sdb_connection *connection, const char *schema, const char *name, bool *has) {
-  const char *const columns[] = {"reserved", "append", name};
+  const char *const columns[] = {"reserved", "append", "created", "changed", name};
   int rc = SQLITE_OK;
   for (size_t i = 0; i < sizeof columns / sizeof columns[0] && rc == SQLITE_OK; i++)
     rc = sqlite3_table_column_metadata(connection->db, schema, name, columns[i], NULL, NULL, NULL, NULL, NULL);

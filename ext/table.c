@@ -8,8 +8,8 @@
 /* CREATE would fail by itself.  RENAME would succeed, and leave a table that can be neither opened, dropped nor
 ** renamed. */
 int sdb_table_check_name(const char *name, sdb_failure *f) {
-  static const char *const columns[] = {"name",   "offset", "length", "content", "reserved",
-                                        "append", "rowid",  "oid",    "_rowid_"};
+  static const char *const columns[] = {"name",    "offset",  "length", "content", "reserved", "append",
+                                        "created", "changed", "rowid",  "oid",     "_rowid_"};
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
     if (sqlite3_stricmp(name, columns[i]) != 0) continue;
     return sdb_failure_set(f, SQLITE_ERROR, "a seqdb table cannot be named '%s': that is one of its columns", name);

@@ -212,8 +212,8 @@ static bool asks_for_something(const sdb_request *r, const seqdb_region_info *ro
   return change->has_data || change->has_number || !same_name;
 }
 
-/* offset and reserved cannot be changed either, but a row may be saved as it was read, perhaps before a compaction:
-** they are left out.  A statement that asks for nothing else is told. */
+/* offset, reserved, created and changed cannot be changed either, but a row may be saved as it was read, perhaps before
+** a compaction: they are left out.  A statement that asks for nothing else is told. */
 static int refuse_place(sdb_request *r, const seqdb_region_info *row) {
   if (asks_for_something(r, row)) return SQLITE_OK;
   if (is_set(r, SDB_COLUMN_OFFSET) && !is_same_number(r->column[SDB_COLUMN_OFFSET], row->offset)) {
@@ -221,6 +221,12 @@ static int refuse_place(sdb_request *r, const seqdb_region_info *row) {
   }
   if (is_set(r, SDB_COLUMN_RESERVED) && !is_same_number(r->column[SDB_COLUMN_RESERVED], row->reserved_bytes)) {
     return refuse(r, "reserved", "cannot be changed: see seqdb_reserve()");
+  }
+  if (is_set(r, SDB_COLUMN_CREATED) && !is_same_number(r->column[SDB_COLUMN_CREATED], row->created)) {
+    return refuse(r, "created", "cannot be changed");
+  }
+  if (is_set(r, SDB_COLUMN_CHANGED) && !is_same_number(r->column[SDB_COLUMN_CHANGED], row->generation)) {
+    return refuse(r, "changed", "cannot be changed");
   }
   return SQLITE_OK;
 }

@@ -113,6 +113,7 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
   int rc = SEQDB_OK;
   first.version = SDB_FORMAT_VERSION;
   first.sequence = SDB_JOURNAL_FIRST_SEQUENCE;
+  first.start = SDB_JOURNAL_START;
   int os = sdb_os_random(first.uuid, sizeof first.uuid);
   while (!os && first.salt == 0)
     os = sdb_os_random(&first.salt, sizeof first.salt);

@@ -51,7 +51,8 @@ static int read_headers(sdb_journal *journal, uint64_t salt, enum sdb_journal_st
     return sdb_error_set(op, SEQDB_VERSION, "journal", 0,
                          "journal: written by format version %u; this library reads versions up to %u", newer,
                          SDB_FORMAT_VERSION);
-  journal->tail = SDB_JOURNAL_START;
+  if (!found) journal->header.start = SDB_JOURNAL_START;
+  journal->tail = journal->header.start;
   journal->previous = journal->header.salt;
   journal->one_header = valid < 2;
   return SEQDB_OK;
@@ -92,9 +93,9 @@ static int forget_first(const sdb_journal *journal, bool *poison) {
   static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
   uint8_t first;
   size_t got;
-  int os = sdb_os_pread(journal->fd, &first, 1, SDB_JOURNAL_START, &got);
+  int os = sdb_os_pread(journal->fd, &first, 1, journal->header.start, &got);
   if (os || got == 0) return os;
-  os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, SDB_JOURNAL_START);
+  os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, journal->header.start);
   if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
   return os;
 }
@@ -122,7 +123,7 @@ int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op) {
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op) {
   sdb_journal_header next = *header;
   int os = 0;
-  next.version = SDB_FORMAT_VERSION;
+  next.start = SDB_JOURNAL_START;
   next.sequence = journal->header.sequence + 1;
   do {
     os = sdb_os_random(&next.salt, sizeof next.salt);
@@ -158,16 +159,24 @@ int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op) {
 
 /* ---- reading records */
 
+/* Of this journal's salt and version. */
+static bool peek(const sdb_journal *journal, const uint8_t head[SDB_RECORD_HEADER_BYTES], uint64_t at,
+                 uint64_t available, sdb_record_header *header) {
+  return sdb_record_peek(head, journal->header.salt, at, available, header) &&
+         header->version == journal->header.version;
+}
+
 /* The whole record at `at`, or NULL in *record if there is no valid one. */
 static int read_record(const sdb_journal *journal, uint64_t at, uint64_t size, sdb_record_header *header,
                        uint8_t **record, const sdb_op *op) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   size_t got;
   *record = NULL;
-  if (at > size || size - at < sizeof head) return SEQDB_OK;
+  if (at >= size) return SEQDB_OK;
   int os = sdb_os_pread(journal->fd, head, sizeof head, at, &got);
   if (os) goto failed;
-  if (got < sizeof head || !sdb_record_peek(head, journal->header.salt, at, size - at, header)) return SEQDB_OK;
+  memset(head + got, 0, sizeof head - got);
+  if (!peek(journal, head, at, size - at, header)) return SEQDB_OK;
   if (header->bytes > SIZE_MAX) return sdb_error_nomem(op);
   uint8_t *whole = sdb_malloc((size_t)header->bytes);
   if (!whole) return sdb_error_nomem(op);
@@ -185,7 +194,8 @@ failed:
 struct chain {
   sdb_journal_take take;
   void *context;
-  uint64_t committed; /* the newest commit known so far */
+  uint64_t committed; /* the newest commit known so far ... */
+  sdb_token tip;      /* ... and its token */
   uint64_t until;     /* no record from there on is looked at */
   sdb_record_header header;
   uint8_t *record; /* NULL: there is none yet */
@@ -205,15 +215,20 @@ struct search {
   bool found;
 };
 
-/* What stands in the block, which was read at `at`. */
-static int search_block(struct search *search, const uint8_t *block, size_t bytes, uint64_t at, const sdb_op *op) {
-  for (size_t i = 0; i + SDB_RECORD_HEADER_BYTES <= bytes && !search->found; i += SDB_RECORD_ALIGN) {
+/* What stands in the block, which was read at `at` and has room behind it for a record's header. */
+static int search_block(struct search *search, uint8_t *block, size_t bytes, uint64_t at, const sdb_op *op) {
+  memset(block + bytes, 0, SDB_RECORD_HEADER_BYTES); /* of the last one the file may lack a part */
+  for (size_t i = 0; i + SDB_RECORD_LEAST_BYTES <= bytes && !search->found; i += SDB_RECORD_ALIGN) {
     sdb_record_header header;
     uint8_t *record;
-    if (!sdb_record_peek(block + i, search->journal->header.salt, at + i, search->size - at - i, &header)) continue;
+    if (!peek(search->journal, block + i, at + i, search->size - at - i, &header)) continue;
     search->found = header.bytes > search->trials;
     if (search->found) break;
     search->trials -= header.bytes;
+    if (header.bytes <= bytes - i) { /* as most are; reading each again takes three times as long */
+      search->found = sdb_record_decode(block + i, header.bytes, search->journal->header.salt, at + i, &header);
+      continue;
+    }
     int rc = read_record(search->journal, at + i, search->size, &header, &record, op);
     if (rc != SEQDB_OK) return rc;
     search->found = record != NULL;
@@ -231,7 +246,7 @@ static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size
   uint64_t data = from, data_end = from;
   int rc = SEQDB_OK;
   *found = false;
-  uint8_t *block = from < size ? sdb_malloc(SCAN_BYTES) : NULL;
+  uint8_t *block = from < size ? sdb_malloc(SCAN_BYTES + SDB_RECORD_HEADER_BYTES) : NULL;
   if (from < size && !block) return sdb_error_nomem(op);
   for (uint64_t at = from; at < size && !search.found && rc == SEQDB_OK; at += SCAN_BYTES) {
     size_t got = 0;
@@ -254,11 +269,17 @@ static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size
 /* May `next` follow?  A prepare before it is decided by it. */
 static bool follows(struct chain *chain, const sdb_record_header *next) {
   uint64_t now = chain->committed;
-  if (chain->record && chain->header.kind == SDB_RECORD_PREPARE && (next->flags & SDB_RECORD_KEEP))
+  sdb_token tip = chain->tip;
+  if (chain->record && chain->header.kind == SDB_RECORD_PREPARE && (next->flags & SDB_RECORD_KEEP)) {
     now = chain->header.generation;
+    tip = chain->header.token;
+  }
   bool empty = next->puts == 0 && next->deletes == 0 && next->ranges == 0;
   if (next->generation != now + 1 && !(empty && next->generation == now)) return false;
-  chain->committed = next->kind == SDB_RECORD_COMMIT ? next->generation : now;
+  if (next->version > 1 && memcmp(&next->parent, &tip, sizeof tip) != 0) return false;
+  bool commits = next->kind == SDB_RECORD_COMMIT && next->generation > now;
+  chain->committed = commits ? next->generation : now;
+  chain->tip = commits ? next->token : tip;
   return true;
 }
 
@@ -308,10 +329,13 @@ static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, cons
   size_t got = 0;
   int os = sdb_os_pread(journal->fd, head, sizeof head, SDB_JOURNAL_START, &got);
   if (os) return sdb_error_os(op, os, "journal", SDB_JOURNAL_START, "journal: cannot read it");
-  if (got < sizeof head || !sdb_record_peek(head, 0, SDB_JOURNAL_START, UINT64_MAX, &first)) return SEQDB_OK;
+  memset(head + got, 0, sizeof head - got);
+  if (!sdb_record_peek(head, 0, SDB_JOURNAL_START, UINT64_MAX, &first)) return SEQDB_OK;
   if (first.salt == journal->header.salt) return SEQDB_OK;
   other.header.salt = other.previous = first.salt;
+  other.header.version = first.version;
   other.header.base_generation = first.generation - 1;
+  other.header.base_token = first.parent;
   other.tail = SDB_JOURNAL_START;
   other.one_header = false;
   int rc = sdb_journal_scan_records(&other, &ignored, look_at_orphan, &orphans, op);
@@ -322,9 +346,10 @@ static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, cons
 /* Up to there the file has blocks. */
 static uint64_t first_hole(const sdb_journal *journal, uint64_t size) {
   uint64_t data, end;
-  if (size < SDB_JOURNAL_START) return size;
-  int os = sdb_os_next_data(journal->fd, SDB_JOURNAL_START, size, &data, &end);
-  return !os && data == SDB_JOURNAL_START ? end : SDB_JOURNAL_START;
+  uint64_t start = journal->header.start;
+  if (size < start) return size;
+  int os = sdb_os_next_data(journal->fd, start, size, &data, &end);
+  return !os && data == start ? end : start;
 }
 
 /* The records from the tail on, as far as each follows the one before it. */
@@ -355,8 +380,11 @@ static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain
 int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
                              const sdb_op *op) {
   sdb_os_info info;
-  struct chain chain = {
-      .take = take, .context = context, .committed = journal->header.base_generation, .until = UINT64_MAX};
+  struct chain chain = {.take = take,
+                        .context = context,
+                        .committed = journal->header.base_generation,
+                        .tip = journal->header.base_token,
+                        .until = UINT64_MAX};
   bool found = false;
   memset(scan, 0, sizeof *scan);
   int os = sdb_os_info_of(journal->fd, &info);
@@ -378,9 +406,10 @@ uint64_t sdb_journal_record_end(const sdb_record_header *header) {
   return record_end(header);
 }
 
-int sdb_journal_follow(sdb_journal *journal, uint64_t until, uint64_t committed, sdb_journal_take take, void *context,
-                       const sdb_op *op) {
-  struct chain chain = {.take = take, .context = context, .committed = committed, .until = until};
+int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
+                       void *context, const sdb_op *op) {
+  struct chain chain = {
+      .take = take, .context = context, .committed = from->generation, .tip = from->tip, .until = until};
   sdb_journal_scan scan = {0};
   sdb_os_info info = {.size_bytes = until};
   int os = until == UINT64_MAX ? sdb_os_info_of(journal->fd, &info) : 0;
@@ -406,7 +435,7 @@ static int zero_ahead(sdb_journal *journal, uint64_t end, uint64_t need) {
   int os = 0;
   if (need <= journal->zeroed) return 0;
   journal->zeroed = SDB_MAX(journal->zeroed, end);
-  uint64_t ahead = SDB_MIN(SDB_MAX(end - SDB_JOURNAL_START, AHEAD_MIN_BYTES), AHEAD_MAX_BYTES);
+  uint64_t ahead = SDB_MIN(SDB_MAX(end - journal->header.start, AHEAD_MIN_BYTES), AHEAD_MAX_BYTES);
   uint64_t to = sdb_page_down(need + ahead);
   for (uint64_t at = journal->zeroed, part; at < to && !os; at += part) {
     part = SDB_MIN(sizeof zeros, (at < need ? sdb_page_up(need) : to) - at);

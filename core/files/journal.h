@@ -52,11 +52,16 @@ typedef struct sdb_journal_scan {
 int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
                              const sdb_op *op);
 
-/* Read the records from the tail on, up to byte `until` or, if that is UINT64_MAX, as far as they go; `committed` is the
-** newest commit before them.  An incomplete chain is no error: the tail tells how far it came.  A record is handed out
-** once the one behind it was looked for; the tail is then behind both. */
-int sdb_journal_follow(sdb_journal *journal, uint64_t until, uint64_t committed, sdb_journal_take take, void *context,
-                       const sdb_op *op);
+/* Where somebody stands in the journal. */
+typedef struct sdb_journal_place {
+  uint64_t generation; /* the newest commit before it ... */
+  sdb_token tip;       /* ... and its token */
+} sdb_journal_place;
+/* Read the records from the tail on, up to byte `until` or, if that is UINT64_MAX, as far as they go.  An incomplete
+** chain is no error: the tail tells how far it came.  A record is handed out once the one behind it was looked for; the
+** tail is then behind both. */
+int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
+                       void *context, const sdb_op *op);
 /* Where the record behind this one begins. */
 uint64_t sdb_journal_record_end(const sdb_record_header *header);
 /* The member that wrote last was another one: see again how far the file has blocks. */
@@ -75,9 +80,9 @@ int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op);
 ** page cache only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written
 ** before.  FULL leaves it to be tried again. */
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
-/* Start anew with an empty journal: write `header` (sequence and salt are chosen here) to the other page, durably.
-** A failure leaves the state of that page unknown: *poison.  But where there was no room it is not whole: FULL, and the
-** present header stays. */
+/* Start anew with an empty journal: write `header` (sequence, salt and start are chosen here) to the other page,
+** durably.  A failure leaves the state of that page unknown: *poison.  But where there was no room it is not whole:
+** FULL, and the present header stays. */
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op);
 
 #endif /* SDB_JOURNAL_H */

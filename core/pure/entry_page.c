@@ -15,8 +15,8 @@ struct disk_entry { /* section 2 */
   uint64_t start, length, reserved, name_bytes;
   uint8_t name[SDB_ENTRY_TRAILER_OFF - 32]; /* zeros after the name */
   uint8_t magic[8];                         /* the trailer */
-  uint64_t generation;
-  uint8_t zeros[40];
+  uint64_t generation, created;
+  uint8_t zeros[32];
   uint64_t checksum;
 };
 
@@ -31,7 +31,8 @@ ASSERT_OFF(entry, name_bytes, 24);
 ASSERT_OFF(entry, name, 32);
 ASSERT_OFF(entry, magic, SDB_ENTRY_TRAILER_OFF);
 ASSERT_OFF(entry, generation, 4040);
-ASSERT_OFF(entry, zeros, 4048);
+ASSERT_OFF(entry, created, 4048);
+ASSERT_OFF(entry, zeros, 4056);
 ASSERT_OFF(entry, checksum, 4088);
 
 static const uint8_t entry_magic[8] = {'s', 'e', 'q', 'd', 'b', 'e', 'n', 't'};
@@ -43,19 +44,24 @@ static uint64_t entry_checksum(const uint8_t *page, uint32_t name_bytes, uint32_
   return sdb_hash_bytes(page + SDB_ENTRY_TRAILER_OFF, OFF(entry, checksum) - SDB_ENTRY_TRAILER_OFF, seed);
 }
 
-/* What is wrong with the trailer of page `index`, NULL if nothing; sets entry->has_trailer and generation. */
+/* What is wrong with the trailer of page `index`, NULL if nothing; sets entry->has_trailer, generation and
+** created. */
 static const char *trailer_problem(const uint8_t *page, uint32_t index, sdb_entry_image *entry, uint32_t *at) {
   entry->has_trailer = !sdb_is_zero(page + SDB_ENTRY_TRAILER_OFF, SDB_ENTRY_BYTES - SDB_ENTRY_TRAILER_OFF);
-  entry->generation = 0;
+  entry->generation = entry->created = 0;
   if (!entry->has_trailer) return NULL;
   *at = OFF(entry, magic);
   if (memcmp(page + OFF(entry, magic), entry_magic, sizeof entry_magic) != 0) return "the trailer's magic is wrong";
   *at = OFF(entry, zeros);
-  if (!sdb_is_zero(page + OFF(entry, zeros), 40)) return "unused bytes of the trailer are not zero";
+  if (!sdb_is_zero(page + OFF(entry, zeros), OFF(entry, checksum) - OFF(entry, zeros)))
+    return "unused bytes of the trailer are not zero";
   *at = OFF(entry, checksum);
   uint64_t checksum = entry_checksum(page, entry->name_bytes, index);
   if (sdb_get64(page + OFF(entry, checksum)) != checksum) return "the checksum does not match";
   entry->generation = sdb_get64(page + OFF(entry, generation));
+  entry->created = sdb_get64(page + OFF(entry, created));
+  *at = OFF(entry, created);
+  if (entry->created > entry->generation) return "it was created after its last change";
   return NULL;
 }
 
@@ -117,6 +123,7 @@ enum sdb_entry_state sdb_entry_decode_used(const uint8_t page[SDB_ENTRY_BYTES], 
 void sdb_entry_encode(uint8_t page[SDB_ENTRY_BYTES], uint32_t index, const sdb_entry_image *entry) {
   assert(sdb_extent_is_good(entry->start, entry->length, entry->reserved));
   assert(sdb_name_problem(entry->name, entry->name_bytes, NULL) == NULL);
+  assert(entry->created <= entry->generation);
   sdb_put64(page + OFF(entry, start), entry->start);
   sdb_put64(page + OFF(entry, length), entry->length);
   sdb_put64(page + OFF(entry, reserved), entry->reserved);
@@ -126,16 +133,21 @@ void sdb_entry_encode(uint8_t page[SDB_ENTRY_BYTES], uint32_t index, const sdb_e
   if (!entry->has_trailer) return;
   memcpy(page + OFF(entry, magic), entry_magic, sizeof entry_magic);
   sdb_put64(page + OFF(entry, generation), entry->generation);
+  sdb_put64(page + OFF(entry, created), entry->created);
   sdb_put64(page + OFF(entry, checksum), entry_checksum(page, entry->name_bytes, index));
 }
 
+/* Where `created` is unknown the term is that of version 1: a sum of version 1 is right for the entries as we read
+** them. */
 uint64_t sdb_entry_hash(uint32_t index, const sdb_entry_image *entry) {
-  uint8_t packed[40];
+  uint8_t packed[48];
   sdb_put32(packed, index);
   sdb_put32(packed + 4, entry->has_trailer ? 1 : 0);
   sdb_put64(packed + 8, entry->generation);
   sdb_put64(packed + 16, entry->start);
   sdb_put64(packed + 24, entry->length);
   sdb_put64(packed + 32, entry->reserved);
-  return sdb_hash_bytes(entry->name, entry->name_bytes, sdb_hash_bytes(packed, sizeof packed, 0));
+  sdb_put64(packed + 40, entry->created);
+  uint64_t seed = sdb_hash_bytes(packed, entry->created ? 48 : 40, 0);
+  return sdb_hash_bytes(entry->name, entry->name_bytes, seed);
 }

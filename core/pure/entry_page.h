@@ -14,6 +14,7 @@
 typedef struct sdb_entry_image {
   uint64_t start, length, reserved;
   uint64_t generation; /* of last change, from the trailer; 0 if there is no trailer */
+  uint64_t created;    /* generation that made it, kept through later changes; 0: unknown (version 1, rawdb) */
   bool has_trailer;    /* false: written by rawdb */
   uint32_t name_bytes;
   const char *name; /* decode: points into the page */
@@ -32,8 +33,9 @@ enum sdb_entry_state sdb_entry_decode_used(const uint8_t page[SDB_ENTRY_BYTES], 
                                            uint32_t *at, const char **why);
 /* Encode a used entry with our trailer (entry->has_trailer must be true), or rawdb's way without (false). */
 void sdb_entry_encode(uint8_t page[SDB_ENTRY_BYTES], uint32_t index, const sdb_entry_image *entry);
-/* Term of one entry in the sum that the journal header keeps (of start, length, reserved, name, index, generation and
-** has_trailer; not of the page's other bytes).  The hash of a set of entries is the wrapping sum of their terms. */
+/* Term of one entry in the sum that the journal header keeps (of start, length, reserved, name, index, generation,
+** created and has_trailer; not of the page's other bytes).  The hash of a set of entries is the wrapping sum of their
+** terms. */
 uint64_t sdb_entry_hash(uint32_t index, const sdb_entry_image *entry);
 
 #endif /* SDB_ENTRY_PAGE_H */

@@ -8,12 +8,34 @@
 
 #include "base/base.h"
 
-#define SDB_FORMAT_VERSION 1u /* of all files of a database */
+#define SDB_FORMAT_VERSION 2u /* of all files of a database; version 1 is read, and upgraded at the first change */
 
 #define SDB_JOURNAL_HEADER_BYTES   4096u
 #define SDB_JOURNAL_FIRST_SEQUENCE 2u    /* of the header that a journal is made with; even: page 0 */
-#define SDB_JOURNAL_START          8192u /* first record */
+#define SDB_JOURNAL_ALIGN          512u  /* records begin at multiples of it: a torn write touches no older record */
+#define SDB_JOURNAL_START          8192u /* first record of a fresh journal; no record lies before it */
 
+/* Names one state of a directory: every record has one of its own.  All zeros: none. */
+typedef struct sdb_token {
+  uint8_t bytes[SEQDB_TOKEN_BYTES];
+} sdb_token;
+/* Names an SQLite file.  All zeros: none; the engine was used alone. */
+typedef struct sdb_file_uuid {
+  uint8_t bytes[16];
+} sdb_file_uuid;
+
+/* An SQLite file to which the database belongs. */
+#define SDB_CLAIMS_MAX           14u
+#define SDB_CLAIM_PATH_BYTES_MAX 200u
+typedef struct sdb_claim {
+  sdb_file_uuid file; /* not zero */
+  sdb_token settled;  /* of its newest commit that is known to be durable in both */
+  uint64_t inode, birth_ns;
+  uint32_t path_bytes;                 /* 0: no path is known, or it is too long */
+  char path[SDB_CLAIM_PATH_BYTES_MAX]; /* relative to the directory, not NUL-terminated */
+} sdb_claim;
+
+/* What version 1 did not have is zero in its headers, but for start. */
 typedef struct sdb_journal_header {
   uint32_t version;
   bool sync_off;
@@ -25,6 +47,13 @@ typedef struct sdb_journal_header {
   uint64_t regions_bytes;   /* size of `regions` then, a multiple of 4096 (without the guard byte) */
   uint64_t entries;         /* used entries then ... */
   uint64_t entries_hash;    /* ... and the sum of their hashes */
+  uint64_t start;           /* of the first record: a multiple of 512, >= SDB_JOURNAL_START */
+  sdb_token base_token;     /* of the newest commit that is in the base ... */
+  sdb_file_uuid base_file;  /* ... and the SQLite file that made it */
+  uint64_t settled_generation;
+  sdb_token settled_token; /* no SQLite file can go back behind it */
+  uint32_t claim_count;
+  sdb_claim claims[SDB_CLAIMS_MAX];
 } sdb_journal_header;
 
 enum sdb_header_state { SDB_HEADER_OK = 1, SDB_HEADER_DAMAGED = 0, SDB_HEADER_NEWER = -1 };

@@ -23,12 +23,21 @@ struct disk_record { /* section 4 */
   uint8_t token[SEQDB_TOKEN_BYTES];
   uint32_t coordinator_bytes, puts, deletes, zeros1;
   uint64_t ranges, range_bytes, data_bytes, entries, entries_hash;
+  uint8_t parent[SEQDB_TOKEN_BYTES], file[16]; /* version 1 ends before it, with its checksum */
+  uint32_t durability, changes;
+  uint8_t zeros2[24];
   uint64_t checksum;
 };
 
 struct disk_put {
   uint32_t index, name_bytes;
   uint64_t name_at, start, length, reserved;
+  uint64_t created; /* not in version 1 */
+};
+
+struct disk_change {
+  uint32_t index, op;
+  uint64_t offset, bytes;
 };
 
 struct disk_range {
@@ -38,10 +47,14 @@ struct disk_range {
 #define OFF(type, field)            offsetof(struct disk_##type, field)
 #define ASSERT_OFF(type, field, at) _Static_assert(OFF(type, field) == (at), "FORMAT.md: " #type " " #field)
 #define DELETE_BYTES                4u
-#define PUT_BYTES                   40u
+#define CHANGE_BYTES                24u
+#define CHANGE_OP_FIRST             1u /* create */
+#define CHANGE_OP_LAST              6u /* length */
 #define RANGE_BYTES                 16u
+#define JOURNAL_MODE_LAST           6u
 
 _Static_assert(sizeof(struct disk_record) == SDB_RECORD_HEADER_BYTES, "FORMAT.md section 4");
+_Static_assert(SDB_RECORD_HEADER_BYTES <= SDB_RECORD_ALIGN, "FORMAT.md section 4: a header lies in one sector");
 ASSERT_OFF(record, kind, 4);
 ASSERT_OFF(record, flags, 6);
 ASSERT_OFF(record, bytes, 8);
@@ -59,50 +72,80 @@ ASSERT_OFF(record, range_bytes, 88);
 ASSERT_OFF(record, data_bytes, 96);
 ASSERT_OFF(record, entries, 104);
 ASSERT_OFF(record, entries_hash, 112);
-ASSERT_OFF(record, checksum, 120);
-_Static_assert(sizeof(struct disk_put) == PUT_BYTES && sizeof(struct disk_range) == RANGE_BYTES, "FORMAT.md section 4");
+ASSERT_OFF(record, parent, 120);
+ASSERT_OFF(record, file, 136);
+ASSERT_OFF(record, durability, 152);
+ASSERT_OFF(record, changes, 156);
+ASSERT_OFF(record, zeros2, 160);
+ASSERT_OFF(record, checksum, 184);
+_Static_assert(sizeof(struct disk_put) == 48 && sizeof(struct disk_range) == RANGE_BYTES, "FORMAT.md section 4");
 ASSERT_OFF(put, name_bytes, 4);
 ASSERT_OFF(put, name_at, 8);
 ASSERT_OFF(put, start, 16);
 ASSERT_OFF(put, length, 24);
 ASSERT_OFF(put, reserved, 32);
+ASSERT_OFF(put, created, 40);
+_Static_assert(sizeof(struct disk_change) == CHANGE_BYTES, "FORMAT.md section 4");
+ASSERT_OFF(change, op, 4);
+ASSERT_OFF(change, offset, 8);
+ASSERT_OFF(change, bytes, 16);
 ASSERT_OFF(range, bytes, 8);
 
-static const uint8_t record_magic[4] = {'s', 'q', 'd', 'r'};
+/* Where the versions differ. */
+struct shape {
+  uint8_t magic[4];
+  uint32_t checksum_at, header_bytes, put_bytes;
+};
+static const struct shape shapes[SDB_FORMAT_VERSION + 1] = {
+    [1] = {{'s', 'q', 'd', 'r'}, OFF(record, parent), SDB_RECORD_LEAST_BYTES, OFF(put, created)},
+    [2] = {{'s', 'q', 'r', '2'}, OFF(record, checksum), SDB_RECORD_HEADER_BYTES, sizeof(struct disk_put)},
+};
+_Static_assert(OFF(record, parent) + 8 == SDB_RECORD_LEAST_BYTES, "FORMAT.md section 4");
+
+static const struct shape *shape_of(uint32_t version) {
+  assert(version == 1 || version == SDB_FORMAT_VERSION);
+  return &shapes[version];
+}
 
 /* ---- record: where its parts lie ---- */
 
-/* header | puts | deletes | coordinator | put names | ranges, each followed by its bytes */
+/* header | puts | deletes | coordinator | put names | changes | ranges, each followed by its bytes */
 struct parts {
-  uint64_t deletes_at, coordinator_at, names_at, ranges_at;
+  uint64_t puts_at, put_bytes, deletes_at, coordinator_at, names_at, changes_at, ranges_at;
 };
-#define PUTS_AT SDB_RECORD_HEADER_BYTES
 
 /* false if the header's counts do not fit into the header's size. */
 static bool record_parts(const sdb_record_header *h, struct parts *parts) {
+  const struct shape *shape = shape_of(h->version);
   /* Each factor below is bounded by h->bytes <= 2^63 or is 32 bits wide: no sum or product overflows. */
   if (SDB_NEVER(h->bytes > SDB_OFFSET_MAX)) return false; /* the record is in memory */
   if (h->range_bytes > h->bytes || h->ranges > h->bytes / RANGE_BYTES) return false;
-  uint64_t tail = h->ranges * RANGE_BYTES + h->range_bytes;
-  parts->deletes_at = PUTS_AT + (uint64_t)h->puts * PUT_BYTES;
+  uint64_t tail = h->ranges * RANGE_BYTES + h->range_bytes + (uint64_t)h->changes * CHANGE_BYTES;
+  parts->puts_at = shape->header_bytes;
+  parts->put_bytes = shape->put_bytes;
+  parts->deletes_at = parts->puts_at + (uint64_t)h->puts * shape->put_bytes;
   parts->coordinator_at = parts->deletes_at + (uint64_t)h->deletes * DELETE_BYTES;
   parts->names_at = parts->coordinator_at + h->coordinator_bytes;
   if (tail > h->bytes || parts->names_at > h->bytes - tail) return false;
-  parts->ranges_at = h->bytes - tail;
+  parts->changes_at = h->bytes - tail;
+  parts->ranges_at = parts->changes_at + (uint64_t)h->changes * CHANGE_BYTES;
   return true;
 }
 
-static uint64_t record_checksum(const uint8_t *record, uint64_t bytes) {
-  uint64_t seed = sdb_hash_bytes(record, OFF(record, checksum), 0);
-  return sdb_hash_bytes(record + SDB_RECORD_HEADER_BYTES, (size_t)(bytes - SDB_RECORD_HEADER_BYTES), seed);
+static uint64_t record_checksum(const uint8_t *record, const sdb_record_header *h) {
+  const struct shape *shape = shape_of(h->version);
+  uint64_t seed = sdb_hash_bytes(record, shape->checksum_at, 0);
+  return sdb_hash_bytes(record + shape->header_bytes, (size_t)(h->bytes - shape->header_bytes), seed);
 }
 
-static sdb_record_put read_put(const uint8_t *record, uint64_t i) {
-  const uint8_t *p = record + PUTS_AT + i * PUT_BYTES;
+static sdb_record_put read_put(const uint8_t *record, const sdb_record_header *h, uint64_t i) {
+  const struct shape *shape = shape_of(h->version);
+  const uint8_t *p = record + shape->header_bytes + i * shape->put_bytes;
   return (sdb_record_put){.index = sdb_get32(p + OFF(put, index)),
                           .start = sdb_get64(p + OFF(put, start)),
                           .length = sdb_get64(p + OFF(put, length)),
                           .reserved = sdb_get64(p + OFF(put, reserved)),
+                          .created = h->version > 1 ? sdb_get64(p + OFF(put, created)) : 0,
                           .name_bytes = sdb_get32(p + OFF(put, name_bytes)),
                           .name = (const char *)record + sdb_get64(p + OFF(put, name_at))};
 }
@@ -115,16 +158,16 @@ static uint32_t read_index(const uint8_t *record, uint64_t at) {
 
 /* Indexes ascend, names share out the names' bytes, entries are sound. */
 static bool puts_good(const uint8_t *record, const sdb_record_header *h, const struct parts *parts) {
-  uint64_t names_bytes = 0, room = parts->ranges_at - parts->names_at;
+  uint64_t names_bytes = 0, room = parts->changes_at - parts->names_at;
   for (uint64_t i = 0; i < h->puts; i++) {
-    const uint8_t *p = record + PUTS_AT + i * PUT_BYTES;
+    const uint8_t *p = record + parts->puts_at + i * parts->put_bytes;
     uint64_t name_at = sdb_get64(p + OFF(put, name_at)), name_bytes = sdb_get32(p + OFF(put, name_bytes));
-    if (name_bytes > room || name_at < parts->names_at || name_at > parts->ranges_at - name_bytes) return false;
-    sdb_record_put put = read_put(record, i);
-    if (put.index >= SDB_INDEX_MAX || (i > 0 && put.index <= read_index(p - PUT_BYTES, 0))) return false;
+    if (name_bytes > room || name_at < parts->names_at || name_at > parts->changes_at - name_bytes) return false;
+    sdb_record_put put = read_put(record, h, i);
+    if (put.index >= SDB_INDEX_MAX || (i > 0 && put.index <= read_index(p - parts->put_bytes, 0))) return false;
     if (sdb_name_problem(put.name, put.name_bytes, NULL) != NULL) return false;
     if (!sdb_extent_is_good(put.start, put.length, put.reserved)) return false;
-    if (put.start + put.reserved > h->data_bytes) return false;
+    if (put.start + put.reserved > h->data_bytes || put.created > h->generation) return false;
     names_bytes += name_bytes;
   }
   return names_bytes == room;
@@ -137,9 +180,20 @@ static bool deletes_good(const uint8_t *record, const sdb_record_header *h, cons
     uint64_t at = parts->deletes_at + i * DELETE_BYTES;
     uint32_t index = read_index(record, at);
     if (index >= SDB_INDEX_MAX || (i > 0 && index <= read_index(record, at - DELETE_BYTES))) return false;
-    while (put < h->puts && read_index(record, PUTS_AT + put * PUT_BYTES) < index)
+    while (put < h->puts && read_index(record, parts->puts_at + put * parts->put_bytes) < index)
       put++;
-    if (put < h->puts && read_index(record, PUTS_AT + put * PUT_BYTES) == index) return false;
+    if (put < h->puts && read_index(record, parts->puts_at + put * parts->put_bytes) == index) return false;
+  }
+  return true;
+}
+
+static bool changes_good(const uint8_t *record, const sdb_record_header *h, const struct parts *parts) {
+  for (uint64_t i = 0; i < h->changes; i++) {
+    const uint8_t *p = record + parts->changes_at + i * CHANGE_BYTES;
+    uint32_t op = sdb_get32(p + OFF(change, op));
+    uint64_t offset = sdb_get64(p + OFF(change, offset)), bytes = sdb_get64(p + OFF(change, bytes));
+    if (sdb_get32(p + OFF(change, index)) >= SDB_INDEX_MAX || op < CHANGE_OP_FIRST || op > CHANGE_OP_LAST) return false;
+    if (bytes > SDB_OFFSET_MAX || offset > SDB_OFFSET_MAX - bytes) return false;
   }
   return true;
 }
@@ -157,14 +211,22 @@ static bool ranges_good(const uint8_t *record, const sdb_record_header *h, const
   return at == h->bytes;
 }
 
+/* Whoever commits with an SQLite file says how that one is made durable; nobody else does. */
+static bool durability_good(const sdb_record_header *h) {
+  const uint32_t known = SDB_DURABILITY_JOURNAL_MODE | SDB_DURABILITY_SYNCHRONOUS | SDB_DURABILITY_EXCLUSIVE;
+  uint32_t mode = h->durability & SDB_DURABILITY_JOURNAL_MODE;
+  if (sdb_is_zero(h->file.bytes, sizeof h->file.bytes)) return h->durability == 0;
+  return (h->durability & ~known) == 0 && mode > 0 && mode <= JOURNAL_MODE_LAST;
+}
+
 /* Everything except checksum, salt and position. */
 static bool record_good(const uint8_t *record, const sdb_record_header *h) {
   struct parts parts;
   if (h->kind != SDB_RECORD_COMMIT && h->kind != SDB_RECORD_PREPARE) return false;
   if ((h->flags & ~SDB_RECORD_KEEP) != 0) return false;
   if (!sdb_is_page_aligned(h->data_bytes) || h->data_bytes > SDB_OFFSET_MAX) return false;
-  return record_parts(h, &parts) && puts_good(record, h, &parts) && deletes_good(record, h, &parts) &&
-         ranges_good(record, h, &parts);
+  return durability_good(h) && record_parts(h, &parts) && puts_good(record, h, &parts) &&
+         deletes_good(record, h, &parts) && changes_good(record, h, &parts) && ranges_good(record, h, &parts);
 }
 
 /* ---- record: writing ---- */
@@ -175,17 +237,20 @@ uint64_t sdb_record_size(const sdb_record_sizes *sizes) {
       sizes->put_name_bytes > limit / 4 || sizes->range_bytes > limit / 4 || sizes->ranges > limit / 4 / RANGE_BYTES) {
     return limit + 1;
   }
-  return SDB_RECORD_HEADER_BYTES + sizes->puts * PUT_BYTES + sizes->deletes * DELETE_BYTES + sizes->coordinator_bytes +
-         sizes->put_name_bytes + sizes->ranges * RANGE_BYTES + sizes->range_bytes;
+  const struct shape *shape = shape_of(sizes->version);
+  return shape->header_bytes + sizes->puts * shape->put_bytes + sizes->deletes * DELETE_BYTES +
+         sizes->coordinator_bytes + sizes->put_name_bytes + sizes->ranges * RANGE_BYTES + sizes->range_bytes;
 }
 
 void sdb_record_begin(sdb_record_writer *w, uint8_t *buffer, const sdb_record_sizes *sizes, const char *coordinator) {
-  uint64_t coordinator_at = PUTS_AT + sizes->puts * PUT_BYTES + sizes->deletes * DELETE_BYTES;
+  const struct shape *shape = shape_of(sizes->version);
+  uint64_t deletes_at = shape->header_bytes + sizes->puts * shape->put_bytes;
+  uint64_t coordinator_at = deletes_at + sizes->deletes * DELETE_BYTES;
   assert(sdb_record_size(sizes) <= SDB_OFFSET_MAX);
   *w = (sdb_record_writer){.buffer = buffer,
                            .sizes = *sizes,
-                           .put_at = PUTS_AT,
-                           .delete_at = PUTS_AT + sizes->puts * PUT_BYTES,
+                           .put_at = shape->header_bytes,
+                           .delete_at = deletes_at,
                            .name_at = coordinator_at + sizes->coordinator_bytes,
                            .range_at = coordinator_at + sizes->coordinator_bytes + sizes->put_name_bytes};
   if (sizes->coordinator_bytes > 0) memcpy(buffer + coordinator_at, coordinator, (size_t)sizes->coordinator_bytes);
@@ -200,9 +265,10 @@ void sdb_record_add_put(sdb_record_writer *w, const sdb_record_put *put) {
   sdb_put64(p + OFF(put, start), put->start);
   sdb_put64(p + OFF(put, length), put->length);
   sdb_put64(p + OFF(put, reserved), put->reserved);
+  if (w->sizes.version > 1) sdb_put64(p + OFF(put, created), put->created);
   memcpy(w->buffer + w->name_at, put->name, put->name_bytes);
   w->puts_done++;
-  w->put_at += PUT_BYTES;
+  w->put_at += shape_of(w->sizes.version)->put_bytes;
   w->name_at += put->name_bytes;
 }
 
@@ -237,8 +303,9 @@ static void sort_by_index(uint8_t *rows, uint64_t count, size_t row_bytes) {
 }
 
 static void write_header(uint8_t *record, const sdb_record_header *h) {
-  memset(record, 0, SDB_RECORD_HEADER_BYTES);
-  memcpy(record, record_magic, sizeof record_magic);
+  const struct shape *shape = shape_of(h->version);
+  memset(record, 0, shape->header_bytes);
+  memcpy(record, shape->magic, sizeof shape->magic);
   sdb_put16(record + OFF(record, kind), h->kind);
   sdb_put16(record + OFF(record, flags), h->flags);
   sdb_put64(record + OFF(record, bytes), h->bytes);
@@ -246,7 +313,7 @@ static void write_header(uint8_t *record, const sdb_record_header *h) {
   sdb_put64(record + OFF(record, position), h->position);
   sdb_put64(record + OFF(record, generation), h->generation);
   sdb_put64(record + OFF(record, previous), h->previous);
-  memcpy(record + OFF(record, token), h->token, sizeof h->token);
+  memcpy(record + OFF(record, token), h->token.bytes, sizeof h->token.bytes);
   sdb_put32(record + OFF(record, coordinator_bytes), h->coordinator_bytes);
   sdb_put32(record + OFF(record, puts), h->puts);
   sdb_put32(record + OFF(record, deletes), h->deletes);
@@ -255,31 +322,52 @@ static void write_header(uint8_t *record, const sdb_record_header *h) {
   sdb_put64(record + OFF(record, data_bytes), h->data_bytes);
   sdb_put64(record + OFF(record, entries), h->entries);
   sdb_put64(record + OFF(record, entries_hash), h->entries_hash);
+  if (h->version == 1) return;
+  memcpy(record + OFF(record, parent), h->parent.bytes, sizeof h->parent.bytes);
+  memcpy(record + OFF(record, file), h->file.bytes, sizeof h->file.bytes);
+  sdb_put32(record + OFF(record, durability), h->durability);
+  sdb_put32(record + OFF(record, changes), h->changes);
 }
 
 void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header) {
   assert(w->puts_done == w->sizes.puts && w->deletes_done == w->sizes.deletes && w->ranges_done == w->sizes.ranges);
   assert(w->range_at == sdb_record_size(&w->sizes));
+  const struct shape *shape = shape_of(w->sizes.version);
+  uint8_t *puts = w->buffer + shape->header_bytes;
+  header->version = w->sizes.version;
   header->bytes = w->range_at;
   header->coordinator_bytes = (uint32_t)w->sizes.coordinator_bytes;
   header->puts = (uint32_t)w->sizes.puts;
   header->deletes = (uint32_t)w->sizes.deletes;
+  header->changes = 0;
   header->ranges = w->sizes.ranges;
   header->range_bytes = w->sizes.range_bytes;
-  sort_by_index(w->buffer + PUTS_AT, header->puts, PUT_BYTES);
-  sort_by_index(w->buffer + PUTS_AT + header->puts * (uint64_t)PUT_BYTES, header->deletes, DELETE_BYTES);
+  sort_by_index(puts, header->puts, shape->put_bytes);
+  sort_by_index(puts + header->puts * (uint64_t)shape->put_bytes, header->deletes, DELETE_BYTES);
   assert(record_good(w->buffer, header));
   write_header(w->buffer, header);
-  header->checksum = record_checksum(w->buffer, header->bytes);
-  sdb_put64(w->buffer + OFF(record, checksum), header->checksum);
+  header->checksum = record_checksum(w->buffer, header);
+  sdb_put64(w->buffer + shape->checksum_at, header->checksum);
 }
 
 /* ---- record: reading ---- */
 
+static void peek_second(const uint8_t *header, sdb_record_header *out) {
+  memcpy(out->parent.bytes, header + OFF(record, parent), sizeof out->parent.bytes);
+  memcpy(out->file.bytes, header + OFF(record, file), sizeof out->file.bytes);
+  out->durability = sdb_get32(header + OFF(record, durability));
+  out->changes = sdb_get32(header + OFF(record, changes));
+}
+
 bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t salt, uint64_t position,
                      uint64_t available, sdb_record_header *out) {
-  if (memcmp(header, record_magic, sizeof record_magic) != 0) return false;
-  *out = (sdb_record_header){.kind = sdb_get16(header + OFF(record, kind)),
+  uint32_t version = SDB_FORMAT_VERSION;
+  while (version > 0 && memcmp(header, shapes[version].magic, sizeof shapes[version].magic) != 0)
+    version--;
+  if (version == 0) return false;
+  const struct shape *shape = shape_of(version);
+  *out = (sdb_record_header){.version = version,
+                             .kind = sdb_get16(header + OFF(record, kind)),
                              .flags = sdb_get16(header + OFF(record, flags)),
                              .bytes = sdb_get64(header + OFF(record, bytes)),
                              .salt = sdb_get64(header + OFF(record, salt)),
@@ -294,31 +382,38 @@ bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t sal
                              .data_bytes = sdb_get64(header + OFF(record, data_bytes)),
                              .entries = sdb_get64(header + OFF(record, entries)),
                              .entries_hash = sdb_get64(header + OFF(record, entries_hash)),
-                             .checksum = sdb_get64(header + OFF(record, checksum))};
-  memcpy(out->token, header + OFF(record, token), sizeof out->token);
-  return (out->salt == salt || salt == 0) && out->position == position && out->bytes >= SDB_RECORD_HEADER_BYTES &&
+                             .checksum = sdb_get64(header + shape->checksum_at)};
+  memcpy(out->token.bytes, header + OFF(record, token), sizeof out->token.bytes);
+  if (version > 1) peek_second(header, out);
+  return (out->salt == salt || salt == 0) && out->position == position && out->bytes >= shape->header_bytes &&
          out->bytes <= available;
 }
 
 bool sdb_record_decode(const uint8_t *record, uint64_t bytes, uint64_t salt, uint64_t position,
                        sdb_record_header *out) {
-  if (bytes < SDB_RECORD_HEADER_BYTES || !sdb_record_peek(record, salt, position, bytes, out)) return false;
-  if (out->checksum != record_checksum(record, out->bytes)) return false;
-  if (sdb_get32(record + OFF(record, zeros1)) != 0) return false;
+  uint8_t header[SDB_RECORD_HEADER_BYTES] = {0};
+  memcpy(header, record, (size_t)SDB_MIN(bytes, sizeof header));
+  if (!sdb_record_peek(header, salt, position, bytes, out)) return false;
+  if (out->checksum != record_checksum(record, out)) return false;
+  if (sdb_get32(header + OFF(record, zeros1)) != 0) return false;
+  if (out->version > 1 && !sdb_is_zero(header + OFF(record, zeros2), OFF(record, checksum) - OFF(record, zeros2)))
+    return false;
   return record_good(record, out);
 }
 
 bool sdb_record_next_put(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor,
                          sdb_record_put *put) {
   if (*cursor >= header->puts) return false;
-  *put = read_put(record, *cursor);
+  *put = read_put(record, header, *cursor);
   ++*cursor;
   return true;
 }
 
 bool sdb_record_next_delete(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor, uint32_t *index) {
   if (*cursor >= header->deletes) return false;
-  *index = read_index(record, PUTS_AT + header->puts * (uint64_t)PUT_BYTES + *cursor * DELETE_BYTES);
+  struct parts parts;
+  (void)record_parts(header, &parts);
+  *index = read_index(record, parts.deletes_at + *cursor * DELETE_BYTES);
   ++*cursor;
   return true;
 }
@@ -336,5 +431,7 @@ bool sdb_record_next_range(const uint8_t *record, const sdb_record_header *heade
 }
 
 const char *sdb_record_coordinator(const uint8_t *record, const sdb_record_header *header) {
-  return (const char *)record + PUTS_AT + header->puts * (uint64_t)PUT_BYTES + header->deletes * (uint64_t)DELETE_BYTES;
+  struct parts parts;
+  (void)record_parts(header, &parts);
+  return (const char *)record + parts.coordinator_at;
 }

@@ -6,25 +6,37 @@
 #ifndef SDB_RECORD_H
 #define SDB_RECORD_H
 
-#include "base/base.h"
+#include "pure/journal_header.h"
 
-/* Records start at multiples of it: a torn write never touches the sector of an older record. */
-#define SDB_RECORD_ALIGN        512u
-#define SDB_RECORD_HEADER_BYTES 128u
+#define SDB_RECORD_ALIGN        SDB_JOURNAL_ALIGN
+#define SDB_RECORD_HEADER_BYTES 192u
+#define SDB_RECORD_LEAST_BYTES  128u /* of a record of version 1 */
 
 enum sdb_record_kind { SDB_RECORD_COMMIT = 1, SDB_RECORD_PREPARE = 2 };
 #define SDB_RECORD_KEEP \
   1u /* flag: an undecided prepare directly before this record is committed; without it, dropped */
 
+/* sdb_record_header.durability: how the SQLite file of the committer makes its own commit durable.  Journal mode: 0 no
+** SQLite file, 1 WAL, 2 DELETE, 3 TRUNCATE, 4 PERSIST, 5 MEMORY, 6 OFF.  Synchronous: 0 OFF, 1 NORMAL, 2 FULL,
+** 3 EXTRA. */
+#define SDB_DURABILITY_JOURNAL_MODE 0x0fu
+#define SDB_DURABILITY_SYNCHRONOUS  0x30u
+#define SDB_DURABILITY_EXCLUSIVE    0x40u /* locking_mode=EXCLUSIVE */
+
 typedef struct sdb_record_header {
-  uint16_t kind;  /* enum sdb_record_kind */
-  uint16_t flags; /* SDB_RECORD_KEEP */
-  uint64_t bytes; /* whole record, header included, padding to the next record's start excluded */
+  uint32_t version; /* 1: the fields that it did not have are zero */
+  uint16_t kind;    /* enum sdb_record_kind */
+  uint16_t flags;   /* SDB_RECORD_KEEP */
+  uint64_t bytes;   /* whole record, header included, padding to the next record's start excluded */
   uint64_t salt;
   uint64_t position; /* its own offset in `journal` */
   uint64_t generation;
-  uint64_t previous; /* checksum of the record before; the salt for the first one */
-  uint8_t token[SEQDB_TOKEN_BYTES];
+  uint64_t previous;  /* checksum of the record before; the salt for the first one */
+  sdb_token token;    /* random, of this record */
+  sdb_token parent;   /* of the newest commit that it builds on */
+  sdb_file_uuid file; /* the SQLite file whose commit it belongs to */
+  uint32_t durability;
+  uint32_t changes; /* count */
   uint32_t coordinator_bytes;
   uint32_t puts, deletes; /* counts */
   uint64_t ranges;        /* count */
@@ -38,6 +50,7 @@ typedef struct sdb_record_header {
 typedef struct sdb_record_put {
   uint32_t index;
   uint64_t start, length, reserved;
+  uint64_t created; /* 0: unknown */
   uint32_t name_bytes;
   const char *name;
 } sdb_record_put;
@@ -47,8 +60,10 @@ typedef struct sdb_record_range {
   const uint8_t *data;
 } sdb_record_range;
 
-/* Building: the caller knows all counts.  size() is the whole record's bytes; SDB_OFFSET_MAX + 1 if it cannot be. */
+/* Building: the caller knows all counts.  Change lists are not written yet.  size() is the whole record's bytes;
+** SDB_OFFSET_MAX + 1 if it cannot be. */
 typedef struct sdb_record_sizes {
+  uint32_t version; /* of the journal that it is for */
   uint64_t coordinator_bytes, puts, put_name_bytes, deletes, ranges, range_bytes;
 } sdb_record_sizes;
 uint64_t sdb_record_size(const sdb_record_sizes *sizes);
@@ -67,13 +82,13 @@ void sdb_record_add_put(sdb_record_writer *w, const sdb_record_put *put);
 void sdb_record_add_delete(sdb_record_writer *w, uint32_t index);
 /* Returns where the `bytes` bytes of this range are to be copied (the caller fills them, e.g. by pread). */
 uint8_t *sdb_record_add_range(sdb_record_writer *w, uint64_t offset, uint64_t bytes);
-/* Fill the header from *header (counts and sizes are taken from the writer) and checksum; header->checksum and
-** header->bytes are set. */
+/* Fill the header from *header (version, counts and sizes are taken from the writer) and checksum; header->checksum
+** and header->bytes are set. */
 void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header);
 
-/* Reading.  peek: is there a plausible record header (magic, salt (0: any), position, bytes within
-** `available`)?  Only then is the record worth reading whole.  decode: verify checksum and every count, name, extent
-** and range; false = not a whole valid record. */
+/* Reading.  peek: is there a plausible record header (magic, salt (0: any), position, bytes within `available`)?  Only
+** then is the record worth reading whole.  What the file lacks of the header's bytes are zeros.  decode: verify
+** checksum and every count, name, extent and range; false = not a whole valid record. */
 bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t salt, uint64_t position,
                      uint64_t available, sdb_record_header *out);
 bool sdb_record_decode(const uint8_t *record, uint64_t bytes, uint64_t salt, uint64_t position, sdb_record_header *out);

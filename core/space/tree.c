@@ -178,6 +178,7 @@ sdb_entry_image sdb_entry_to_image(const sdb_entry *entry) {
                            .length = entry->length,
                            .reserved = entry->reserved,
                            .generation = entry->generation,
+                           .created = entry->created,
                            .has_trailer = entry->has_trailer,
                            .name_bytes = entry->name_bytes,
                            .name = sdb_name_text(entry->name)};
@@ -280,6 +281,7 @@ int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_
                      .length = image->length,
                      .reserved = image->reserved,
                      .generation = image->generation,
+                     .created = image->created,
                      .has_trailer = image->has_trailer,
                      .seen_bytes = image->reserved, /* nobody knows how long it was before */
                      .incarnation = 1};
@@ -324,7 +326,8 @@ void sdb_tree_drop(sdb_tree *tree, sdb_names *names) {
 
 static bool same_entry(const sdb_entry *a, const sdb_entry *b) {
   return a->start == b->start && a->length == b->length && a->reserved == b->reserved && a->name == b->name &&
-         a->incarnation == b->incarnation && a->generation == b->generation && a->has_trailer == b->has_trailer;
+         a->incarnation == b->incarnation && a->generation == b->generation && a->created == b->created &&
+         a->has_trailer == b->has_trailer;
 }
 
 /* Whom to call, and of two roots of different height the lower one, which stands for position 0 of the levels above

@@ -151,8 +151,8 @@ static int check_space(const struct check *c) {
 
 static bool same(const sdb_entry *entry, const sdb_entry_image *image) {
   return entry->start == image->start && entry->length == image->length && entry->reserved == image->reserved &&
-         entry->generation == image->generation && entry->has_trailer == image->has_trailer &&
-         sdb_name_bytes(entry->name) == image->name_bytes &&
+         entry->generation == image->generation && entry->created == image->created &&
+         entry->has_trailer == image->has_trailer && sdb_name_bytes(entry->name) == image->name_bytes &&
          memcmp(sdb_name_text(entry->name), image->name, image->name_bytes) == 0;
 }
 

@@ -100,7 +100,7 @@ static int fill_holes(struct batch *batch) {
     uint64_t largest = largest_hole(batch->db->store);
     if (largest == 0) break;
     if (largest < region->bytes) continue;
-    rc = sdb_interrupted(batch->db, batch->op);
+    rc = sdb_ask_inside(batch->db, batch->op);
     if (rc == SEQDB_OK) rc = allocate_below(batch, region, &extent);
     if (rc == SEQDB_OK && extent.bytes) rc = move_to(batch, region, &extent);
   }
@@ -162,7 +162,7 @@ static int step_aside(struct batch *batch) {
   for (size_t i = choose_slide(batch); i < batch->count && rc == SEQDB_OK && batch->regions < batch->max_regions; i++) {
     used += extents[i].bytes;
     if (used > budget || (batch->regions && extents[i].start != extents[i - 1].start + extents[i - 1].bytes)) break;
-    rc = sdb_interrupted(batch->db, batch->op);
+    rc = sdb_ask_inside(batch->db, batch->op);
     if (rc == SEQDB_OK) rc = move_to_end(batch, &extents[i]);
   }
   return rc;
@@ -321,7 +321,7 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
   int rc = sdb_writable(db, op);
   if (rc == SEQDB_OK && sdb_txn_has_changes(&db->txn))
     rc = sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "compact: the transaction has uncommitted changes");
-  if (rc == SEQDB_OK) rc = sdb_interrupted(db, op);
+  if (rc == SEQDB_OK) rc = sdb_ask_inside(db, op);
   if (rc != SEQDB_OK) return rc;
   memset(step, 0, offsetof(seqdb_compact_step_info, name));
   step->moved_bytes = step->freed_bytes = 0;
@@ -372,8 +372,7 @@ int seqdb_compact(seqdb *db, uint64_t *freed_bytes) {
   uint64_t cursor = 0, before = 0;
   int rc = step ? sdb_usable(db, &op) : sdb_error_nomem(&op);
   if (rc == SEQDB_OK) before = disk_bytes(db->store);
-  while (rc == SEQDB_OK) {
-    pthread_mutex_lock(&db->txn_mutex);
+  while (rc == SEQDB_OK && (rc = sdb_enter(db, &op)) == SEQDB_OK) {
     rc = compact_step(db, BATCH_REGIONS, &cursor, step, &op);
     pthread_mutex_unlock(&db->txn_mutex);
   }

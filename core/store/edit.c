@@ -57,7 +57,10 @@ static int make(seqdb *db, const char *name, size_t name_bytes, seqdb_region *re
     return sdb_error_set(op, SEQDB_FULL, "regions", 0, "regions: no entry index is left");
   int rc = sdb_store_alloc(store, change.index, &extent, op);
   if (rc != SEQDB_OK) return rc;
-  sdb_entry entry = {.start = extent.start, .reserved = extent.bytes, .incarnation = ++store->incarnation};
+  sdb_entry entry = {.start = extent.start,
+                     .reserved = extent.bytes,
+                     .created = db->txn.generation,
+                     .incarnation = ++store->incarnation};
   if (extent.dirty) sdb_store_note_cut(store, change.index, entry.start, 0, entry.reserved); /* it may stay empty */
   rc = put_named(&change, &entry, name, name_bytes);
   if (rc == SEQDB_OK)

@@ -178,6 +178,9 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   found->named = NULL;
   bool have_journal = store->journal.fd >= 0;
   if (have_journal) memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
+  store->version = have_journal ? store->journal.header.version : SDB_FORMAT_VERSION;
+  store->tip = found->tip;
+  store->tip_file = found->tip_file;
   store->unclean = found->unclean;
   store->undecided = found->undecided;
   store->keep_next = found->kept_last;
@@ -493,6 +496,7 @@ static void handle_free(seqdb *db) {
   sdb_txn_destroy(&db->txn);
   sdb_free(db->coordinator);
   pthread_mutex_destroy(&db->txn_mutex);
+  pthread_cond_destroy(&db->asked);
   pthread_mutex_destroy(&db->error_mutex);
   sdb_free(db);
 }
@@ -517,8 +521,9 @@ void sdb_handle_unref(seqdb *db) {
 }
 
 void seqdb_close(seqdb *db) {
-  if (!db || sdb_usable(db, &sdb_unheard) != SEQDB_OK) return; /* a child of fork leaves the parent's files alone */
-  pthread_mutex_lock(&db->txn_mutex);
+  seqdb_error error;
+  sdb_op op = {"close", &error};
+  if (!db || sdb_enter(db, &op) != SEQDB_OK) return; /* a child of fork leaves the parent's files alone */
   (void)sdb_commit_rollback(db, &sdb_unheard);
   pthread_mutex_unlock(&db->txn_mutex);
   sdb_handle_unref(db);
@@ -534,6 +539,7 @@ static seqdb *handle_new(const seqdb_options *options) {
   atomic_init(&db->busy_timeout_ms, options->busy_timeout_ms);
   pthread_mutex_init(&db->error_mutex, NULL);
   pthread_mutex_init(&db->txn_mutex, NULL);
+  pthread_cond_init(&db->asked, NULL);
   sdb_txn_init(&db->txn);
   if (options->coordinator && !(db->coordinator = sdb_malloc(strlen(options->coordinator) + 1))) {
     handle_free(db);

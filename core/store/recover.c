@@ -71,6 +71,7 @@ static int redo_put(const struct recovery *r, const sdb_record_put *put, uint64_
                            .length = put->length,
                            .reserved = put->reserved,
                            .generation = generation,
+                           .created = put->created,
                            .has_trailer = true,
                            .name_bytes = put->name_bytes,
                            .name = put->name};
@@ -95,6 +96,10 @@ static int redo_record(struct recovery *r, const sdb_journal_record *record) {
   for (uint32_t i = 1; rc == SEQDB_OK && sdb_record_next_range(record->record, header, &cursor, &range); i++) {
     rc = sdb_patch_write(&out->overlay, range.offset, range.data, (size_t)range.bytes);
     if (rc == SEQDB_OK && i % ASK_RANGES == 0) rc = ask(r, r->op);
+  }
+  if (header->kind == SDB_RECORD_PREPARE || header->generation > out->generation) { /* else it only decides */
+    out->tip = header->token;
+    out->tip_file = header->file;
   }
   out->generation = header->generation;
   return rc;
@@ -408,7 +413,11 @@ static int read_all(struct recovery *r, const sdb_op *op) {
   if (rc != SEQDB_OK) return rc;
   bool good = r->has_journal && r->state == SDB_JOURNAL_GOOD;
   r->base = sdb_tree_share(&out->tree);
-  out->generation = good ? from->journal->header.base_generation : 0;
+  if (good) {
+    out->generation = from->journal->header.base_generation;
+    out->tip = from->journal->header.base_token;
+    out->tip_file = from->journal->header.base_file;
+  }
   if (good) rc = sdb_journal_scan_records(from->journal, &r->scan, take_record, r, op);
   out->named_count = sdb_indexes_sort(out->named, out->named_count);
   out->records = r->scan.count;

@@ -31,7 +31,9 @@ typedef struct sdb_recovered {
   sdb_tree tree;
   sdb_patch overlay; /* byte ranges of all kept records */
   uint64_t generation;
-  uint32_t *named; /* indexes put or deleted by kept records: sorted, unique */
+  sdb_token tip;          /* of the newest commit ... */
+  sdb_file_uuid tip_file; /* ... and the SQLite file that made it */
+  uint32_t *named;        /* indexes put or deleted by kept records: sorted, unique */
   size_t named_count;
   size_t records;    /* found in the journal */
   bool unclean;      /* the last session did not close: bulk bytes of its transaction may lie in holes */

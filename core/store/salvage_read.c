@@ -204,8 +204,8 @@ static int next_record(const struct reading *r, const struct chain *c, sdb_recor
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   size_t got = 0;
   *record = NULL;
-  if (c->at > c->size || c->size - c->at < sizeof head) return SEQDB_OK;
-  if (sdb_os_pread(r->source->journal, head, sizeof head, c->at, &got) || got < sizeof head) return SEQDB_OK;
+  if (c->at >= c->size || sdb_os_pread(r->source->journal, head, sizeof head, c->at, &got)) return SEQDB_OK;
+  memset(head + got, 0, sizeof head - got);
   if (!sdb_record_peek(head, c->salt, c->at, c->size - c->at, header) || header->bytes > SIZE_MAX) return SEQDB_OK;
   uint8_t *whole = sdb_malloc((size_t)header->bytes);
   if (!whole) return sdb_error_nomem(r->op);
@@ -241,6 +241,7 @@ static int redo_entries(sdb_salvage_source *s, const uint8_t *record, const sdb_
                                    .length = put.length,
                                    .reserved = put.reserved,
                                    .generation = header->generation,
+                                   .created = put.created,
                                    .has_trailer = true,
                                    .name_bytes = put.name_bytes,
                                    .name = put.name};
@@ -283,14 +284,15 @@ static int take_record(const struct reading *r, struct chain *c, uint8_t *record
 static int look_behind(const struct reading *r, const struct chain *c) {
   uint64_t data = 0, end;
   int rc = SEQDB_OK;
-  uint8_t *block = sdb_malloc(SEARCH_BYTES);
+  uint8_t *block = sdb_malloc(SEARCH_BYTES + SDB_RECORD_HEADER_BYTES);
   if (!block) return sdb_error_nomem(r->op);
   for (uint64_t at = c->at; at < c->size && rc == SEQDB_OK; at += SEARCH_BYTES) {
     size_t got = 0;
     if (sdb_os_next_data(r->source->journal, at, c->size, &data, &end) == 0)
       at = SDB_MAX(at, data / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN);
     if (sdb_os_pread(r->source->journal, block, SEARCH_BYTES, at, &got)) got = 0;
-    for (size_t i = 0; i + SDB_RECORD_HEADER_BYTES <= got; i += SDB_RECORD_ALIGN) {
+    memset(block + got, 0, SDB_RECORD_HEADER_BYTES); /* of the last one the file may lack a part */
+    for (size_t i = 0; i + SDB_RECORD_LEAST_BYTES <= got; i += SDB_RECORD_ALIGN) {
       sdb_record_header header;
       if (at + i == c->at || !sdb_record_peek(block + i, c->salt, at + i, c->size - at - i, &header)) continue;
       sdb_salvage_say(r->report,
@@ -325,8 +327,9 @@ static int follow(const struct reading *r, struct chain *c) {
 static bool first_record(const struct reading *r, uint64_t size, sdb_record_header *first) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   size_t got = 0;
-  if (size < SDB_JOURNAL_START + sizeof head) return false;
-  if (sdb_os_pread(r->source->journal, head, sizeof head, SDB_JOURNAL_START, &got) || got < sizeof head) return false;
+  if (size <= SDB_JOURNAL_START) return false;
+  if (sdb_os_pread(r->source->journal, head, sizeof head, SDB_JOURNAL_START, &got)) return false;
+  memset(head + got, 0, sizeof head - got);
   return sdb_record_peek(head, 0, SDB_JOURNAL_START, size - SDB_JOURNAL_START, first);
 }
 
@@ -350,6 +353,7 @@ static int read_journal(const struct reading *r) {
   if (rc != SEQDB_OK) return rc;
   c.known = state == SDB_JOURNAL_GOOD;
   c.salt = c.previous = journal.header.salt;
+  if (c.known) c.at = journal.header.start;
   if (c.known) r->source->expected = journal.header.entries;
   if (first_record(r, c.size, &first) && first.salt != c.salt) {
     bool newer = !c.known || (journal.one_header && first.generation > journal.header.base_generation);

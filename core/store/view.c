@@ -58,6 +58,7 @@ static void fill_info(uint32_t index, const sdb_entry *entry, seqdb_region_info 
   info->length_bytes = entry->length;
   info->reserved_bytes = entry->reserved;
   info->generation = entry->generation;
+  info->created = entry->created;
 }
 
 static int find_named(seqdb *db, const sdb_tree *tree, const char *name, size_t name_bytes, seqdb_region *region,

@@ -112,12 +112,15 @@ static int reset_journal(sdb_store *store, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = store->journal.header;
   bool poison = false;
+  header.version = store->version;
   header.sync_off = store->sync_off;
   header.base_generation = store->committed->generation;
   header.data_bytes = sdb_store_end(store);
   header.regions_bytes = store->regions.pages * SDB_ENTRY_BYTES;
   header.entries = tree->entries;
   header.entries_hash = tree->hash;
+  header.base_token = store->tip;
+  header.base_file = store->tip_file;
   int rc = sdb_journal_reset(&store->journal, &header, &poison, op);
   if (poison) sdb_poison(store);
   return rc;
@@ -209,7 +212,8 @@ static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
 }
 
 static bool has_something_to_fold(const sdb_store *store) {
-  return store->journal.tail != SDB_JOURNAL_START || SDB_NEVER(store->named_count) || !store->recovered;
+  return store->journal.tail != SDB_JOURNAL_START || SDB_NEVER(store->named_count) || !store->recovered ||
+         store->journal.header.version != store->version;
 }
 
 /* Steps 1 to 6.  *folded: the journal is empty now. */
@@ -244,6 +248,11 @@ int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
   pthread_mutex_unlock(&store->mutex);
   punch(store); /* 7 */
   return SEQDB_OK;
+}
+
+int sdb_checkpoint_upgrade(sdb_store *store, const sdb_op *op) {
+  store->version = SDB_FORMAT_VERSION;
+  return store->journal.header.version == store->version ? SEQDB_OK : sdb_checkpoint(store, op);
 }
 
 /* After an unclean end nothing that may be in the page cache alone is believed (R6): header, last record, sizes and

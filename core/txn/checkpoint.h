@@ -16,6 +16,9 @@ int sdb_checkpoint(sdb_store *store, const sdb_op *op);
 void sdb_checkpoint_if_due(sdb_store *store);
 /* Step 5 of reading (FORMAT.md 5): what a recovery owes before anything may change.  Harmless when nothing is owed. */
 int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op);
+/* Before the first change of a directory of an older version: a checkpoint, whose header is of this version.  Until
+** then nothing of this version is written.  Nothing is held back: it runs before any commit of the session. */
+int sdb_checkpoint_upgrade(sdb_store *store, const sdb_op *op);
 /* Write to `data` what no older snapshot, and no published but undecided prepare, needs held back.  Errors: IO, FULL,
 ** NOMEM. */
 int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op);

@@ -72,6 +72,7 @@ static int collect(struct prepare *p) {
   sdb_record_sizes direct = {0};
   if (sdb_delta_collect(&p->delta, &db->store->committed->tree, &db->txn.tree) != SEQDB_OK)
     return sdb_error_nomem(p->op);
+  p->sizes.version = SDB_FORMAT_VERSION; /* sdb_txn_begin() has seen to it */
   p->sizes.puts = p->delta.puts;
   p->sizes.put_name_bytes = p->delta.name_bytes;
   p->sizes.deletes = p->delta.deletes;
@@ -143,9 +144,9 @@ static void fill_entries(struct prepare *p) {
   const sdb_delta *delta = &p->delta;
   for (size_t i = 0; i < delta->puts; i++) {
     const sdb_entry *entry = sdb_tree_get(&p->db->txn.tree, delta->indexes[i]);
-    sdb_record_put put = {
-        delta->indexes[i],         entry->start, entry->length, entry->reserved, sdb_name_bytes(entry->name),
-        sdb_name_text(entry->name)};
+    sdb_record_put put = {delta->indexes[i],         entry->start,   entry->length,
+                          entry->reserved,           entry->created, sdb_name_bytes(entry->name),
+                          sdb_name_text(entry->name)};
     sdb_record_add_put(&p->writer, &put);
   }
   for (size_t i = 0; i < delta->deletes; i++)
@@ -194,7 +195,7 @@ static int fill_header(struct prepare *p, sdb_record_header *header) {
                                 .data_bytes = sdb_store_end(p->db->store),
                                 .entries = txn->tree.entries,
                                 .entries_hash = txn->tree.hash};
-  int os = p->kind == SDB_RECORD_PREPARE ? sdb_os_random(header->token, sizeof header->token) : 0;
+  int os = sdb_os_random(&header->token, sizeof header->token);
   return os ? sdb_error_os(p->op, os, NULL, 0, "no random bytes for a token") : SEQDB_OK;
 }
 
@@ -210,7 +211,7 @@ static int write_record(struct prepare *p) {
   if (rc == SEQDB_OK) rc = fill_ranges(p);
   uint64_t spare_bytes = p->only_gives ? sdb_room_for_drop(p->kind) : sdb_room_for_giving(p->db->store);
   if (rc == SEQDB_OK) rc = sdb_record_append(p->db->store, &p->writer, &header, spare_bytes, p->op); /* 3, 4 */
-  if (rc == SEQDB_OK) memcpy(p->db->txn.token, header.token, sizeof header.token);
+  if (rc == SEQDB_OK) p->db->txn.token = header.token;
   sdb_free(record);
   return rc;
 }
@@ -283,7 +284,7 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
     sdb_delta_free(&p.delta);
     if (rc != SEQDB_OK || nothing) return rc;
   }
-  if (token) memcpy(token, txn->token, SEQDB_TOKEN_BYTES);
+  if (token) memcpy(token, txn->token.bytes, SEQDB_TOKEN_BYTES);
   return SEQDB_OK;
 }
 
@@ -316,6 +317,8 @@ static void publish_in_memory(seqdb *db) {
   pthread_mutex_lock(&store->files_mutex);
   memcpy(store->named + store->named_count, txn->delta.indexes, named * sizeof *store->named);
   store->named_count += named;
+  store->tip = txn->token;
+  store->tip_file = (sdb_file_uuid){{0}}; /* of the engine alone */
   sdb_overlay_lock(&store->overlay);
   pthread_mutex_lock(&store->mutex);
   sdb_overlay_add(&store->overlay, txn->prepared->generation, sdb_store_newest_reader(store), &all, &txn->spare_layer);

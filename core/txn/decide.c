@@ -12,6 +12,7 @@ int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_he
   header->salt = store->journal.header.salt;
   header->position = store->journal.tail;
   header->previous = store->journal.previous;
+  header->parent = store->tip;
   sdb_record_seal(writer, header);
   int rc = sdb_journal_append(&store->journal, writer->buffer, header, spare_bytes, &poison, op);
   if (poison) sdb_poison(store);
@@ -24,7 +25,7 @@ int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_he
 }
 
 int sdb_decide(sdb_store *store, const sdb_op *op) {
-  sdb_record_sizes sizes = {0};
+  sdb_record_sizes sizes = {.version = store->journal.header.version};
   uint8_t record[SDB_RECORD_HEADER_BYTES];
   sdb_record_writer writer;
   sdb_record_header header = {.kind = SDB_RECORD_COMMIT,
@@ -32,7 +33,9 @@ int sdb_decide(sdb_store *store, const sdb_op *op) {
                               .data_bytes = sdb_store_end(store),
                               .entries = store->committed->tree.entries,
                               .entries_hash = store->committed->tree.hash};
-  assert(sdb_record_size(&sizes) == sizeof record);
+  assert(sdb_record_size(&sizes) <= sizeof record);
+  int os = sdb_os_random(&header.token, sizeof header.token);
+  if (os) return sdb_error_os(op, os, NULL, 0, "no random bytes for a token");
   sdb_record_begin(&writer, record, &sizes, NULL);
   return sdb_record_append(store, &writer, &header, 0, op); /* its room came with the prepare */
 }

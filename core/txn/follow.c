@@ -38,8 +38,9 @@ static bool has_name(const sdb_entry *entry, const sdb_entry_image *image) {
          memcmp(sdb_name_text(entry->name), image->name, image->name_bytes) == 0;
 }
 
-/* Is it the region that was there, perhaps moved or renamed? */
+/* Is it the region that was there, perhaps moved or renamed?  Of directories of version 1 that is a guess. */
 static bool same_region(const sdb_entry *before, const sdb_entry_image *image) {
+  if (before->created && image->created) return before->created == image->created;
   return has_name(before, image) || before->start == image->start;
 }
 
@@ -51,6 +52,7 @@ static int put_image(sdb_store *store, sdb_tree *tree, uint32_t index, const sdb
                      .length = image->length,
                      .reserved = image->reserved,
                      .generation = image->generation,
+                     .created = image->created,
                      .has_trailer = image->has_trailer};
   bool same_name = before && has_name(before, image);
   entry.incarnation = before && same_region(before, image) ? before->incarnation : ++store->incarnation;
@@ -75,6 +77,7 @@ static int redo_entries(sdb_store *store, sdb_tree *tree, const sdb_journal_reco
                              .length = put.length,
                              .reserved = put.reserved,
                              .generation = record->header->generation,
+                             .created = put.created,
                              .has_trailer = true,
                              .name_bytes = put.name_bytes,
                              .name = put.name};
@@ -133,6 +136,13 @@ static void stand_behind(sdb_store *store, const sdb_record_header *header) {
   journal->tail = sdb_journal_record_end(header);
 }
 
+/* The newest commit is the record's, unless it only decides.  Before the last commit changes. */
+static void take_tip(sdb_store *store, const sdb_record_header *header) {
+  if (header->kind == SDB_RECORD_COMMIT && header->generation <= store->committed->generation) return;
+  store->tip = header->token;
+  store->tip_file = header->file;
+}
+
 /* ---- one record */
 
 /* What following it needs. */
@@ -166,6 +176,7 @@ static int take_step(struct follow *f, const sdb_journal_record *record, struct 
       sdb_catalog_new(&store->space.catalogs, &step->tree, SDB_CATALOG_PREPARED, header->generation);
   if (!made) return SEQDB_NOMEM;
   sdb_store_decided(store);
+  take_tip(store, header);
   sdb_overlay_add(&store->overlay, header->generation, sdb_store_newest_reader(store), &step->patch, &step->spare);
   sdb_space_follow(&store->space, &store->committed->tree, &made->tree);
   sdb_store_swap(store, made, undecided, undecided && header->coordinator_bytes);
@@ -180,8 +191,9 @@ static bool is_empty(const sdb_record_header *header) {
   return header->puts == 0 && header->deletes == 0 && header->ranges == 0;
 }
 
-static void pass_record(sdb_store *store, const sdb_record_header *header, bool undecided) {
+static void pass_record(sdb_store *store, const sdb_record_header *header, bool undecided, bool kept) {
   sdb_store_decided(store);
+  if (kept) take_tip(store, header);
   store->keep_next = undecided;
   stand_behind(store, header);
   sdb_store_stand(store);
@@ -205,7 +217,7 @@ static int take_record(void *context, const sdb_journal_record *record) {
     if (step_needed)
       rc = take_step(f, record, &step);
     else if (kept || (rc = hold_dropped(store, record)) == SEQDB_OK)
-      pass_record(store, record->header, kept && !record->next && f->undecided);
+      pass_record(store, record->header, kept && !record->next && f->undecided, kept);
     pthread_mutex_unlock(&store->mutex);
     sdb_overlay_unlock(&store->overlay);
     pthread_mutex_unlock(&store->files_mutex);
@@ -221,7 +233,8 @@ static int take_record(void *context, const sdb_journal_record *record) {
 static int follow_records(struct follow *f, uint64_t until) {
   sdb_store *store = f->store;
   sdb_journal journal = store->journal; /* its position runs ahead of the store's */
-  int rc = sdb_journal_follow(&journal, until, store->committed->generation, take_record, f, f->op);
+  sdb_journal_place place = {store->committed->generation, store->tip};
+  int rc = sdb_journal_follow(&journal, &place, until, take_record, f, f->op);
   return rc == SEQDB_DONE ? SEQDB_OK : rc;
 }
 
@@ -242,7 +255,8 @@ struct reading {
   uint32_t *named;
   size_t named_count, named_capacity;
   sdb_record_header last; /* the last record that counts */
-  uint64_t generation;
+  sdb_journal_place place; /* the state reached */
+  sdb_file_uuid tip_file;
   bool any_counts, last_undecided;
 };
 
@@ -260,7 +274,8 @@ static int remove_until(struct reading *r, uint64_t index) {
 
 static bool same_entry(const sdb_entry *entry, const sdb_entry_image *image) {
   return entry->start == image->start && entry->length == image->length && entry->reserved == image->reserved &&
-         entry->generation == image->generation && entry->has_trailer == image->has_trailer && has_name(entry, image);
+         entry->generation == image->generation && entry->created == image->created &&
+         entry->has_trailer == image->has_trailer && has_name(entry, image);
 }
 
 /* How long it was before nobody knows: all of its reserve may be seen by who reads a generation before its own. */
@@ -297,6 +312,7 @@ static int redo_unknown(struct reading *r, const sdb_journal_record *record) {
                              .length = put.length,
                              .reserved = put.reserved,
                              .generation = record->header->generation,
+                             .created = put.created,
                              .has_trailer = true,
                              .name_bytes = put.name_bytes,
                              .name = put.name};
@@ -338,9 +354,13 @@ static int take_unknown(void *context, const sdb_journal_record *record) {
     r->f->kept_last = r->last_undecided = r->f->undecided && kept;
   }
   if (rc == SEQDB_OK && kept) {
+    if (header->kind == SDB_RECORD_PREPARE || header->generation > r->place.generation) {
+      r->place.tip = header->token;
+      r->tip_file = header->file;
+    }
     r->last = *header;
     r->any_counts = true;
-    r->generation = header->generation;
+    r->place.generation = header->generation;
     rc = name_unknown(r, record);
     if (rc == SEQDB_OK) rc = redo_unknown(r, record);
     if (rc == SEQDB_OK && header->generation > r->applied) rc = redo_ranges(&r->patch, record);
@@ -358,6 +378,11 @@ static bool is_whole(struct reading *r) {
          r->tree.hash == (r->any_counts ? r->last.entries_hash : header->entries_hash);
 }
 
+/* Before its first record. */
+static sdb_journal_place place_at(const sdb_journal *journal) {
+  return (sdb_journal_place){journal->header.base_generation, journal->header.base_token};
+}
+
 /* Steps 1 to 3 of reading (FORMAT.md 5), in memory. */
 static int read_anew(struct reading *r, uint64_t until) {
   sdb_store *store = r->f->store;
@@ -365,13 +390,14 @@ static int read_anew(struct reading *r, uint64_t until) {
   store->epoch++;
   r->tree = sdb_tree_share(&store->committed->tree);
   r->regions = store->regions;
-  r->generation = r->journal.header.base_generation;
+  r->place = place_at(&r->journal);
+  r->tip_file = r->journal.header.base_file;
   r->applied = r->f->to_end ? 0 : sdb_board_applied(store->board);
   int rc = sdb_regions_measure(&r->regions, &r->load, op);
   if (rc == SEQDB_OK) rc = sdb_regions_read(&r->regions, read_entry, r, &r->load, op);
   if (rc == SEQDB_OK && remove_until(r, UINT64_MAX) != SEQDB_OK) rc = sdb_error_nomem(op);
-  if (rc == SEQDB_OK) rc = sdb_journal_follow(&r->journal, until, r->generation, take_unknown, r, op);
-  return rc;
+  sdb_journal_place place = r->place;
+  return rc == SEQDB_OK ? sdb_journal_follow(&r->journal, &place, until, take_unknown, r, op) : rc;
 }
 
 /* What was read takes the place of what the store has.  All locks of publishing held.  NOMEM changes nothing. */
@@ -379,8 +405,8 @@ static int take_reading(struct reading *r, uint64_t end) {
   sdb_store *store = r->f->store;
   sdb_layer *spare = NULL;
   if (sdb_range_pool_reserve(&store->space.pool, r->redo.count) != SEQDB_OK) return SEQDB_NOMEM;
-  if (r->patch.count && !(spare = sdb_overlay_layer(&r->patch, r->generation))) return SEQDB_NOMEM;
-  sdb_catalog *made = sdb_catalog_new(&store->space.catalogs, &r->tree, SDB_CATALOG_PREPARED, r->generation);
+  if (r->patch.count && !(spare = sdb_overlay_layer(&r->patch, r->place.generation))) return SEQDB_NOMEM;
+  sdb_catalog *made = sdb_catalog_new(&store->space.catalogs, &r->tree, SDB_CATALOG_PREPARED, r->place.generation);
   if (!made) {
     sdb_overlay_free_spare(&spare);
     return SEQDB_NOMEM;
@@ -397,6 +423,9 @@ static int take_reading(struct reading *r, uint64_t end) {
   r->named = NULL;
   store->journal = r->journal;
   store->regions = r->regions;
+  store->version = SDB_MAX(store->version, store->journal.header.version);
+  store->tip = r->place.tip;
+  store->tip_file = r->tip_file;
   sdb_store_stand(store);
   return SEQDB_OK;
 }
@@ -437,6 +466,9 @@ static void take_header(sdb_store *store, const sdb_journal *journal) {
   pthread_mutex_lock(&store->mutex);
   store->journal = *journal;
   store->journal.zeroed = zeroed;
+  store->version = SDB_MAX(store->version, journal->header.version);
+  store->tip = journal->header.base_token;
+  store->tip_file = journal->header.base_file;
   store->named_count = 0;
   sdb_store_decided(store);
   sdb_space_release_redo(&store->space);
@@ -526,9 +558,10 @@ int sdb_follow_to_end(sdb_store *store, bool drop, bool *undecided, bool *kept, 
 /* From the first record to where the store stands. */
 static int each_record(sdb_store *store, sdb_journal_take take, void *context, const sdb_op *op) {
   sdb_journal journal = store->journal;
-  journal.tail = SDB_JOURNAL_START;
+  sdb_journal_place place = place_at(&journal);
+  journal.tail = journal.header.start;
   journal.previous = journal.header.salt;
-  return sdb_journal_follow(&journal, store->journal.tail, journal.header.base_generation, take, context, op);
+  return sdb_journal_follow(&journal, &place, store->journal.tail, take, context, op);
 }
 
 struct holding {

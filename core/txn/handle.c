@@ -27,7 +27,13 @@ int sdb_enter(seqdb *db, const sdb_op *op) {
   int rc = sdb_usable(db, op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, op);
   pthread_mutex_lock(&db->txn_mutex);
-  return SEQDB_OK;
+  while (db->asking && !pthread_equal(db->asking_thread, pthread_self()))
+    pthread_cond_wait(&db->asked, &db->txn_mutex);
+  if (!db->asking) return SEQDB_OK;
+  pthread_mutex_unlock(&db->txn_mutex);
+  rc = sdb_error_set(op, SEQDB_MISUSE, NULL, 0,
+                     "%s: an interrupt callback cannot change anything with the handle that calls it", op->operation);
+  return sdb_fail(db, rc, op);
 }
 
 int sdb_leave(seqdb *db, int rc, const sdb_op *op) {
@@ -69,6 +75,18 @@ int sdb_writable(seqdb *db, const sdb_op *op) {
 int sdb_interrupted(seqdb *db, const sdb_op *op) {
   if (!db->interrupt || !db->interrupt(db->interrupt_context)) return SEQDB_OK;
   return sdb_error_set(op, SEQDB_INTERRUPTED, NULL, 0, "%s: interrupted", op->operation);
+}
+
+int sdb_ask_inside(seqdb *db, const sdb_op *op) {
+  if (!db->interrupt) return SEQDB_OK;
+  db->asking = true;
+  db->asking_thread = pthread_self();
+  pthread_mutex_unlock(&db->txn_mutex);
+  int rc = sdb_interrupted(db, op);
+  pthread_mutex_lock(&db->txn_mutex);
+  db->asking = false;
+  pthread_cond_broadcast(&db->asked);
+  return rc;
 }
 
 /* ---- errors */

@@ -31,6 +31,9 @@ struct seqdb {
   char *coordinator; /* NULL: nobody decides about its prepares */
   int (*interrupt)(void *context);
   void *interrupt_context;
+  bool asking; /* in the middle of a change, the user is asked whether to go on: see sdb_ask_inside() */
+  pthread_t asking_thread;
+  pthread_cond_t asked;
   pthread_mutex_t error_mutex;
   seqdb_error error;
   pthread_mutex_t txn_mutex;
@@ -60,7 +63,8 @@ struct seqdb_snapshot {
 **     return sdb_leave(db, release_marks(db, level, &op), &op);
 */
 
-/* Lock txn_mutex.  MISUSE after fork: then nothing is locked, and the error is told. */
+/* Lock txn_mutex, for a change.  Waits while another thread's change asks the user whether to go on.  MISUSE after
+** fork, and from inside that question: then nothing is locked, and the error is told. */
 int sdb_enter(seqdb *db, const sdb_op *op);
 /* Unlock, tell the error if there is one, and return rc. */
 int sdb_leave(seqdb *db, int rc, const sdb_op *op);
@@ -76,8 +80,11 @@ bool sdb_in_child(const seqdb *db);
 int sdb_usable(seqdb *db, const sdb_op *op);
 /* As above, and READONLY, CORRUPT, POISONED if nothing may be written. */
 int sdb_writable(seqdb *db, const sdb_op *op);
-/* INTERRUPTED if the callback says so.  It is the user's code: no mutex but txn_mutex is held. */
+/* INTERRUPTED if the callback says so.  It is the user's code: no mutex is held. */
 int sdb_interrupted(seqdb *db, const sdb_op *op);
+/* The same in the middle of a change: txn_mutex is given back meanwhile.  Reading the handle's own view goes on, and
+** may settle tails; other changes wait.  What was looked up in the transaction before is to be looked up again. */
+int sdb_ask_inside(seqdb *db, const sdb_op *op);
 
 /* ---- errors that several calls tell */
 

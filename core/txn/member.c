@@ -19,19 +19,18 @@ static int contradiction(const sdb_store *store, const sdb_op *op) {
                        op->operation, store->path);
 }
 
-/* follow_mutex held.  *news: something was followed. */
-static int catch_up(sdb_store *store, bool *news, const sdb_op *op) {
+/* follow_mutex held. */
+static int catch_up(sdb_store *store, const sdb_op *op) {
   sdb_published to, before = {0};
   bool reached = false;
   int rc = SEQDB_OK;
-  *news = false;
   for (unsigned tries = 0; rc == SEQDB_OK && !reached; tries++) {
     if ((rc = sdb_board_load(store->board, &to, op)) != SEQDB_OK) return rc;
     if (to.sequence != before.sequence) tries = 0;
     if (tries > TRIES) return contradiction(store, op);
     before = to;
     reached = to.salt == store->mine.salt && to.end == store->mine.end;
-    *news |= to.sequence != store->mine.sequence;
+    store->stale |= to.sequence != store->mine.sequence;
     if (!reached) rc = sdb_follow(store, &to, &reached, op);
     if (!reached && tries > 2) sdb_os_give_way(true);
   }
@@ -43,11 +42,10 @@ static int catch_up(sdb_store *store, bool *news, const sdb_op *op) {
 }
 
 int sdb_member_catch_up(sdb_store *store, const sdb_op *op) {
-  bool news;
   int rc = SEQDB_OK;
   if (!sdb_store_is_behind(store)) return SEQDB_OK;
   pthread_mutex_lock(&store->follow_mutex);
-  if (!atomic_load(&store->leads)) rc = catch_up(store, &news, op);
+  if (!atomic_load(&store->leads)) rc = catch_up(store, op);
   pthread_mutex_unlock(&store->follow_mutex);
   return rc;
 }
@@ -65,6 +63,7 @@ static int look_at_files(sdb_store *store, const sdb_op *op) {
   pthread_mutex_lock(&store->files_mutex);
   store->regions = regions;
   pthread_mutex_unlock(&store->files_mutex);
+  store->stale = false;
   return SEQDB_OK;
 }
 
@@ -91,14 +90,13 @@ int sdb_member_look(sdb_store *store, const sdb_op *op) {
 
 /* The lock is ours; `mend`: its last owner died with it. */
 static int begin_to_lead(sdb_store *store, bool mend, bool drop, const sdb_op *op) {
-  bool news;
   if (sdb_is_poisoned(store))
     return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "%s: an fdatasync failed in %s, perhaps in another process: close all connections to it and "
                          "open it anew",
                          op->operation, store->path);
-  int rc = catch_up(store, &news, op);
-  if (rc == SEQDB_OK && (news || mend)) rc = look_at_files(store, op);
+  int rc = catch_up(store, op);
+  if (rc == SEQDB_OK && (store->stale || mend)) rc = look_at_files(store, op);
   if (rc == SEQDB_OK && mend) rc = sdb_mend(store, drop, op);
   if (rc != SEQDB_OK) return rc;
   store->journal.header.sync_off = store->sync_off; /* as all who write have agreed; the next header says so */

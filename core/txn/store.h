@@ -58,6 +58,7 @@ typedef struct sdb_store {
   pthread_mutex_t follow_mutex; /* held while the store follows another member */
   _Atomic bool leads;           /* the writer lock of all members is ours, and the store has caught up */
   sdb_published mine;           /* the published state that the last commit here is; `mutex` */
+  bool stale;                                 /* [w] another member has written since sizes of files were asked */
   uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of */
 
   pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
@@ -82,9 +83,12 @@ typedef struct sdb_store {
   sdb_overlay overlay;
 
   /* [w] */
-  uint64_t epoch;       /* of the newest transaction or savepoint: see tree.h */
-  uint32_t incarnation; /* of the region created last */
-  uint32_t *named;      /* indexes named by records since the last checkpoint; may repeat */
+  uint32_t version;       /* of the headers that are written: that of the directory until its first change */
+  sdb_token tip;          /* of the newest commit; zeros before the first one ... */
+  sdb_file_uuid tip_file; /* ... and the SQLite file that made it */
+  uint64_t epoch;         /* of the newest transaction or savepoint: see tree.h */
+  uint32_t incarnation;   /* of the region created last */
+  uint32_t *named;        /* indexes named by records since the last checkpoint; may repeat */
   size_t named_count, named_capacity;
   bool keep_next; /* the journal's last record is a published prepare: the next one must keep it */
 

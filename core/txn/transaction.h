@@ -27,6 +27,7 @@
 
 #include "pure/patch.h"
 #include "pure/ranges.h"
+#include "pure/record.h"
 #include "space/overlay.h"
 #include "space/space.h"
 #include "txn/delta.h"
@@ -61,7 +62,7 @@ typedef struct sdb_txn {
   sdb_delta delta;        /* what its record says, until it is published */
   sdb_layer *spare_layer; /* memory that publishing may need */
   uint16_t record_kind;
-  uint8_t token[SEQDB_TOKEN_BYTES];
+  sdb_token token;
 } sdb_txn;
 
 void sdb_txn_init(sdb_txn *txn);

@@ -113,7 +113,7 @@ static int copy_part(struct copy *copy, uint64_t from, uint64_t to) {
   copy->data_end = to;
   copy->known = false;
   for (uint64_t at = from, part; at < to && rc == SEQDB_OK; at += part) {
-    if ((rc = sdb_interrupted(change->db, change->op)) != SEQDB_OK) break;
+    if ((rc = sdb_ask_inside(change->db, change->op)) != SEQDB_OK) break;
     part = SDB_MIN(COPY_BYTES, to - at);
     if (to - from >= COPY_BYTES && (!copy->known || at >= copy->data_end)) find_data(copy, at, to);
     uint64_t hole = at < copy->data_at ? hole_bytes(change->db, copy->old_start + at, copy->data_at - at) : 0;

@@ -397,6 +397,7 @@ static int handle_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj
 static void handle_gone(ClientData data) {
   sdb_api_db *at = data;
   seqdb_close(at->db);
+  if (at->script != NULL) Tcl_DecrRefCount(at->script);
   ckfree((char *)at);
 }
 

@@ -14,6 +14,8 @@ typedef struct sdb_api_db {
   seqdb *db;
   Tcl_Command command;
   int64_t calls_until_interrupt; /* of the interrupt callback; < 0: never */
+  Tcl_Interp *interp;
+  Tcl_Obj *script; /* what it does each time, NULL: nothing */
 } sdb_api_db;
 
 /* A snapshot that is a Tcl command. */

@@ -33,6 +33,7 @@ static Tcl_Obj *info_dict(const seqdb_region_info *info) {
   sdb_api_put_u64(dict, "length", info->length_bytes);
   sdb_api_put_u64(dict, "reserved", info->reserved_bytes);
   sdb_api_put_u64(dict, "generation", info->generation);
+  sdb_api_put_u64(dict, "created", info->created);
   return dict;
 }
 

@@ -224,6 +224,7 @@ static int run_timeout(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *cons
 
 static int interrupt(void *context) {
   sdb_api_db *at = context;
+  if (at->script != NULL && Tcl_EvalObjEx(at->interp, at->script, TCL_EVAL_GLOBAL) != TCL_OK) return 1;
   if (at->calls_until_interrupt > 0) at->calls_until_interrupt--;
   return at->calls_until_interrupt == 0;
 }
@@ -231,10 +232,13 @@ static int interrupt(void *context) {
 static int run_interrupt(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   sdb_api_db *at = object;
   Tcl_WideInt calls;
-  (void)argc;
+  if (at->script != NULL) Tcl_DecrRefCount(at->script);
+  at->interp = interp;
+  at->script = argc > 1 ? argv[1] : NULL;
+  if (argc > 1) Tcl_IncrRefCount(argv[1]);
   if (Tcl_GetWideIntFromObj(interp, argv[0], &calls) != TCL_OK) return TCL_ERROR;
   at->calls_until_interrupt = calls;
-  seqdb_set_interrupt(at->db, calls >= 0 ? interrupt : NULL, at);
+  seqdb_set_interrupt(at->db, calls >= 0 || argc > 1 ? interrupt : NULL, at);
   return TCL_OK;
 }
 
@@ -244,7 +248,7 @@ const sdb_api_sub sdb_api_upkeep_subs[] = {{"changed", 0, 1, "?region?", run_cha
                                            {"compact", 0, 0, NULL, run_compact},
                                            {"compact_step", 1, 1, "variable", run_compact_step},
                                            {"error", 0, 0, NULL, run_error},
-                                           {"interrupt", 1, 1, "calls", run_interrupt},
+                                           {"interrupt", 1, 2, "calls ?script?", run_interrupt},
                                            {"layout", 0, 0, NULL, run_layout},
                                            {"readonly", 0, 0, NULL, run_readonly},
                                            {"stat", 0, 0, NULL, run_stat},

@@ -28,12 +28,13 @@ void fuzz_seal_header(uint8_t page[SDB_JOURNAL_HEADER_BYTES]) {
 void fuzz_seal_record(fuzz_file *journal, uint64_t at) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   fuzz_get(journal, at, head, sizeof head);
-  uint64_t bytes = sdb_get64(head + 8), payload = bytes < 128 || bytes > JOURNAL_BYTES_MAX ? 0 : bytes - 128;
+  uint64_t bytes = sdb_get64(head + 8), size = memcmp(head, "sqdr", 4) == 0 ? 128 : 192;
+  uint64_t payload = bytes < size || bytes > JOURNAL_BYTES_MAX ? 0 : bytes - size;
   uint8_t *rest = fuzz_memory(NULL, (size_t)payload);
-  fuzz_get(journal, at + 128, rest, (size_t)payload);
-  memcpy(head, "sqdr", 4);
+  fuzz_get(journal, at + size, rest, (size_t)payload);
+  if (size == 192) memcpy(head, "sqr2", 4);
   sdb_put64(head + 24, at);
-  sdb_put64(head + 120, sdb_hash_bytes(rest, (size_t)payload, sdb_hash_bytes(head, 120, 0)));
+  sdb_put64(head + size - 8, sdb_hash_bytes(rest, (size_t)payload, sdb_hash_bytes(head, (size_t)size - 8, 0)));
   fuzz_put(journal, at, head, sizeof head);
   free(rest);
 }
@@ -43,7 +44,9 @@ bool fuzz_whole_record(const fuzz_file *journal, uint64_t at, sdb_record_header 
   if (at >= journal->stored || journal->size - at < sizeof head) return false;
   fuzz_get(journal, at, head, sizeof head);
   uint64_t bytes = sdb_get64(head + 8), salt = sdb_get64(head + 16);
-  if (memcmp(head, "sqdr", 4) != 0 || bytes < sizeof head || bytes > journal->size - at) return false;
+  if ((memcmp(head, "sqr2", 4) != 0 && memcmp(head, "sqdr", 4) != 0) || bytes < sizeof head ||
+      bytes > journal->size - at)
+    return false;
   *record = fuzz_memory(NULL, (size_t)bytes);
   fuzz_get(journal, at, *record, (size_t)bytes);
   if (sdb_record_decode(*record, bytes, salt, at, header)) return true;
@@ -56,7 +59,7 @@ size_t fuzz_list_records(const fuzz_file *journal, uint64_t at[], size_t most) {
   for (uint64_t place = SDB_JOURNAL_START; place < journal->stored && count < most; place += SDB_RECORD_ALIGN) {
     uint8_t magic[4];
     fuzz_get(journal, place, magic, sizeof magic);
-    if (memcmp(magic, "sqdr", 4) == 0) at[count++] = place;
+    if (memcmp(magic, "sqr2", 4) == 0 || memcmp(magic, "sqdr", 4) == 0) at[count++] = place;
   }
   return count;
 }
@@ -198,15 +201,15 @@ static void regions_guard(struct step *s) {
 /* ---- steps: journal */
 
 static void header_field(struct step *s) {
-  static const uint16_t fields[] = {0, 8, 12, 16, 32, 40, 48, 56, 64, 72, 80, 88};
+  static const uint16_t fields[] = {0, 8, 12, 16, 32, 40, 48, 56, 64, 72, 80, 88, 96, 128, 152, 304};
   uint8_t page[SDB_JOURNAL_HEADER_BYTES], how = fuzz_u8(s->input);
   int newest = fuzz_newest_header(file_of(s, FUZZ_JOURNAL));
   uint64_t at = how & 0x10 ? 0 : how & 0x20 ? PAGE : newest > 0 ? PAGE : 0;
   fuzz_get(file_of(s, FUZZ_JOURNAL), at, page, sizeof page);
-  uint8_t *field = page + fields[how % 12];
+  uint8_t *field = page + fields[how % 16];
   uint64_t value = fuzz_value(s->input);
   if (how & 0x40) value += sdb_get64(field);
-  if (how % 12 == 1 || how % 12 == 2)
+  if (how % 16 == 1 || how % 16 == 2 || how % 16 >= 14)
     sdb_put32(field, (uint32_t)value);
   else
     sdb_put64(field, value);
@@ -245,15 +248,16 @@ static void journal_size(struct step *s) {
 }
 
 static void record_field(struct step *s) {
-  static const uint8_t fields[] = {4, 6, 8, 16, 24, 32, 40, 64, 68, 72, 76, 80, 88, 96, 104, 112};
+  static const uint8_t fields[] = {4,  6,  8,  16,  24,  32,  40,  64,  68,  72,  76,
+                                   80, 88, 96, 104, 112, 120, 136, 152, 156, 160, 48};
   uint64_t at = choose_record(s);
-  uint8_t head[SDB_RECORD_HEADER_BYTES], how = fuzz_u8(s->input), place = fields[how % 16];
+  uint8_t head[SDB_RECORD_HEADER_BYTES], how = fuzz_u8(s->input), place = fields[(how & 31) % 22];
   fuzz_get(file_of(s, FUZZ_JOURNAL), at, head, sizeof head);
   uint64_t value = fuzz_value(s->input);
   if (how & 0x40) value += sdb_get64(head + place);
   if (place == 4 || place == 6)
     sdb_put16(head + place, (uint16_t)value);
-  else if (place >= 64 && place < 80)
+  else if ((place >= 64 && place < 80) || place == 152 || place == 156)
     sdb_put32(head + place, (uint32_t)value);
   else
     sdb_put64(head + place, value);
@@ -266,7 +270,7 @@ static void record_payload(struct step *s) {
   uint64_t at = choose_record(s);
   uint16_t place = fuzz_u16(s->input);
   uint8_t field[8];
-  uint64_t within = 128 + place % 512;
+  uint64_t within = SDB_RECORD_HEADER_BYTES + place % 512;
   fuzz_get(file_of(s, FUZZ_JOURNAL), at + within, field, sizeof field);
   uint64_t value = fuzz_value(s->input);
   if (place & 0x2000)
@@ -297,6 +301,7 @@ static void forge_puts(struct step *s, struct forged *f, unsigned count) {
     uint8_t letter = fuzz_u8(s->input);
     *put = (sdb_record_put){.index = index, .name_bytes = 1 + letter % 2, .name = f->names[i]};
     memset(f->names[i], 'a' + letter % 26, sizeof f->names[i]);
+    put->created = step % 2;
     put->start = sdb_page_down(fuzz_value(s->input));
     put->reserved = sdb_page_down(fuzz_value(s->input));
     put->length = fuzz_value(s->input);
@@ -333,7 +338,7 @@ static void forge_rest(struct step *s, struct forged *f, unsigned deletes, unsig
 static void record_new(struct step *s) {
   fuzz_file *journal = file_of(s, FUZZ_JOURNAL);
   uint8_t counts = fuzz_u8(s->input), how = fuzz_u8(s->input);
-  struct forged f = {.sizes = {.coordinator_bytes = how & 8 ? 4 : 0}};
+  struct forged f = {.sizes = {.version = SDB_FORMAT_VERSION, .coordinator_bytes = how & 8 ? 4 : 0}};
   sdb_record_header header = {.kind = how & 1 ? SDB_RECORD_PREPARE : SDB_RECORD_COMMIT, .flags = how >> 1 & 1};
   sdb_record_header last = {0};
   sdb_record_writer w;
@@ -346,6 +351,7 @@ static void record_new(struct step *s) {
   header.salt = header.previous = sdb_get64(field);
   fuzz_get(journal, (uint64_t)newest * PAGE + 48, field, sizeof field);
   header.generation = sdb_get64(field) + 1;
+  fuzz_get(journal, (uint64_t)newest * PAGE + 96, header.parent.bytes, sizeof header.parent.bytes);
   header.position = SDB_JOURNAL_START;
   for (size_t i = 0; i < count; i++) {
     uint8_t *record;
@@ -354,6 +360,7 @@ static void record_new(struct step *s) {
     if (last.salt != header.salt || at[i] != header.position) continue;
     header.position = (at[i] + last.bytes + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
     header.previous = last.checksum;
+    header.parent = last.token; /* right if that one is a commit */
     header.generation = last.generation + (how & 4 ? 0 : 1);
   }
   if (header.position > JOURNAL_BYTES_MAX) return;
@@ -363,8 +370,10 @@ static void record_new(struct step *s) {
   uint64_t size = sdb_record_size(&f.sizes);
   uint8_t *record = fuzz_memory(NULL, (size_t)size);
   sdb_record_begin(&w, record, &f.sizes, "host");
-  for (size_t i = 0; i < f.sizes.puts; i++)
+  for (size_t i = 0; i < f.sizes.puts; i++) {
+    f.puts[i].created = SDB_MIN(f.puts[i].created, header.generation);
     sdb_record_add_put(&w, &f.puts[i]);
+  }
   for (size_t i = 0; i < f.sizes.deletes; i++)
     sdb_record_add_delete(&w, f.deletes[i]);
   for (size_t i = 0; i < f.sizes.ranges; i++)

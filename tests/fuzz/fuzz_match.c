@@ -58,6 +58,7 @@ static void rows_redo(struct rows *rows, const uint8_t *record, const sdb_record
                              .length = put.length,
                              .reserved = put.reserved,
                              .generation = header->generation,
+                             .created = put.created,
                              .has_trailer = true,
                              .name_bytes = put.name_bytes,
                              .name = put.name};
@@ -130,27 +131,59 @@ static void set_entries(fuzz_file *journal, uint64_t at, struct rows *rows) {
   free(record);
 }
 
+/* What a record builds on: the newest commit before it. */
+struct tip {
+  uint64_t generation;
+  sdb_token token;
+  sdb_record_header last; /* kind 0: there is none */
+};
+
+/* Its name stands in the record. */
+static void set_parent(fuzz_file *journal, uint64_t at, struct tip *tip) {
+  sdb_record_header header;
+  uint8_t head[SDB_RECORD_HEADER_BYTES];
+  fuzz_get(journal, at, head, sizeof head);
+  if (!sdb_record_peek(head, 0, at, UINT64_MAX, &header)) return;
+  if (tip->last.kind == SDB_RECORD_PREPARE && (header.flags & SDB_RECORD_KEEP)) {
+    tip->generation = tip->last.generation;
+    tip->token = tip->last.token;
+  }
+  if (header.version > 1) memcpy(head + 120, tip->token.bytes, sizeof tip->token.bytes);
+  fuzz_put(journal, at, head, header.version > 1 ? sizeof head : SDB_RECORD_LEAST_BYTES);
+  if (header.kind == SDB_RECORD_COMMIT && header.generation > tip->generation) {
+    tip->generation = header.generation;
+    tip->token = header.token;
+  }
+  tip->last = header;
+}
+
 void fuzz_match_records(fuzz_disk *disk) {
   fuzz_file *journal = &disk->file[FUZZ_JOURNAL];
-  uint8_t head[SDB_RECORD_HEADER_BYTES], field[8];
+  uint8_t head[SDB_RECORD_HEADER_BYTES], page[SDB_JOURNAL_HEADER_BYTES];
   struct rows rows = {0};
+  struct tip tip = {0};
+  sdb_journal_header header;
   int newest = fuzz_newest_header(journal);
   if (newest < 0) return;
   rows_read(&rows, &disk->file[FUZZ_REGIONS]);
-  fuzz_get(journal, (uint64_t)newest * PAGE + 40, field, sizeof field);
-  uint64_t salt = sdb_get64(field), previous = salt;
-  for (uint64_t at = SDB_JOURNAL_START; at < journal->stored;) {
+  fuzz_get(journal, (uint64_t)newest * PAGE, page, sizeof page);
+  (void)sdb_journal_header_decode(page, &header); /* it is whole: it was found */
+  uint64_t salt = header.salt, previous = salt;
+  tip.generation = header.base_generation;
+  tip.token = header.base_token;
+  for (uint64_t at = header.start; at < journal->stored;) {
     fuzz_get(journal, at, head, sizeof head);
-    uint64_t bytes = sdb_get64(head + 8);
-    if (memcmp(head, "sqdr", 4) != 0 || bytes < 128 || bytes > RECORD_BYTES_MAX) break;
+    uint64_t bytes = sdb_get64(head + 8), size = memcmp(head, "sqdr", 4) == 0 ? 128 : 192;
+    if ((size == 192 && memcmp(head, "sqr2", 4) != 0) || bytes < size || bytes > RECORD_BYTES_MAX) break;
     sdb_put64(head + 16, salt);
     sdb_put64(head + 40, previous);
     fuzz_put(journal, at, head, sizeof head);
+    set_parent(journal, at, &tip);
     fuzz_seal_record(journal, at);
     set_entries(journal, at, &rows);
     fuzz_seal_record(journal, at);
-    fuzz_get(journal, at + 120, field, sizeof field);
-    previous = sdb_get64(field);
+    fuzz_get(journal, at + size - 8, head, 8);
+    previous = sdb_get64(head);
     at = next_record(at, bytes);
   }
   free(rows.row);

@@ -4,15 +4,15 @@
 ** forge the files of a database.  The models are in models/pure_ranges.c, models/pure_format.c and models/pure_text.c.
 **
 ** PAGE, RECORD, JOURNAL and NAME are byte arrays; an option that is left out of a DICT is 0 or empty.
-**   sdb_entry_encode INDEX START LENGTH RESERVED GENERATION TRAILER NAME -> PAGE, also one that breaks the rules
+**   sdb_entry_encode INDEX START LENGTH RESERVED GENERATION TRAILER NAME ?CREATED? -> PAGE, also one that breaks rules
 **   sdb_entry_decode PAGE INDEX       -> {state free} | {state damaged at N why TEXT} | {state used start N ...}
 **   sdb_entry_hash PAGE INDEX         -> its term in the header's entries_hash
 **   sdb_journal_header_encode DICT    -> PAGE, also one that breaks the rules
 **   sdb_journal_header_decode PAGE    -> {state ok|torn|newer version N ...}
-**   sdb_record_encode DICT            -> RECORD; must be sound: keys kind flags salt position generation previous token
-**                                        coordinator data_bytes entries entries_hash; puts {{index N start N length N
-**                                        reserved N name NAME} ...}, deletes {N ...}, ranges {{offset N data BYTES}
-**                                        ...}
+**   sdb_record_encode DICT            -> RECORD; must be sound: keys version (2 if left out) kind flags salt position
+**                                        generation previous token parent file durability coordinator data_bytes
+**                                        entries entries_hash; puts {{index N start N length N reserved N created N
+**                                        name NAME} ...}, deletes {N ...}, ranges {{offset N data BYTES} ...}
 **   sdb_record_decode BYTES SALT POSITION -> dict of the same keys, and bytes, checksum; empty if it is refused
 **   sdb_record_list JOURNAL           -> dicts of the records that follow the valid header, up to the first refused
 **   sdb_reseal_entry PAGE INDEX, sdb_reseal_journal_header PAGE, sdb_reseal_record RECORD -> the same, checksum right
@@ -25,36 +25,7 @@
 #include <stdio.h>
 #include "lib/testfixture.h"
 
-/* ---- checksums, as FORMAT.md says ---- */
-
-void sdb_test_reseal_entry(uint8_t page[SDB_ENTRY_BYTES], uint32_t index) {
-  uint64_t name_bytes = SDB_MIN(sdb_get64(page + 24), 4000);
-  memcpy(page + 4032, "seqdbent", 8);
-  sdb_put64(page + 4088, sdb_hash_bytes(page + 4032, 56, sdb_hash_bytes(page, (size_t)(32 + name_bytes), index)));
-}
-
-void sdb_test_reseal_header(uint8_t page[SDB_JOURNAL_HEADER_BYTES]) {
-  sdb_put64(page + 4088, sdb_hash_bytes(page, 4088, 0));
-}
-
-void sdb_test_reseal_record(uint8_t *record, uint64_t bytes) {
-  uint64_t claimed = sdb_get64(record + 8);
-  uint64_t payload = claimed < 128 ? 0 : SDB_MIN(claimed, bytes) - 128;
-  sdb_put64(record + 120, sdb_hash_bytes(record + 128, (size_t)payload, sdb_hash_bytes(record, 120, 0)));
-}
-
 /* ---- values ---- */
-
-int sdb_test_report(Tcl_Interp *interp, uint64_t seed, uint64_t step, const char *problem, uint64_t count) {
-  char text[200];
-  if (problem != NULL) {
-    snprintf(text, sizeof text, "seed %" PRIu64 " step %" PRIu64 ": %s", seed, step, problem);
-  } else {
-    snprintf(text, sizeof text, "%" PRIu64, count);
-  }
-  Tcl_SetObjResult(interp, Tcl_NewStringObj(text, -1));
-  return problem != NULL ? TCL_ERROR : TCL_OK;
-}
 
 static Tcl_Obj *new_u64(uint64_t value) {
   char text[24];
@@ -141,14 +112,15 @@ static int get_page(Tcl_Interp *interp, int objc, Tcl_Obj *const objv[], int wan
 /* ---- entries ---- */
 
 static int entry_encode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
-  uint64_t value[6]; /* index start length reserved generation trailer */
+  uint64_t value[6], created = 0; /* index start length reserved generation trailer */
   uint8_t page[SDB_ENTRY_BYTES] = {0};
   int name_bytes = 0;
   (void)data;
-  if (objc != 8) {
-    Tcl_WrongNumArgs(interp, 1, objv, "INDEX START LENGTH RESERVED GENERATION TRAILER NAME");
+  if (objc < 8 || objc > 9) {
+    Tcl_WrongNumArgs(interp, 1, objv, "INDEX START LENGTH RESERVED GENERATION TRAILER NAME ?CREATED?");
     return TCL_ERROR;
   }
+  if (objc == 9 && get_u64(interp, objv[8], &created) != TCL_OK) return TCL_ERROR;
   for (int i = 0; i < 6; i++) {
     if (get_u64(interp, objv[i + 1], &value[i]) != TCL_OK) return TCL_ERROR;
   }
@@ -160,6 +132,7 @@ static int entry_encode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_O
   memcpy(page + 32, name, (size_t)name_bytes);
   if (value[5] != 0) {
     sdb_put64(page + 4040, value[4]);
+    sdb_put64(page + 4048, created);
     sdb_test_reseal_entry(page, (uint32_t)value[0]);
   }
   Tcl_SetObjResult(interp, new_bytes(page, sizeof page));
@@ -190,6 +163,7 @@ static int entry_decode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_O
       put_u64(result, "length", e.length);
       put_u64(result, "reserved", e.reserved);
       put_u64(result, "generation", e.generation);
+      put_u64(result, "created", e.created);
       put_u64(result, "trailer", e.has_trailer);
       sdb_test_put(result, "name", new_bytes(e.name, e.name_bytes));
       break;
@@ -229,15 +203,69 @@ static int reseal_entry_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_O
 static const struct {
   const char *key;
   int at, bytes;
-} header_fields[] = {{"version", 8, 4},        {"flags", 12, 4},           {"sequence", 32, 8},
-                     {"salt", 40, 8},          {"base_generation", 48, 8}, {"data_bytes", 56, 8},
-                     {"regions_bytes", 64, 8}, {"entries", 72, 8},         {"entries_hash", 80, 8}};
+} header_fields[] = {
+    {"version", 8, 4},          {"flags", 12, 4},      {"sequence", 32, 8},           {"salt", 40, 8},
+    {"base_generation", 48, 8}, {"data_bytes", 56, 8}, {"regions_bytes", 64, 8},      {"entries", 72, 8},
+    {"entries_hash", 80, 8},    {"start", 88, 8},      {"settled_generation", 128, 8}};
 #define HEADER_FIELDS (sizeof header_fields / sizeof header_fields[0])
+
+/* The same of its bytes. */
+static const struct {
+  const char *key;
+  int at;
+} header_names[] = {{"uuid", 16}, {"base_token", 96}, {"base_file", 112}, {"settled_token", 136}};
+#define HEADER_NAMES (sizeof header_names / sizeof header_names[0])
+
+static int put_bytes(Tcl_Interp *interp, Tcl_Obj *dict, const char *key, uint8_t *to, uint64_t most) {
+  const uint8_t *bytes;
+  uint64_t count;
+  if (get_key_bytes(interp, dict, key, &bytes, &count) != TCL_OK) return TCL_ERROR;
+  memcpy(to, bytes, (size_t)SDB_MIN(count, most));
+  return TCL_OK;
+}
+
+/* Each {file BYTES settled BYTES inode N birth_ns N path BYTES}. */
+static int claims_encode(Tcl_Interp *interp, Tcl_Obj *dict, uint8_t *page) {
+  int count;
+  Tcl_Obj **claims;
+  if (get_key_list(interp, dict, "claims", &count, &claims) != TCL_OK) return TCL_ERROR;
+  sdb_put32(page + 152, (uint32_t)count);
+  for (int i = 0; i < count && i < (int)SDB_CLAIMS_MAX; i++) {
+    uint8_t *p = page + 256 + (size_t)256 * (size_t)i;
+    const uint8_t *path;
+    uint64_t inode, birth_ns, path_bytes;
+    if (put_bytes(interp, claims[i], "file", p, 16) != TCL_OK ||
+        put_bytes(interp, claims[i], "settled", p + 16, 16) != TCL_OK ||
+        get_key_u64(interp, claims[i], "inode", &inode) != TCL_OK ||
+        get_key_u64(interp, claims[i], "birth_ns", &birth_ns) != TCL_OK ||
+        get_key_bytes(interp, claims[i], "path", &path, &path_bytes) != TCL_OK)
+      return TCL_ERROR;
+    sdb_put64(p + 32, inode);
+    sdb_put64(p + 40, birth_ns);
+    sdb_put32(p + 48, (uint32_t)path_bytes);
+    memcpy(p + 56, path, (size_t)SDB_MIN(path_bytes, 200));
+  }
+  return TCL_OK;
+}
+
+static Tcl_Obj *new_claims(const sdb_journal_header *h) {
+  Tcl_Obj *claims = Tcl_NewListObj(0, NULL);
+  for (uint32_t i = 0; i < h->claim_count; i++) {
+    const sdb_claim *claim = &h->claims[i];
+    Tcl_Obj *one = Tcl_NewDictObj();
+    sdb_test_put(one, "file", new_bytes(claim->file.bytes, 16));
+    sdb_test_put(one, "settled", new_bytes(claim->settled.bytes, 16));
+    put_u64(one, "inode", claim->inode);
+    put_u64(one, "birth_ns", claim->birth_ns);
+    sdb_test_put(one, "path", new_bytes(claim->path, claim->path_bytes));
+    Tcl_ListObjAppendElement(NULL, claims, one);
+  }
+  return claims;
+}
 
 static int header_encode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES] = {0};
-  const uint8_t *uuid;
-  uint64_t value, uuid_bytes;
+  uint64_t value;
   (void)data;
   if (objc != 2) {
     Tcl_WrongNumArgs(interp, 1, objv, "DICT");
@@ -252,8 +280,10 @@ static int header_encode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
       sdb_put64(page + header_fields[i].at, value);
     }
   }
-  if (get_key_bytes(interp, objv[1], "uuid", &uuid, &uuid_bytes) != TCL_OK) return TCL_ERROR;
-  memcpy(page + 16, uuid, (size_t)SDB_MIN(uuid_bytes, 16));
+  for (size_t i = 0; i < HEADER_NAMES; i++)
+    if (put_bytes(interp, objv[1], header_names[i].key, page + header_names[i].at, 16) != TCL_OK) return TCL_ERROR;
+  if (claims_encode(interp, objv[1], page) != TCL_OK) return TCL_ERROR;
+  if (sdb_get32(page + 8) == 1) memset(page + 88, 0, 4000); /* version 1 has none of it */
   sdb_test_reseal_header(page);
   Tcl_SetObjResult(interp, new_bytes(page, sizeof page));
   return TCL_OK;
@@ -282,6 +312,12 @@ static int header_decode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
     put_u64(result, "regions_bytes", h.regions_bytes);
     put_u64(result, "entries", h.entries);
     put_u64(result, "entries_hash", h.entries_hash);
+    put_u64(result, "start", h.start);
+    sdb_test_put(result, "base_token", new_bytes(h.base_token.bytes, 16));
+    sdb_test_put(result, "base_file", new_bytes(h.base_file.bytes, 16));
+    put_u64(result, "settled_generation", h.settled_generation);
+    sdb_test_put(result, "settled_token", new_bytes(h.settled_token.bytes, 16));
+    sdb_test_put(result, "claims", new_claims(&h));
   }
   Tcl_SetObjResult(interp, result);
   return TCL_OK;
@@ -306,6 +342,7 @@ static int get_put(Tcl_Interp *interp, Tcl_Obj *dict, sdb_record_put *p) {
   if (get_key_u64(interp, dict, "index", &index) != TCL_OK || get_key_u64(interp, dict, "start", &p->start) != TCL_OK ||
       get_key_u64(interp, dict, "length", &p->length) != TCL_OK ||
       get_key_u64(interp, dict, "reserved", &p->reserved) != TCL_OK ||
+      get_key_u64(interp, dict, "created", &p->created) != TCL_OK ||
       get_key_bytes(interp, dict, "name", &name, &name_bytes) != TCL_OK) {
     return TCL_ERROR;
   }
@@ -323,15 +360,17 @@ typedef struct lists {
 
 static int get_sizes(Tcl_Interp *interp, Tcl_Obj *dict, lists *l, sdb_record_sizes *sizes) {
   const uint8_t *bytes;
-  uint64_t count;
+  uint64_t count, version;
   sdb_record_put p;
-  if (get_key_list(interp, dict, "puts", &l->puts, &l->put) != TCL_OK ||
+  if (get_key_u64(interp, dict, "version", &version) != TCL_OK ||
+      get_key_list(interp, dict, "puts", &l->puts, &l->put) != TCL_OK ||
       get_key_list(interp, dict, "deletes", &l->deletes, &l->delete) != TCL_OK ||
       get_key_list(interp, dict, "ranges", &l->ranges, &l->range) != TCL_OK ||
       get_key_bytes(interp, dict, "coordinator", &bytes, &count) != TCL_OK) {
     return TCL_ERROR;
   }
-  *sizes = (sdb_record_sizes){.coordinator_bytes = count,
+  *sizes = (sdb_record_sizes){.version = version == 1 ? 1 : SDB_FORMAT_VERSION,
+                              .coordinator_bytes = count,
                               .puts = (uint64_t)l->puts,
                               .deletes = (uint64_t)l->deletes,
                               .ranges = (uint64_t)l->ranges};
@@ -368,8 +407,7 @@ static int add_lists(Tcl_Interp *interp, const lists *l, sdb_record_writer *w) {
 }
 
 static int get_record_header(Tcl_Interp *interp, Tcl_Obj *dict, sdb_record_header *h) {
-  const uint8_t *token;
-  uint64_t kind, flags, token_bytes;
+  uint64_t kind, flags, durability;
   *h = (sdb_record_header){0};
   if (get_key_u64(interp, dict, "kind", &kind) != TCL_OK || get_key_u64(interp, dict, "flags", &flags) != TCL_OK ||
       get_key_u64(interp, dict, "salt", &h->salt) != TCL_OK ||
@@ -379,12 +417,15 @@ static int get_record_header(Tcl_Interp *interp, Tcl_Obj *dict, sdb_record_heade
       get_key_u64(interp, dict, "data_bytes", &h->data_bytes) != TCL_OK ||
       get_key_u64(interp, dict, "entries", &h->entries) != TCL_OK ||
       get_key_u64(interp, dict, "entries_hash", &h->entries_hash) != TCL_OK ||
-      get_key_bytes(interp, dict, "token", &token, &token_bytes) != TCL_OK) {
+      get_key_u64(interp, dict, "durability", &durability) != TCL_OK ||
+      put_bytes(interp, dict, "token", h->token.bytes, 16) != TCL_OK ||
+      put_bytes(interp, dict, "parent", h->parent.bytes, 16) != TCL_OK ||
+      put_bytes(interp, dict, "file", h->file.bytes, 16) != TCL_OK) {
     return TCL_ERROR;
   }
+  h->durability = (uint32_t)durability;
   h->kind = (uint16_t)kind;
   h->flags = (uint16_t)flags;
-  memcpy(h->token, token, (size_t)SDB_MIN(token_bytes, sizeof h->token));
   return TCL_OK;
 }
 
@@ -425,6 +466,7 @@ static void put_lists(Tcl_Obj *dict, const uint8_t *record, const sdb_record_hea
     put_u64(one, "start", p.start);
     put_u64(one, "length", p.length);
     put_u64(one, "reserved", p.reserved);
+    put_u64(one, "created", p.created);
     sdb_test_put(one, "name", new_bytes(p.name, p.name_bytes));
     Tcl_ListObjAppendElement(NULL, puts, one);
   }
@@ -444,6 +486,7 @@ static void put_lists(Tcl_Obj *dict, const uint8_t *record, const sdb_record_hea
 
 static Tcl_Obj *new_record(const uint8_t *record, const sdb_record_header *h) {
   Tcl_Obj *dict = Tcl_NewDictObj();
+  put_u64(dict, "version", h->version);
   put_u64(dict, "kind", h->kind);
   put_u64(dict, "flags", h->flags);
   put_u64(dict, "bytes", h->bytes);
@@ -455,7 +498,11 @@ static Tcl_Obj *new_record(const uint8_t *record, const sdb_record_header *h) {
   put_u64(dict, "data_bytes", h->data_bytes);
   put_u64(dict, "entries", h->entries);
   put_u64(dict, "entries_hash", h->entries_hash);
-  sdb_test_put(dict, "token", new_bytes(h->token, sizeof h->token));
+  sdb_test_put(dict, "token", new_bytes(h->token.bytes, 16));
+  sdb_test_put(dict, "parent", new_bytes(h->parent.bytes, 16));
+  sdb_test_put(dict, "file", new_bytes(h->file.bytes, 16));
+  put_u64(dict, "durability", h->durability);
+  put_u64(dict, "changes", h->changes);
   sdb_test_put(dict, "coordinator", new_bytes(sdb_record_coordinator(record, h), h->coordinator_bytes));
   put_lists(dict, record, h);
   return dict;
@@ -494,6 +541,7 @@ static int record_list_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Ob
     if (salt == 0 || header.sequence > sequence) {
       salt = header.salt;
       sequence = header.sequence;
+      at = header.start;
     }
   }
   if (salt == 0) return sdb_test_fail(interp, "neither header is valid");
@@ -514,7 +562,7 @@ static int reseal_record_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
     return TCL_ERROR;
   }
   const uint8_t *given = Tcl_GetByteArrayFromObj(objv[1], &bytes);
-  if (bytes < (int)SDB_RECORD_HEADER_BYTES) return sdb_test_fail(interp, "a record has 128 bytes or more");
+  if (bytes < (int)SDB_RECORD_LEAST_BYTES) return sdb_test_fail(interp, "a record has 128 bytes or more");
   Tcl_Obj *result = new_bytes(given, (uint64_t)bytes);
   sdb_test_reseal_record(Tcl_GetByteArrayFromObj(result, NULL), (uint64_t)bytes);
   Tcl_SetObjResult(interp, result);

@@ -45,6 +45,11 @@ static inline uint64_t sdb_test_below(sdb_test_random *random, uint64_t bound) {
   return sdb_test_next(random) % bound;
 }
 
+/* A multiple of 4096 below 4096 * most, often a small one. */
+uint64_t sdb_test_random_pages(sdb_test_random *random, uint64_t most);
+void sdb_test_random_16(sdb_test_random *random, uint8_t bytes[16]);
+/* Of both versions. */
+void sdb_test_random_header(sdb_test_random *random, sdb_journal_header *h);
 /* A sound name of at most `most` <= 1024 bytes, returned, in all lengths of characters; and the rule for one. */
 size_t sdb_test_random_name(sdb_test_random *random, char name[1024], size_t most);
 bool sdb_test_name_good(const uint8_t *name, size_t bytes);

@@ -47,36 +47,20 @@ static const uint64_t hostile[] = {0,
 
 /* ---- random objects ---- */
 
-static uint64_t random_pages(sdb_test_random *random, uint64_t most) {
-  return sdb_test_below(random, sdb_test_below(random, 3) == 0 ? most : 64) * 4096;
-}
-
 static void random_entry(sdb_test_random *random, sdb_entry_image *e, char name[1024]) {
-  *e = (sdb_entry_image){.start = random_pages(random, SDB_OFFSET_MAX / 8192), .name = name, .has_trailer = true};
-  e->reserved = 4096 + random_pages(random, SDB_OFFSET_MAX / 8192 - 1);
+  *e = (sdb_entry_image){
+      .start = sdb_test_random_pages(random, SDB_OFFSET_MAX / 8192), .name = name, .has_trailer = true};
+  e->reserved = 4096 + sdb_test_random_pages(random, SDB_OFFSET_MAX / 8192 - 1);
   e->length = sdb_test_below(random, e->reserved + 1);
   e->generation = sdb_test_next(random);
+  e->created = sdb_test_below(random, 3) == 0 ? 0 : sdb_test_next(random) % (e->generation | 1);
   e->name_bytes = (uint32_t)sdb_test_random_name(random, name, 1024);
 }
 
 static bool same_entry(const sdb_entry_image *a, const sdb_entry_image *b) {
   return a->start == b->start && a->length == b->length && a->reserved == b->reserved &&
-         a->generation == b->generation && a->has_trailer == b->has_trailer && a->name_bytes == b->name_bytes &&
-         memcmp(a->name, b->name, a->name_bytes) == 0;
-}
-
-static void random_header(sdb_test_random *random, sdb_journal_header *h) {
-  *h = (sdb_journal_header){.version = SDB_FORMAT_VERSION,
-                            .sync_off = sdb_test_below(random, 2) == 1,
-                            .sequence = sdb_test_next(random),
-                            .salt = sdb_test_next(random) | 1,
-                            .base_generation = sdb_test_next(random),
-                            .data_bytes = random_pages(random, SDB_OFFSET_MAX / 4096),
-                            .regions_bytes = random_pages(random, SDB_OFFSET_MAX / 4096),
-                            .entries_hash = sdb_test_next(random)};
-  for (size_t i = 0; i < sizeof h->uuid; i++)
-    h->uuid[i] = (uint8_t)sdb_test_next(random);
-  h->entries = sdb_test_below(random, h->regions_bytes / 4096 + 1);
+         a->generation == b->generation && a->created == b->created && a->has_trailer == b->has_trailer &&
+         a->name_bytes == b->name_bytes && memcmp(a->name, b->name, a->name_bytes) == 0;
 }
 
 /* A record together with what went into it. */
@@ -98,7 +82,8 @@ static uint32_t next_index(sdb_test_random *random, uint32_t index) {
 
 static void random_contents(sdb_test_random *random, sample *s) {
   uint32_t index = (uint32_t)sdb_test_next(random);
-  s->sizes = (sdb_record_sizes){.coordinator_bytes = sdb_test_below(random, sizeof s->coordinator),
+  s->sizes = (sdb_record_sizes){.version = s->header.version,
+                                .coordinator_bytes = sdb_test_below(random, sizeof s->coordinator),
                                 .puts = sdb_test_below(random, PUTS_MAX + 1),
                                 .deletes = sdb_test_below(random, DELETES_MAX + 1),
                                 .ranges = sdb_test_below(random, RANGES_MAX + 1)};
@@ -109,7 +94,8 @@ static void random_contents(sdb_test_random *random, sample *s) {
     random_entry(random, &e, s->names[i]);
     e.name_bytes = (uint32_t)sdb_test_random_name(random, s->names[i], 60);
     index = next_index(random, index); /* may wrap: then not in order, but all different */
-    s->puts[i] = (sdb_record_put){index, e.start, e.length, e.reserved, e.name_bytes, s->names[i]};
+    e.created = s->header.version > 1 ? e.created % (s->header.generation | 1) : 0;
+    s->puts[i] = (sdb_record_put){index, e.start, e.length, e.reserved, e.created, e.name_bytes, s->names[i]};
     s->sizes.put_name_bytes += e.name_bytes;
     s->header.data_bytes = SDB_MAX(s->header.data_bytes, e.start + e.reserved);
   }
@@ -136,9 +122,15 @@ static void random_record(sdb_test_random *random, sample *s) {
                            .previous = sdb_test_next(random),
                            .entries = sdb_test_next(random),
                            .entries_hash = sdb_test_next(random)}};
+  s->header.version = (uint32_t)(1 + sdb_test_below(random, 3) % 2);
   random_contents(random, s);
-  for (size_t i = 0; i < sizeof s->header.token; i++)
-    s->header.token[i] = (uint8_t)sdb_test_next(random);
+  sdb_test_random_16(random, s->header.token.bytes);
+  if (s->header.version > 1) sdb_test_random_16(random, s->header.parent.bytes);
+  if (s->header.version > 1 && sdb_test_below(random, 2) == 0) {
+    sdb_test_random_16(random, s->header.file.bytes);
+    s->header.file.bytes[0] |= 1;
+    s->header.durability = (uint32_t)(1 + sdb_test_below(random, 6) + 16 * sdb_test_below(random, 8));
+  }
   s->record = malloc((size_t)sdb_record_size(&s->sizes));
   if (s->record == NULL) abort();
   bool reverse = sdb_test_below(random, 2) == 1;
@@ -166,7 +158,7 @@ static const char *roundtrip_entry(sdb_test_random *random) {
   random_entry(random, &e, name);
   if (sdb_test_below(random, 2) == 0) {
     e.has_trailer = false;
-    e.generation = 0;
+    e.generation = e.created = 0;
   }
   memset(page, 0xAA, sizeof page);
   sdb_entry_encode(page, index, &e);
@@ -182,7 +174,7 @@ static const char *roundtrip_entry(sdb_test_random *random) {
 static const char *roundtrip_header(sdb_test_random *random) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES], again[SDB_JOURNAL_HEADER_BYTES];
   sdb_journal_header h, got;
-  random_header(random, &h);
+  sdb_test_random_header(random, &h);
   memset(page, 0xAA, sizeof page);
   sdb_journal_header_encode(page, &h);
   if (sdb_journal_header_decode(page, &got) != SDB_HEADER_OK) return "header is refused";
@@ -204,6 +196,7 @@ static const char *compare_record(const sample *s, const sdb_record_header *h) {
     if (i == s->sizes.puts) return "unknown put";
     const sdb_record_put *p = &s->puts[i];
     if (put.start != p->start || put.length != p->length || put.reserved != p->reserved) return "put differs";
+    if (put.created != p->created) return "created differs";
     if (put.name_bytes != p->name_bytes || memcmp(put.name, p->name, p->name_bytes) != 0) return "name differs";
   }
   if (count != s->sizes.puts) return "number of puts";
@@ -229,14 +222,18 @@ static const char *roundtrip_record(sdb_test_random *random) {
   sample s;
   sdb_record_header h;
   random_record(random, &s);
-  uint64_t checksum = sdb_get64(s.record + 120);
+  uint32_t checksum_at = s.header.version == 1 ? 120 : 184;
+  uint64_t checksum = sdb_get64(s.record + checksum_at);
   const char *problem = NULL;
   if (s.header.bytes != sdb_record_size(&s.sizes)) {
     problem = "record's size";
   } else if (!sdb_record_decode(s.record, s.header.bytes, s.header.salt, s.header.position, &h)) {
     problem = "record is refused";
-  } else if (memcmp(h.token, s.header.token, sizeof h.token) != 0 || h.kind != s.header.kind ||
-             h.flags != s.header.flags || h.generation != s.header.generation || h.previous != s.header.previous ||
+  } else if (memcmp(&h.token, &s.header.token, sizeof h.token) != 0 || h.version != s.header.version ||
+             memcmp(&h.parent, &s.header.parent, sizeof h.parent) != 0 ||
+             memcmp(&h.file, &s.header.file, sizeof h.file) != 0 || h.durability != s.header.durability ||
+             h.changes != 0 || h.kind != s.header.kind || h.flags != s.header.flags ||
+             h.generation != s.header.generation || h.previous != s.header.previous ||
              h.data_bytes != s.header.data_bytes || h.entries != s.header.entries ||
              h.entries_hash != s.header.entries_hash || h.range_bytes != s.sizes.range_bytes ||
              h.checksum != checksum) {
@@ -245,7 +242,8 @@ static const char *roundtrip_record(sdb_test_random *random) {
     problem = compare_record(&s, &h);
   }
   sdb_test_reseal_record(s.record, s.header.bytes);
-  if (problem == NULL && checksum != sdb_get64(s.record + 120)) problem = "record's checksum is not FORMAT.md's";
+  if (problem == NULL && checksum != sdb_get64(s.record + checksum_at))
+    problem = "record's checksum is not FORMAT.md's";
   free(s.record);
   return problem;
 }
@@ -279,6 +277,7 @@ static const char *corrupt_entry(sdb_test_random *random, uint64_t *tried) {
   if (sdb_entry_decode(page, index + 1, &got, &at, &why) != SDB_ENTRY_DAMAGED) return "entry: wrong index";
   /* Without the trailer nothing guards the fields, but every byte that must be zero does. */
   e.has_trailer = false;
+  e.generation = e.created = 0;
   sdb_entry_encode(page, index, &e);
   for (size_t i = 32 + e.name_bytes; i < sizeof page; i++, ++*tried) {
     page[i] = (uint8_t)(1 + sdb_test_below(random, 255));
@@ -291,7 +290,7 @@ static const char *corrupt_entry(sdb_test_random *random, uint64_t *tried) {
 static const char *corrupt_header(sdb_test_random *random, uint64_t *tried) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   sdb_journal_header h, got;
-  random_header(random, &h);
+  sdb_test_random_header(random, &h);
   sdb_journal_header_encode(page, &h);
   for (size_t i = 0; i < sizeof page; i++, ++*tried) {
     uint8_t flip = (uint8_t)(1 + sdb_test_below(random, 255));
@@ -358,7 +357,9 @@ static bool sound_puts(const uint8_t *record, const sdb_record_header *h) {
     uint64_t name_at = (uint64_t)((const uint8_t *)p.name - record), deleted = 0;
     uint32_t index = 0;
     if (count > 0 && p.index <= before) return false;
-    if (name_at < 128 || name_at > h->bytes || p.name_bytes > h->bytes - name_at) return false;
+    if (p.created > h->generation) return false;
+    if (name_at < (h->version == 1 ? 128 : 192) || name_at > h->bytes || p.name_bytes > h->bytes - name_at)
+      return false;
     if (!sdb_test_name_good((const uint8_t *)p.name, p.name_bytes)) return false;
     if (p.start % 4096 != 0 || p.reserved % 4096 != 0 || p.reserved == 0 || p.length > p.reserved) return false;
     if (p.start > h->data_bytes || p.reserved > h->data_bytes - p.start) return false;
@@ -367,6 +368,20 @@ static bool sound_puts(const uint8_t *record, const sdb_record_header *h) {
     }
   }
   return count == h->puts;
+}
+
+static bool sound_second(const uint8_t *record, const sdb_record_header *h) {
+  const sdb_file_uuid none = {{0}};
+  const uint8_t *change = record + h->bytes - h->range_bytes - 16 * h->ranges - 24 * (uint64_t)h->changes;
+  bool has_file = memcmp(&h->file, &none, sizeof none) != 0;
+  if (h->durability > 0x7f || (h->durability & 15) > 6 || has_file != ((h->durability & 15) > 0)) return false;
+  if (!has_file && h->durability) return false;
+  for (uint64_t i = 0; i < h->changes; i++, change += 24) {
+    if (sdb_get32(change) >= SDB_INDEX_MAX || sdb_get32(change + 4) < 1 || sdb_get32(change + 4) > 6) return false;
+    if (sdb_get64(change + 16) > SDB_OFFSET_MAX) return false;
+    if (sdb_get64(change + 8) > SDB_OFFSET_MAX - sdb_get64(change + 16)) return false;
+  }
+  return true;
 }
 
 static bool sound(const uint8_t *record, uint64_t bytes, const sdb_record_header *h) {
@@ -386,7 +401,7 @@ static bool sound(const uint8_t *record, uint64_t bytes, const sdb_record_header
   }
   uint64_t coordinator_at = (uint64_t)((const uint8_t *)sdb_record_coordinator(record, h) - record);
   if (coordinator_at > h->bytes || h->coordinator_bytes > h->bytes - coordinator_at) return false;
-  return count == h->ranges && total == h->range_bytes && sound_puts(record, h);
+  return count == h->ranges && total == h->range_bytes && sound_puts(record, h) && sound_second(record, h);
 }
 
 static void poke(uint8_t *p, size_t width, uint64_t value) {
@@ -417,14 +432,14 @@ static const char *hostile_field(sample *s, uint8_t *copy, uint64_t at, size_t w
 /* Two to four numbers at a time: the counts that decide where the parts of the record lie, what puts say about their
 ** names, and anything. */
 static const char *hostile_fields(sdb_test_random *random, sample *s, uint8_t *copy, uint64_t *accepted) {
-  static const uint8_t counts[] = {64, 68, 72, 80, 88, 96, 132, 136};
+  static const uint8_t counts[] = {64, 68, 72, 80, 88, 96, 132, 136, 152, 156, 196, 200};
   uint64_t bytes = s->header.bytes;
   sdb_record_header h;
   memcpy(copy, s->record, (size_t)bytes);
   for (uint64_t n = 2 + sdb_test_below(random, 3); n > 0; n--) {
     uint64_t at = counts[sdb_test_below(random, sizeof counts)];
     if (at + 8 > bytes || sdb_test_below(random, 8) == 0) at = 4 * sdb_test_below(random, (bytes - 8) / 4 + 1);
-    size_t width = at == 80 || at == 88 || at == 96 || at == 136 || sdb_test_below(random, 4) == 0 ? 8 : 4;
+    size_t width = at == 80 || at == 88 || at == 96 || at == 136 || at == 200 || sdb_test_below(random, 4) == 0 ? 8 : 4;
     uint64_t value = sdb_test_below(random, bytes + 64);
     if (sdb_test_below(random, 2) == 0) value = hostile[sdb_test_below(random, HOSTILE_COUNT)];
     poke(copy + at, width, value);
@@ -536,8 +551,8 @@ static int entry_hostile_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
 /* Records that are larger than any file: more than the largest offset, whichever of the sizes is out of bounds. */
 static int record_bounds_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
   const uint64_t huge = UINT64_C(1) << 62;
-  const sdb_record_sizes sizes[] = {{.puts = huge},           {.deletes = huge}, {.coordinator_bytes = huge},
-                                    {.put_name_bytes = huge}, {.ranges = huge},  {.range_bytes = huge}};
+  const sdb_record_sizes sizes[] = {{2, .puts = huge},           {2, .deletes = huge}, {2, .coordinator_bytes = huge},
+                                    {2, .put_name_bytes = huge}, {2, .ranges = huge},  {2, .range_bytes = huge}};
   uint64_t refused = 0;
   (void)data, (void)objc, (void)objv;
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
