@@ -229,16 +229,32 @@ void sdb_space_set_reusable(sdb_space *space, uint64_t generation) {
     into_holes(space, range.start, range.bytes);
 }
 
-/* What of the extent was held is not any more: its record was one that could not be finished. */
+static void hold(sdb_space *space, uint64_t generation, uint64_t start, uint64_t bytes) {
+  sdb_pending *item = bytes ? sdb_malloc(sizeof *item) : NULL;
+  if (!item) return; /* leaked */
+  *item = (sdb_pending){.next = space->held, .start = start, .bytes = bytes, .generation = generation};
+  space->held = item;
+  space->held_bytes += bytes;
+}
+
+/* What of the extent was held is not any more: the record for which it was is one that could not be finished. */
 static void claim_held(sdb_space *space, uint64_t start, uint64_t bytes) {
-  for (sdb_pending **link = &space->held, *item; (item = *link) != NULL;) {
-    if (item->start >= start + bytes || item->start + item->bytes <= start) {
-      link = &item->next;
+  sdb_pending *all = space->held, *next;
+  uint64_t end = start + bytes;
+  space->held = NULL;
+  space->held_bytes = 0;
+  for (; all; all = next) {
+    uint64_t from = all->start, to = all->start + all->bytes;
+    next = all->next;
+    if (from >= end || to <= start) {
+      all->next = space->held;
+      space->held = all;
+      space->held_bytes += all->bytes;
       continue;
     }
-    *link = item->next;
-    space->held_bytes -= item->bytes; /* what remains of it is leaked */
-    sdb_free(item);
+    hold(space, all->generation, from, start > from ? start - from : 0);
+    hold(space, all->generation, end, to > end ? to - end : 0);
+    sdb_free(all);
   }
 }
 
@@ -283,14 +299,6 @@ void sdb_space_follow(sdb_space *space, const sdb_tree *before, const sdb_tree *
   (void)sdb_tree_diff(before, after, follow_give_up, space);
   (void)sdb_tree_diff(before, after, follow_claim, space);
   sdb_space_recount(space, after);
-}
-
-static void hold(sdb_space *space, uint64_t generation, uint64_t start, uint64_t bytes) {
-  sdb_pending *item = sdb_malloc(sizeof *item);
-  if (!item) return; /* leaked */
-  *item = (sdb_pending){.next = space->held, .start = start, .bytes = bytes, .generation = generation};
-  space->held = item;
-  space->held_bytes += bytes;
 }
 
 void sdb_space_set_aside(sdb_space *space, uint64_t offset, uint64_t bytes) {

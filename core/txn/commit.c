@@ -379,8 +379,10 @@ int seqdb_flush(seqdb *db, uint64_t *generation) {
   int rc = sdb_enter(db, &op);
   if (rc != SEQDB_OK) return rc;
   rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, &op);
+  bool any = rc == SEQDB_OK && sdb_txn_has_prepared(&db->txn); /* others may have committed when it is published */
+  uint64_t made = any ? db->txn.prepared->generation : sdb_store_generation(db->store);
   if (rc == SEQDB_OK) sdb_commit_publish(db);
-  if (rc == SEQDB_OK && generation) *generation = sdb_store_generation(db->store);
+  if (rc == SEQDB_OK && generation) *generation = made;
   return sdb_leave(db, rc, &op);
 }
 

@@ -18,11 +18,22 @@
 #include "txn/delta.h"
 #include "txn/follow.h"
 
+/* The guard may be in the page cache alone: a page more makes fdatasync write the size. */
+static int restate_guard(sdb_store *store, const sdb_op *op) {
+  sdb_regions_file *regions = &store->regions;
+  int rc = SEQDB_OK;
+  if (!regions->guarded) return sdb_checkpoint_guard(store, op);
+  if (regions->odd_guard && (rc = sdb_regions_zero_guard(regions, op)) == SEQDB_OK)
+    rc = sdb_store_sync(store, regions->fd, "regions", op);
+  if (rc == SEQDB_OK) (void)sdb_regions_resize(regions, SDB_MIN(regions->pages + 1, SDB_INDEX_MAX), &sdb_unheard);
+  return rc == SEQDB_OK ? sdb_store_sync(store, regions->fd, "regions", op) : rc;
+}
+
 /* Header and last record, under the guard. */
 static int restate(sdb_store *store, const sdb_op *op) {
   bool poison = false;
   pthread_mutex_lock(&store->files_mutex);
-  int rc = sdb_checkpoint_guard(store, op);
+  int rc = restate_guard(store, op);
   if (rc == SEQDB_OK) rc = sdb_journal_restate(&store->journal, &poison, op);
   if (poison) sdb_poison(store);
   pthread_mutex_unlock(&store->files_mutex);
