@@ -92,9 +92,12 @@ typedef struct seqdb_options {
   int (*interrupt)(void *context); /* NULL, or asked now and then while opening; non-zero stops it.  Must not call the
                                    ** library.  The handle does not keep it: see seqdb_set_interrupt() */
   void *interrupt_context;
+  uint32_t mode;     /* permissions of what is made: files exactly these, directories with x where r is; 0 = 0644, of
+                     ** directories 0755, as far as the umask leaves them */
+  uint32_t uid, gid; /* with `mode`: its owner, if the process is root's */
 } seqdb_options;
 #define SEQDB_OPTIONS_INIT \
-  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL }
+  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0 }
 
 /* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
 ** and closes it with seqdb_close().
@@ -108,8 +111,9 @@ typedef struct seqdb_options {
 ** On error *error (may be NULL) is filled and nothing is left open.  The directory is as before, unless
 ** SEQDB_OPEN_CREATE was given; what was recovered may be durable already.
 ** Errors:
-**   INVALID   flags that are unknown or contradict each other; sync mode or mmap differ from those of the open store; a
-**             size_bytes is wrong (if that of *error is: nothing tells more); options that this version does not know
+**   INVALID   flags or a mode that are unknown or contradict each other; sync mode or mmap differ from those of the
+**             open store; a size_bytes is wrong (if that of *error is: nothing tells more); options that this version
+**             does not know
 **   RANGE     min_size_bytes is more than a file can have
 **   CANTOPEN  no such directory, no database in it, a file that is missing or is no regular file; to be created in a
 **             directory that is neither empty nor a database
@@ -191,7 +195,8 @@ SEQDB_API int seqdb_region_changed(seqdb *db, seqdb_region region);
 /* Commit: durable and visible when it returns SEQDB_OK.  Without changes it does nothing.  *generation (may be NULL):
 ** the newest.  On error the transaction stays open and may be tried again or rolled back; after POISONED, or an error
 ** of a sync, it can only be rolled back.
-** Errors: STORAGE; CORRUPT; READONLY: the directory's files were removed or replaced while they were open. */
+** Errors: STORAGE; CORRUPT; READONLY: the directory or its files were moved, removed or replaced while they
+** were open; as long as its path leads elsewhere. */
 SEQDB_API int seqdb_flush(seqdb *db, uint64_t *generation);
 
 /* First half of a commit: write a durable prepare record that restates the whole transaction.  May be repeated, with
@@ -325,7 +330,8 @@ SEQDB_API int seqdb_check(seqdb *db, int (*report)(void *context, const char *pr
 ** has.  Bytes that the disk does not give are zeros.
 ** Calls report(context, line) (report may be NULL) for whatever is lost or doubtful, as seqdb_check() does; and with
 ** line NULL now and then: non-zero ends the work with INTERRUPTED.  *info and *error may be NULL.  Contents are copied
-** in pieces; memory is what opening needs.  After an error `to` may be half-made: remove it.
+** in pieces; memory is what opening needs.  What is made has the permissions and the owner of what it is made of.
+** After an error `to` may be half-made: remove it.
 ** Errors:
 **   CANTOPEN     there is no database in `from`; `to` is not empty, or lies in `from`
 **   LOCKED       `from` is open and not damaged, or open in another process

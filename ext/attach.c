@@ -114,7 +114,7 @@ int sdb_table_attach(sdb_table *table, bool create, sdb_failure *f) {
   if (directory) {
     sdb_directory_hold(directory); /* its last object may go meanwhile: then this one is all it has */
     take_over(directory, table, create, f);
-  } else if (sdb_directory_open(connection, &table->config, create, &directory, f) == SQLITE_OK) {
+  } else if (sdb_directory_open(connection, table->schema, &table->config, create, &directory, f) == SQLITE_OK) {
     sdb_directory_set_name(directory, table->schema, table->name, f);
   } else {
     return f->code;

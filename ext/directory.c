@@ -4,6 +4,7 @@
 */
 #include "directory.h"
 #include "interrupt.h"
+#include "path.h"
 
 /* A missing folder, a path that is too long, no descriptors left: SQLITE_IOERR would make SQLite roll back the whole
 ** transaction that the table is created in, which has nothing to do with it. */
@@ -52,14 +53,17 @@ int sdb_directory_open_engine(sdb_connection *connection, const char *path, cons
   if (rc == SEQDB_BUSY && (options.busy_timeout_ms = busy_timeout_ms(connection->db)) > SEQDB_OPEN_WAIT_MS)
     rc = seqdb_open(path, &options, error, engine);
   sqlite3_finalize(opening.running);
-  if (rc != SEQDB_OK) return rc;
+  if (rc != SEQDB_OK) {
+    sdb_connection_rest(connection);
+    return rc;
+  }
   seqdb_set_busy_timeout(*engine, 0); /* see sdb_directory_patiently() */
   seqdb_set_interrupt(*engine, sdb_connection_interrupted, connection);
   return rc;
 }
 
-int sdb_directory_open(sdb_connection *connection, const sdb_config *config, bool create, sdb_directory **out,
-                       sdb_failure *f) {
+int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config, bool create,
+                       sdb_directory **out, sdb_failure *f) {
   seqdb_options options = {
       .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes};
   seqdb_error error = SEQDB_ERROR_INIT;
@@ -69,6 +73,7 @@ int sdb_directory_open(sdb_connection *connection, const sdb_config *config, boo
       .connection = connection, .users = 1, .transaction = {.level = -1, .created_level = SDB_NOT_CREATED}};
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  sdb_path_take_access(connection->db, schema, &options);
   if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
   if (sdb_directory_open_engine(connection, config->path, &options, &error, &directory->engine) != SEQDB_OK) {
     sqlite3_free(directory);

@@ -74,6 +74,7 @@ static void salvage_function(sqlite3_context *context, int argc, sqlite3_value *
   }
   sqlite3_free(from);
   sqlite3_free(to);
+  sdb_connection_rest(connection); /* it may be all that this connection ever does with seqdb */
   if (!json) {
     sdb_failure_to_result(&f, context);
     return;
@@ -112,6 +113,7 @@ static int let_go(sdb_directory *directory, char **path, seqdb_options *options,
   *options = (seqdb_options){.size_bytes = sizeof *options,
                              .flags = table->config.flags | SEQDB_OPEN_ADOPT,
                              .min_size_bytes = table->config.min_size_bytes};
+  sdb_path_take_access(directory->connection->db, table->schema, options);
   if (!*path) sdb_failure_nomem(f);
   for (; *path && next; next = next->next) {
     if (next->directory == directory) sdb_table_detach(next);
@@ -155,6 +157,7 @@ static void adopt_function(sqlite3_context *context, int argc, sqlite3_value **a
   if (!text && f.code == SQLITE_OK) sdb_failure_nomem(&f);
 done:
   sqlite3_free(path);
+  sdb_connection_rest(connection);
   if (f.code != SQLITE_OK) {
     sdb_failure_to_result(&f, context);
   } else {

@@ -76,6 +76,15 @@ int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const 
   return SQLITE_OK;
 }
 
+void sdb_path_take_access(sqlite3 *db, const char *schema, seqdb_options *options) {
+  struct stat status;
+  const char *file = schema_file(db, schema);
+  if (!file || stat(file, &status) != 0) return;
+  options->mode = (uint32_t)status.st_mode & 0777;
+  options->uid = (uint32_t)status.st_uid;
+  options->gid = (uint32_t)status.st_gid;
+}
+
 /* The length of what is in `real`; 0: the folder has no such path. */
 static size_t real_folder_of(const char *file, char real[PATH_MAX]) {
   char folder[PATH_MAX];

@@ -109,12 +109,20 @@ static int is_in_place(const sdb_board *board, bool *in_place) {
   return os;
 }
 
+static int make_file(sdb_board *board, const sdb_os_access *access) {
+  unsigned own = access->mode ? SDB_OPEN_OWN : 0;
+  int os = sdb_os_open(board->dir, NAME, SDB_OPEN_WRITE | SDB_OPEN_CREATE | own, &board->fd);
+  if (!os && own) sdb_os_set_access(board->fd, access);
+  return os;
+}
+
 /* Open `lock` and take the door of the file that has this name. */
-static int enter(sdb_board *board, bool create, const sdb_board_patience *patience, const sdb_op *op) {
+static int enter(sdb_board *board, const sdb_os_access *create, const sdb_board_patience *patience, const sdb_op *op) {
   for (int i = 0; i < REOPENS_MAX; i++) {
     sdb_os_info info;
     bool in_place = false;
-    int rc, os = sdb_os_open(board->dir, NAME, SDB_OPEN_WRITE | (create ? SDB_OPEN_CREATE : 0), &board->fd);
+    int rc, os = sdb_os_open(board->dir, NAME, SDB_OPEN_WRITE, &board->fd);
+    if (os == ENOENT && create) os = make_file(board, create);
     if (os) {
       board->fd = -1;
       return open_error(board, os, op);
@@ -248,8 +256,8 @@ static int take_role(sdb_board *board, const sdb_op *op) {
   return join(board, op);
 }
 
-int sdb_board_open(sdb_board **out, sdb_fd dir, const char *path, bool create, const sdb_board_patience *patience,
-                   const sdb_op *op) {
+int sdb_board_open(sdb_board **out, sdb_fd dir, const char *path, const sdb_os_access *create,
+                   const sdb_board_patience *patience, const sdb_op *op) {
   sdb_os_info info;
   size_t path_bytes = strlen(path) + 1;
   sdb_board *board = sdb_calloc(1, sizeof *board + path_bytes);

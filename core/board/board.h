@@ -40,17 +40,17 @@ enum sdb_board_end {
 
 /* Take the door, then a role and a slot.  FIRST: recover (R6), then sdb_board_ready().  JOINS: the published state of
 ** the moment is pinned; load it (S3), catch up, then pin what was reached, or nothing.  `path` names the folder in
-** messages and is copied; `create`: make `lock` if it is missing.
+** messages and is copied; `create`: who may read and write a `lock` that is missing and made; NULL: it must be there.
 ** Errors; nothing is held then:
 **   BUSY         the door was not free in time; the message names the process that has it
 **   INTERRUPTED  `stop` said so
 **   LOCKED       the folder is locked exclusively (locking=exclusive, an older version), or `lock` was taken away from
 **                beside living members; or all slots are taken; or another machine or version uses this board
 **   READONLY     `lock` cannot be written, or has a second name; the message names immutable=1
-**   CANTOPEN     `lock` is missing and `create` is false; it is a symbolic link or no regular file, or not ours
+**   CANTOPEN     `lock` is missing and `create` is NULL; it is a symbolic link or no regular file, or not ours
 **   FULL, NOMEM, IO; IO with os_errno ENOTSUP: no such locks here; then only locking=exclusive remains */
-int sdb_board_open(sdb_board **board, sdb_fd dir, const char *path, bool create, const sdb_board_patience *patience,
-                   const sdb_op *op);
+int sdb_board_open(sdb_board **board, sdb_fd dir, const char *path, const sdb_os_access *create,
+                   const sdb_board_patience *patience, const sdb_op *op);
 enum sdb_board_role sdb_board_role_of(const sdb_board *board);
 
 /* FIRST only: publish, let others in, give the door back; from then on a member like others.  `durable`: what is

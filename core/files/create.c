@@ -66,14 +66,17 @@ enum { KINDS = sizeof kinds / sizeof *kinds, JOURNAL = KINDS - 1 };
 
 /* ---- making them */
 
-static int make_file(sdb_fd dir, const char *path, const struct kind *kind, const uint8_t *header, const sdb_op *op) {
+static int make_file(sdb_fd dir, const char *path, const sdb_os_access *access, const struct kind *kind,
+                     const uint8_t *header, const sdb_op *op) {
   char temporary[32];
   sdb_fd fd = -1;
   snprintf(temporary, sizeof temporary, "%s.new", kind->name);
   int os = sdb_os_unlink(dir, temporary);
   if (os && os != ENOENT) return failed(os, path, temporary, "remove what a crash left", op);
-  os = sdb_os_open(dir, temporary, SDB_OPEN_WRITE | SDB_OPEN_CREATE | SDB_OPEN_EXCL, &fd);
+  os = sdb_os_open(dir, temporary, SDB_OPEN_WRITE | SDB_OPEN_CREATE | SDB_OPEN_EXCL | (access->mode ? SDB_OPEN_OWN : 0),
+                   &fd);
   if (os) return failed(os, path, temporary, "create", op);
+  if (access->mode) sdb_os_set_access(fd, access);
   int rc = SEQDB_OK;
   if (kind->header_bytes) rc = failed(sdb_os_pwrite(fd, header, kind->header_bytes, 0), path, temporary, "write", op);
   if (rc == SEQDB_OK && kind->size_bytes > kind->header_bytes)
@@ -106,8 +109,8 @@ int sdb_sync_names(sdb_fd dir, const char *path, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header,
-                     const sdb_op *op) {
+int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_os_access *access,
+                     const sdb_journal_header *header, const sdb_op *op) {
   uint8_t pages[SDB_JOURNAL_START] = {0};
   sdb_journal_header first = *header;
   int rc = SEQDB_OK;
@@ -123,7 +126,7 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
     sdb_fd fd;
     rc = open_existing(dir, path, kinds[i].name, &fd, op);
     if (rc == SEQDB_OK && fd < 0)
-      rc = make_file(dir, path, &kinds[i], pages, op);
+      rc = make_file(dir, path, access, &kinds[i], pages, op);
     else if (rc == SEQDB_OK)
       sdb_os_close(fd);
   }

@@ -17,8 +17,8 @@
 /* Make those of the three files that are missing, durably; `journal_only`: a rawdb directory gets a
 ** journal.  `header` says what the journal remembers; version, sequence, salt and uuid are chosen here.  `path` is
 ** for messages and to find the parent. Errors: IO, FULL, READONLY, CANTOPEN; a failure leaves a half-made directory. */
-int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_journal_header *header,
-                     const sdb_op *op);
+int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_os_access *access,
+                     const sdb_journal_header *header, const sdb_op *op);
 /* Make the names of the files and of the directory durable. */
 int sdb_sync_names(sdb_fd dir, const char *path, const sdb_op *op);
 /* Are all files that exist as creation leaves them?  Then the directory is half-made, not damaged; *missing: some of

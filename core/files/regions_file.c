@@ -127,7 +127,8 @@ int sdb_regions_measure(sdb_regions_file *file, sdb_regions_load *load, const sd
   file->pages = info.size_bytes / SDB_ENTRY_BYTES;
   file->guarded = info.size_bytes % SDB_ENTRY_BYTES == 1;
   load->odd_bytes = file->guarded ? 0 : info.size_bytes % SDB_ENTRY_BYTES;
-  os = file->guarded ? sdb_os_pread(file->fd, &guard, 1, file->pages * SDB_ENTRY_BYTES, &got) : 0;
+  bool more = file->guarded || load->odd_bytes; /* the byte becomes the guard */
+  os = more ? sdb_os_pread(file->fd, &guard, 1, file->pages * SDB_ENTRY_BYTES, &got) : 0;
   if (os) return sdb_error_os(op, os, "regions", info.size_bytes - 1, "regions: cannot read the guard byte");
   file->odd_guard = guard != 0;
   if (file->pages > SDB_INDEX_MAX)

@@ -31,7 +31,7 @@ typedef struct sdb_regions_load {
   sdb_bad_entry *bad; /* freed by the caller with sdb_free */
   size_t bad_count, bad_capacity;
   bool any_trailer;
-  uint64_t odd_bytes;                          /* size modulo 4096 beyond a guard byte: damage */
+  uint64_t odd_bytes;                          /* size modulo 4096 where that is no guard byte */
   int (*ask)(void *context, const sdb_op *op); /* NULL, or called now and then: an error ends the reading */
   void *ask_context;
 } sdb_regions_load;

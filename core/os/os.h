@@ -21,23 +21,40 @@ typedef int sdb_fd; /* a descriptor, or a simulated disk's handle; -1 = none */
 #define SDB_OPEN_WRITE  1u /* read and write; else read only */
 #define SDB_OPEN_CREATE 2u /* create if missing (mode 0644 & ~umask) */
 #define SDB_OPEN_EXCL   4u /* with CREATE: must not exist */
+#define SDB_OPEN_OWN    8u /* with CREATE: for its owner alone (mode 0600 & ~umask), until it is given its access */
+
+/* Who may read and write what is made. */
+typedef struct sdb_os_access {
+  uint32_t mode; /* permissions of files, 0777 at the most; 0: those that the umask leaves, and nobody else's */
+  uint32_t uid, gid;
+} sdb_os_access;
 
 typedef struct sdb_os_info {
   uint64_t size_bytes;
   uint64_t disk_bytes; /* blocks held on disk */
   uint64_t device, inode;
   uint64_t links; /* names that the file has; 0 after it was removed */
+  sdb_os_access access;
 } sdb_os_info;
 
 /* Directories.  open_dir follows symbolic links in `path` (the user may link a database directory), the file calls
 ** below follow none.  ENOTDIR if path is no directory. */
 int sdb_os_open_dir(const char *path, sdb_fd *dir);
-int sdb_os_make_dir(const char *path);    /* mode 0755 & ~umask; EEXIST is passed on */
-int sdb_os_sync_dir(sdb_fd dir);          /* fsync; EINVAL from file systems that cannot is success */
-int sdb_os_sync_parent(const char *path); /* fsync the directory that holds `path` */
+int sdb_os_make_dir(const char *path, bool own); /* mode 0755 & ~umask, `own`: 0700; EEXIST is passed on */
+int sdb_os_sync_dir(sdb_fd dir);                 /* fsync; EINVAL from file systems that cannot is success */
+int sdb_os_sync_parent(const char *path);        /* fsync the directory that holds `path` */
 int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info);
+/* The same of whatever `path` leads to now. */
+int sdb_os_path_info(const char *path, sdb_os_info *info);
+/* The directory's absolute path without symbolic links, NUL-terminated.  ENAMETOOLONG: it does not fit. */
+int sdb_os_real_path(const char *path, char *real, size_t bytes);
 /* Call visit(context, name) for each name in the directory but "." and "..", in no order, until it says true. */
 int sdb_os_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context);
+
+/* Of a file or directory that was just made, with access->mode: exactly that mode, whatever the umask; of root also the
+** owner.  A directory may be entered by whoever may read files of that mode.  What the system refuses stays as it is,
+** which is more private: that is no error. */
+void sdb_os_set_access(sdb_fd fd, const sdb_os_access *access);
 
 /* Files in a directory. */
 int sdb_os_open(sdb_fd dir, const char *name, unsigned flags,

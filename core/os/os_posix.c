@@ -54,10 +54,10 @@ static int keep_off_stdio(int fd, int *kept) {
   return rc;
 }
 
-static int open_at(int dir, const char *path, int flags, int *opened) {
+static int open_at(int dir, const char *path, int flags, mode_t mode, int *opened) {
   int fd;
   do {
-    fd = openat(dir, path, flags | O_CLOEXEC | O_NOCTTY, (mode_t)0644);
+    fd = openat(dir, path, flags | O_CLOEXEC | O_NOCTTY, mode);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) {
     return errno;
@@ -66,11 +66,24 @@ static int open_at(int dir, const char *path, int flags, int *opened) {
 }
 
 int sdb_os_open_dir(const char *path, sdb_fd *dir) {
-  return open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, dir);
+  return open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, dir);
 }
 
-int sdb_os_make_dir(const char *path) {
-  return mkdir(path, 0755) == 0 ? 0 : errno;
+int sdb_os_make_dir(const char *path, bool own) {
+  return mkdir(path, own ? 0700 : 0755) == 0 ? 0 : errno;
+}
+
+void sdb_os_set_access(sdb_fd fd, const sdb_os_access *access) {
+  struct stat st;
+  mode_t mode = (mode_t)access->mode;
+  if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+    mode |= (mode & 0444) >> 2;
+  }
+  bool refused = fchmod(fd, mode) != 0;
+  if (!refused && geteuid() == 0) {
+    refused = fchown(fd, (uid_t)access->uid, (gid_t)access->gid) != 0;
+  }
+  (void)refused;
 }
 
 int sdb_os_sync_dir(sdb_fd dir) {
@@ -86,7 +99,7 @@ int sdb_os_sync_parent(const char *path) {
   if (rc != 0) {
     return rc;
   }
-  rc = open_at(dir, "..", O_RDONLY | O_DIRECTORY, &parent);
+  rc = open_at(dir, "..", O_RDONLY | O_DIRECTORY, 0, &parent);
   if (rc == EACCES) {
     rc = 0; /* a parent we may pass but not read cannot be synced by us at all */
   } else if (rc == 0) {
@@ -97,6 +110,15 @@ int sdb_os_sync_parent(const char *path) {
   return rc;
 }
 
+static void fill_info(const struct stat *st, sdb_os_info *info) {
+  info->size_bytes = (uint64_t)st->st_size;
+  info->disk_bytes = (uint64_t)st->st_blocks * 512; /* POSIX leaves the unit open; the three systems we know use 512 */
+  info->device = (uint64_t)st->st_dev;
+  info->inode = (uint64_t)st->st_ino;
+  info->links = (uint64_t)st->st_nlink;
+  info->access = (sdb_os_access){(uint32_t)st->st_mode & 0777, (uint32_t)st->st_uid, (uint32_t)st->st_gid};
+}
+
 static int info_of(int fd, bool want_dir, sdb_os_info *info) {
   struct stat st;
   if (fstat(fd, &st) != 0) {
@@ -105,11 +127,7 @@ static int info_of(int fd, bool want_dir, sdb_os_info *info) {
   if (want_dir && !S_ISDIR(st.st_mode)) {
     return ENOTDIR;
   }
-  info->size_bytes = (uint64_t)st.st_size;
-  info->disk_bytes = (uint64_t)st.st_blocks * 512; /* POSIX leaves the unit open; the three systems we know use 512 */
-  info->device = (uint64_t)st.st_dev;
-  info->inode = (uint64_t)st.st_ino;
-  info->links = (uint64_t)st.st_nlink;
+  fill_info(&st, info);
   return 0;
 }
 
@@ -117,10 +135,32 @@ int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info) {
   return info_of(dir, true, info);
 }
 
+int sdb_os_path_info(const char *path, sdb_os_info *info) {
+  struct stat st;
+  if (stat(path, &st) != 0) {
+    return errno;
+  }
+  fill_info(&st, info);
+  return 0;
+}
+
+int sdb_os_real_path(const char *path, char *real, size_t bytes) {
+  char *found = realpath(path, NULL);
+  if (found == NULL) {
+    return errno;
+  }
+  size_t length = strlen(found);
+  if (length < bytes) {
+    memcpy(real, found, length + 1);
+  }
+  free(found);
+  return length < bytes ? 0 : ENAMETOOLONG;
+}
+
 /* Through a descriptor of its own: the position in the listing belongs to the open directory. */
 int sdb_os_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context) {
   int fd = -1;
-  int rc = open_at(dir, ".", O_RDONLY | O_DIRECTORY, &fd);
+  int rc = open_at(dir, ".", O_RDONLY | O_DIRECTORY, 0, &fd);
   if (rc != 0) {
     return rc;
   }
@@ -154,7 +194,7 @@ int sdb_os_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file) {
   if (flags & SDB_OPEN_CREATE) {
     mode |= O_CREAT | ((flags & SDB_OPEN_EXCL) ? O_EXCL : 0);
   }
-  int rc = open_at(dir, name, mode, &fd);
+  int rc = open_at(dir, name, mode, (flags & SDB_OPEN_OWN) ? 0600 : 0644, &fd);
   if (rc == EMLINK) {
     return ELOOP; /* FreeBSD's word for a link that was not followed */
   }

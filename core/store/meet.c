@@ -74,7 +74,8 @@ static int enter_board(sdb_store *store, const seqdb_options *options, const sdb
       .deadline_ms = sdb_os_now_ms() + SDB_MAX(options->busy_timeout_ms, SEQDB_OPEN_WAIT_MS),
       .stop = options->interrupt ? ask : NULL,
       .context = &asking};
-  return sdb_board_open(&store->board, store->dir, store->path, true, &patience, op);
+  const sdb_os_access access = {options->mode, options->uid, options->gid};
+  return sdb_board_open(&store->board, store->dir, store->path, &access, &patience, op);
 }
 
 /* The system lets nobody write: then nothing changes, unless the same files are live under another mount. */

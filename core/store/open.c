@@ -25,7 +25,13 @@
 #include "txn/room.h"
 #include "txn/writer_lock.h"
 
+#define REAL_PATH_MAX 4096u
+
 /* ---- files */
+
+static sdb_os_access access_of(const seqdb_options *options) {
+  return (sdb_os_access){options->mode, options->uid, options->gid};
+}
 
 static void close_fd(sdb_fd *fd) {
   if (*fd >= 0) sdb_os_close(*fd);
@@ -117,7 +123,17 @@ static void store_free(sdb_store *store) {
   pthread_cond_destroy(&store->writer_free);
   pthread_cond_destroy(&store->news);
   sdb_free(store->path);
+  sdb_free(store->real_path);
   sdb_free(store);
+}
+
+/* NULL: it cannot be told, for want of permission or of memory. */
+static char *real_path_of(const char *path) {
+  char real[REAL_PATH_MAX];
+  size_t bytes = sdb_os_real_path(path, real, sizeof real) == 0 ? strlen(real) + 1 : 0;
+  char *copy = bytes ? sdb_malloc(bytes) : NULL;
+  if (copy) memcpy(copy, real, bytes);
+  return copy;
 }
 
 static sdb_store *store_new(const char *path, const seqdb_options *options) {
@@ -139,6 +155,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   store->incarnation = 1;
   store->path = sdb_malloc(strlen(path) + 1);
   if (store->path) memcpy(store->path, path, strlen(path) + 1);
+  store->real_path = real_path_of(path);
   if (store->path && sdb_names_open(&store->names) == SEQDB_OK) {
     sdb_space_init(&store->space, store->names);
     return store;
@@ -222,7 +239,7 @@ static int sync_adopted(sdb_store *store, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-static int add_journal(sdb_store *store, const sdb_op *op) {
+static int add_journal(sdb_store *store, const sdb_os_access *access, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = {.sync_off = store->sync_off,
                                .data_bytes = sdb_store_end(store),
@@ -231,7 +248,7 @@ static int add_journal(sdb_store *store, const sdb_op *op) {
                                .entries_hash = tree->hash};
   enum sdb_journal_state state;
   int rc = sync_adopted(store, op);
-  if (rc == SEQDB_OK) rc = sdb_create_files(store->dir, store->path, true, &header, op);
+  if (rc == SEQDB_OK) rc = sdb_create_files(store->dir, store->path, true, access, &header, op);
   if (rc == SEQDB_OK) rc = open_file(store, "journal", true, false, &store->journal.fd, op);
   if (rc == SEQDB_OK) rc = sdb_journal_read(&store->journal, &state, op);
   if (rc != SEQDB_OK) return rc;
@@ -290,7 +307,8 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
   if (store->still) return refuse_still(store);
   if ((rc = sdb_meet_agree(store, op)) != SEQDB_OK) return rc;
   store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
-  if (store->journal.fd < 0 && (rc = add_journal(store, op)) != SEQDB_OK) {
+  const sdb_os_access access = access_of(options);
+  if (store->journal.fd < 0 && (rc = add_journal(store, &access, op)) != SEQDB_OK) {
     close_fd(&store->journal.fd);
     return rc;
   }
@@ -316,8 +334,10 @@ static int open_files(sdb_store *store, const seqdb_options *options, bool creat
   int rc = SEQDB_OK;
   if (create) {
     sdb_journal_header header = {.sync_off = store->sync_off};
+    const sdb_os_access access = access_of(options);
     if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, &missing, op)) != SEQDB_OK) return rc;
-    if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &header, op)) != SEQDB_OK) return rc;
+    if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &access, &header, op)) != SEQDB_OK)
+      return rc;
     store->names_synced = pristine;
   }
   if ((rc = open_file(store, "data", writing, false, &data, op)) != SEQDB_OK) return rc;
@@ -460,9 +480,11 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
 static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir, const sdb_op *op) {
   int os = sdb_os_open_dir(path, dir);
   if (os == ENOENT && (options->flags & SEQDB_OPEN_CREATE)) {
-    os = sdb_os_make_dir(path);
-    if (os && os != EEXIST) return sdb_error_os(op, os, NULL, 0, "%s: cannot create the directory", path);
+    const sdb_os_access access = access_of(options);
+    int made = sdb_os_make_dir(path, access.mode != 0);
+    if (made && made != EEXIST) return sdb_error_os(op, made, NULL, 0, "%s: cannot create the directory", path);
     os = sdb_os_open_dir(path, dir);
+    if (!os && !made && access.mode) sdb_os_set_access(*dir, &access);
   }
   if (!os) return SEQDB_OK;
   if (os == ENOENT) return sdb_error_set(op, SEQDB_CANTOPEN, NULL, 0, "%s: there is no such directory", path);
@@ -558,6 +580,8 @@ static int check_options(const seqdb_options *options, const sdb_op *op) {
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "an undecided commit cannot be both kept and dropped");
   if ((options->flags & SEQDB_OPEN_READONLY) && (options->flags & write))
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "a read-only handle can neither create nor adopt");
+  if (options->mode & ~0777u)
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "mode 0%o has more than permissions", options->mode);
   if (options->min_size_bytes > SDB_OFFSET_MAX)
     return sdb_error_set(op, SEQDB_RANGE, NULL, 0, "a minimum size of %llu bytes is more than a file can have",
                          (unsigned long long)options->min_size_bytes);

@@ -59,9 +59,22 @@ static int check_target(const struct salvage *s) {
                        sdb_quote_name(name, strlen(name), quoted));
 }
 
+/* As private as what it is made of. */
+static void take_access(const sdb_salvage_source *source, seqdb_options *options) {
+  const sdb_fd files[] = {source->data, source->regions, source->journal};
+  for (size_t i = 0; i < sizeof files / sizeof *files && !options->mode; i++) {
+    sdb_os_info info;
+    if (files[i] < 0 || sdb_os_info_of(files[i], &info) != 0) continue;
+    options->mode = info.access.mode;
+    options->uid = info.access.uid;
+    options->gid = info.access.gid;
+  }
+}
+
 static int open_target(struct salvage *s) {
   seqdb_options options = SEQDB_OPTIONS_INIT;
   options.flags = SEQDB_OPEN_CREATE;
+  take_access(&s->source, &options);
   s->op->error->size_bytes = sizeof *s->op->error;
   return seqdb_open(s->to, &options, s->op->error, &s->target);
 }

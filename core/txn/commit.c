@@ -18,6 +18,7 @@
 */
 #include "txn/commit.h"
 
+#include <errno.h>
 #include "base/check.h"
 #include "os/os.h"
 #include "txn/append.h"
@@ -230,6 +231,17 @@ static int prepare_nothing(seqdb *db, const sdb_op *op) {
   return rc;
 }
 
+/* The path leads elsewhere, or nowhere: whoever opens it finds another state, and this one is found by nobody.  Where
+** one may not look, nothing is said. */
+static int check_place(const sdb_store *store, const sdb_op *op) {
+  sdb_os_info info;
+  int os = store->real_path ? sdb_os_path_info(store->real_path, &info) : EACCES;
+  bool gone = os == ENOENT || os == ENOTDIR;
+  if (!gone && (os || (info.device == store->device && info.inode == store->inode))) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_READONLY, NULL, 0, "%s: %s was moved or replaced while it was open: %s", op->operation,
+                       store->real_path, gone ? "it is not there any more" : "another directory is there now");
+}
+
 /* Files without a name are gone when they are closed: a commit into them would be lost. */
 static int check_names(sdb_store *store, const sdb_op *op) {
   const struct {
@@ -243,7 +255,7 @@ static int check_names(sdb_store *store, const sdb_op *op) {
                            "%s: %s was removed or replaced while it was open: the file %s is gone", op->operation,
                            store->path, files[i].name);
   }
-  return SEQDB_OK;
+  return check_place(store, op);
 }
 
 /* Collected, and there is something to write. */

@@ -30,7 +30,8 @@ typedef struct sdb_store {
   /* fixed once it is open; but the first handle that writes makes a store of readers writable, alone with it */
   struct sdb_listed *listed; /* its place in the registry: store/registry.h */
   uint64_t device, inode, fork_count;
-  char *path;
+  char *path;      /* as it was given, for messages */
+  char *real_path; /* absolute, without links; NULL: not known, so nobody notices that the directory is moved */
   bool sync_off, no_mmap, immutable;
   bool files_writable;     /* descriptors can write */
   seqdb_error only_read;   /* why handles that were to write only read; code 0: there are none */

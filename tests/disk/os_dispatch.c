@@ -7,6 +7,7 @@
 ** INVARIANT: a call refused by a rule or by the crash point reaches neither the system nor the simulated disk, except
 ** that a failing sync is told to the simulated disk.
 */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -92,12 +93,12 @@ int sdb_os_open_dir(const char *path, sdb_fd *dir) {
   return end(&p, rc);
 }
 
-int sdb_os_make_dir(const char *path) {
+int sdb_os_make_dir(const char *path, bool own) {
   pending p = {0};
   const char *simulated = sdb_sim_path(path);
   int rc = begin(&p, SDB_CALL_MKDIR, last_component(path), 0, 0);
   if (rc == 0) {
-    rc = simulated != NULL ? sdb_sim_make_dir(simulated) : sdb_real_make_dir(path);
+    rc = simulated != NULL ? sdb_sim_make_dir(simulated) : sdb_real_make_dir(path, own);
   }
   return end(&p, rc);
 }
@@ -128,6 +129,45 @@ int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info) {
     rc = sdb_sim_owns(dir) ? sdb_sim_dir_info(dir, info) : sdb_real_dir_info(dir, info);
   }
   return end(&p, rc);
+}
+
+/* The simulated disk knows of no owners. */
+void sdb_os_set_access(sdb_fd fd, const sdb_os_access *access) {
+  if (!sdb_sim_owns(fd)) {
+    sdb_real_set_access(fd, access);
+  }
+}
+
+static int sim_path_info(const char *path, sdb_os_info *info) {
+  sdb_fd dir = -1;
+  int rc = sdb_sim_open_dir(path, &dir);
+  if (rc == 0) {
+    rc = sdb_sim_dir_info(dir, info);
+    sdb_sim_close(dir);
+  }
+  return rc;
+}
+
+int sdb_os_path_info(const char *path, sdb_os_info *info) {
+  pending p = {0};
+  const char *simulated = sdb_sim_path(path);
+  int rc = begin(&p, SDB_CALL_INFO, ".", 0, 0);
+  if (rc == 0) {
+    rc = simulated != NULL ? sim_path_info(simulated, info) : sdb_real_path_info(path, info);
+  }
+  return end(&p, rc);
+}
+
+/* Simulated paths have no links. */
+int sdb_os_real_path(const char *path, char *real, size_t bytes) {
+  if (sdb_sim_path(path) == NULL) {
+    return sdb_real_real_path(path, real, bytes);
+  }
+  if (strlen(path) >= bytes) {
+    return ENAMETOOLONG;
+  }
+  memcpy(real, path, strlen(path) + 1);
+  return 0;
 }
 
 int sdb_os_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context) {

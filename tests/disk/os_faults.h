@@ -153,10 +153,13 @@ int sdb_raw_fsync(int fd);
 
 /* ---- the system itself */
 int sdb_real_open_dir(const char *path, sdb_fd *dir);
-int sdb_real_make_dir(const char *path);
+int sdb_real_make_dir(const char *path, bool own);
+void sdb_real_set_access(sdb_fd fd, const sdb_os_access *access);
 int sdb_real_sync_dir(sdb_fd dir);
 int sdb_real_sync_parent(const char *path);
 int sdb_real_dir_info(sdb_fd dir, sdb_os_info *info);
+int sdb_real_path_info(const char *path, sdb_os_info *info);
+int sdb_real_real_path(const char *path, char *real, size_t bytes);
 int sdb_real_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context);
 int sdb_real_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file);
 void sdb_real_close(sdb_fd fd);

@@ -268,7 +268,7 @@ int sdb_sim_dir_info(sdb_fd dir, sdb_os_info *info) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(dir, true, false, &inode);
   if (rc == 0) {
-    *info = (sdb_os_info){SDB_PAGE, SDB_PAGE, live_device, inode->number, 2};
+    *info = (sdb_os_info){SDB_PAGE, SDB_PAGE, live_device, inode->number, 2, {0}};
   }
   return leave(rc);
 }
@@ -359,7 +359,7 @@ int sdb_sim_info_of(sdb_fd file, sdb_os_info *info) {
     rc = errno;
   }
   if (rc == 0) {
-    *info = (sdb_os_info){inode->length, (uint64_t)st.st_blocks * 512, live_device, inode->number, 1};
+    *info = (sdb_os_info){inode->length, (uint64_t)st.st_blocks * 512, live_device, inode->number, 1, {0}};
   }
   return leave(rc);
 }

@@ -396,6 +396,7 @@ void sdb_chance_start(sdb_chance *chance, uint64_t seed) {
   *chance = (sdb_chance){.state = seed, .random = seed > 1, .mode = seed == 0 ? KEEP_NOTHING : KEEP_ALL};
   if (chance->random) {
     draw_mode(chance);
+    chance->lengthens = (seed * UINT64_C(0x9e3779b97f4a7c15)) >> 63 != 0; /* without a draw: seeds keep their manner */
   }
 }
 
@@ -456,15 +457,17 @@ static void apply_part(sdb_chance *chance, const sdb_event *event, sdb_image *im
 }
 
 void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *image, uint64_t *length) {
+  uint64_t whole = *length; /* what it would be with every event */
   for (size_t i = 0; i < events->count; i++) {
     const sdb_event *event = events->list[i];
     if (event->kind == SDB_EVENT_LENGTH) {
+      whole = event->length;
       *length = sdb_chance_keeps(chance, event) ? event->length : *length;
       continue;
     }
     switch (fate_of(chance, event)) {
       case FATE_LOST:
-        break;
+        continue;
       case FATE_KEPT:
         apply_sectors(event, 0, event->sectors, image);
         break;
@@ -472,6 +475,8 @@ void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *i
         apply_part(chance, event, image);
         break;
     }
+    uint64_t end = SDB_MIN((event->sector + event->sectors) * SDB_SIM_SECTOR, whole);
+    if (chance->lengthens && event->kind == SDB_EVENT_DATA) *length = SDB_MAX(*length, end);
   }
 }
 

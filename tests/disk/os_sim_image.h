@@ -63,6 +63,7 @@ typedef struct sdb_chance {
   unsigned keep_256ths;
   uint64_t serial; /* the event that some modes single out */
   bool tear_bytes;
+  bool lengthens; /* bytes that are kept behind a growth that is lost lengthen the file, to their end */
 } sdb_chance;
 
 uint64_t sdb_chance_number(sdb_chance *chance, uint64_t below);

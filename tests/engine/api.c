@@ -434,10 +434,24 @@ static int opening_interrupt(void *context) {
 }
 
 static int open_option(Tcl_Interp *interp, Tcl_Obj *word, Tcl_Obj *value, seqdb_options *options) {
-  static const char *const names[] = {"-adopt",   "-coordinator", "-create",   "-exclusive", "-immutable", "-interrupt",
-                                      "-minsize", "-mmap",        "-readonly", "-resolve",   "-sync",      "-timeout",
-                                      NULL};
-  enum { ADOPT, COORDINATOR, CREATE, EXCLUSIVE, IMMUTABLE, INTERRUPT, MINSIZE, MMAP, READONLY, RESOLVE, SYNC, TIMEOUT };
+  static const char *const names[] = {"-adopt",     "-coordinator", "-create",  "-exclusive", "-immutable",
+                                      "-interrupt", "-minsize",     "-mmap",    "-mode",      "-readonly",
+                                      "-resolve",   "-sync",        "-timeout", NULL};
+  enum {
+    ADOPT,
+    COORDINATOR,
+    CREATE,
+    EXCLUSIVE,
+    IMMUTABLE,
+    INTERRUPT,
+    MINSIZE,
+    MMAP,
+    MODE,
+    READONLY,
+    RESOLVE,
+    SYNC,
+    TIMEOUT
+  };
   static const char *const syncs[] = {"full", "off", NULL}, *const resolves[] = {"keep", "drop", NULL};
   uint64_t number = 0;
   int which, code;
@@ -468,6 +482,7 @@ static int open_option(Tcl_Interp *interp, Tcl_Obj *word, Tcl_Obj *value, seqdb_
     opening_calls = (int64_t)number;
     options->interrupt = opening_interrupt;
   }
+  if (which == MODE) options->mode = (uint32_t)number;
   if (which == MINSIZE) options->min_size_bytes = number;
   if (which == TIMEOUT) options->busy_timeout_ms = (uint32_t)number;
   return code;

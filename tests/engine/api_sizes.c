@@ -54,23 +54,25 @@ static int open_and_close(const char *directory, const seqdb_options *options, s
   return rc;
 }
 
+/* All but its size. */
+static void zero_members(seqdb_options *options) {
+  uint32_t size_bytes = options->size_bytes;
+  memset(options, 0, sizeof *options);
+  options->size_bytes = size_bytes;
+  options->flags = SEQDB_OPEN_READONLY;
+}
+
 static int call_options(caller *c) {
   seqdb_options *options = (seqdb_options *)(void *)c->memory;
   size_t known = sizeof *options;
-  options->flags = SEQDB_OPEN_READONLY;
-  options->busy_timeout_ms = 0;
-  options->min_size_bytes = 0;
-  options->coordinator = NULL;
+  zero_members(options);
   memset(c->memory + known, 0, ROOM_BYTES - known);
   return open_and_close(c->directory, options, &c->why);
 }
 
 static int call_strange(caller *c) {
   seqdb_options *options = (seqdb_options *)(void *)c->memory;
-  options->flags = SEQDB_OPEN_READONLY;
-  options->busy_timeout_ms = 0;
-  options->min_size_bytes = 0;
-  options->coordinator = NULL;
+  zero_members(options);
   return open_and_close(c->directory, options, &c->why);
 }
 

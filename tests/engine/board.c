@@ -126,7 +126,8 @@ static int run_open(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   if (os != 0) {
     return sdb_test_errno(interp, os);
   }
-  int rc = sdb_board_open(&members[at].board, members[at].dir, Tcl_GetString(argv[0]), create != 0, &patience, &op);
+  const sdb_os_access anybody = {0};
+  int rc = sdb_board_open(&members[at].board, members[at].dir, Tcl_GetString(argv[0]), create ? &anybody : NULL, &patience, &op);
   if (rc != SEQDB_OK) {
     sdb_os_close(members[at].dir);
     return sdb_api_result(interp, rc, &error);

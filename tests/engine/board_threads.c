@@ -42,7 +42,8 @@ static sdb_board *join(shared *all, sdb_fd *dir) {
   if (sdb_os_open_dir(all->path, dir) != 0) {
     return NULL;
   }
-  if (sdb_board_open(&board, *dir, all->path, true, &patient, &sdb_unheard) != SEQDB_OK) {
+  const sdb_os_access anybody = {0};
+  if (sdb_board_open(&board, *dir, all->path, &anybody, &patient, &sdb_unheard) != SEQDB_OK) {
     sdb_os_close(*dir);
     return NULL;
   }

@@ -55,7 +55,7 @@ static int run_open_dir(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
 
 static int run_make_dir(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   (void)argc;
-  return sdb_test_errno(interp, sdb_os_make_dir(Tcl_GetString(argv[0])));
+  return sdb_test_errno(interp, sdb_os_make_dir(Tcl_GetString(argv[0]), false));
 }
 
 static int run_sync_parent(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {

@@ -27,7 +27,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const void *api);
 int __wrap_sdb_real_open_dir(const char *path, sdb_fd *dir);
-int __wrap_sdb_real_make_dir(const char *path);
+int __wrap_sdb_real_make_dir(const char *path, bool own);
 
 #define TEXT_MAX       20000
 #define TICKS_MAX      300 /* of 500 steps of SQLite's machine: for all statements of an input */
@@ -171,8 +171,9 @@ int __wrap_sdb_real_open_dir(const char *path, sdb_fd *dir) {
   return EACCES;
 }
 
-int __wrap_sdb_real_make_dir(const char *path) {
+int __wrap_sdb_real_make_dir(const char *path, bool own) {
   (void)path;
+  (void)own;
   return EACCES;
 }
 

@@ -165,6 +165,15 @@ proc diff::column_count {query table} {
   return $count
 }
 
+# Do these values of ORDER BY's operands sort alike?  `c + 8` is the same for 7 and for the text 7.0.
+proc diff::tie {a b} {
+  if {$a eq $b} {return 1}
+  foreach x $a y $b {
+    if {$x ne $y && !([string is double -strict $x] && [string is double -strict $y] && $x == $y)} {return 0}
+  }
+  return 1
+}
+
 # How two answers differ: {}, outcome, rows (as multisets), or order (of the first `keys` columns).
 proc diff::difference {query keys a b} {
   lassign $a a_word a_values
@@ -184,7 +193,7 @@ proc diff::difference {query keys a b} {
     lappend b_rows [lrange $b_values $i $end]
     if {$same_keys} {
       set end [expr {$i + $keys - 1}]
-      set same_keys [expr {[lrange $a_values $i $end] eq [lrange $b_values $i $end]}]
+      set same_keys [tie [lrange $a_values $i $end] [lrange $b_values $i $end]]
     }
   }
   if {[lsort $a_rows] ne [lsort $b_rows]} {return rows}
