@@ -125,6 +125,7 @@ bool sdb_meet_is_still(const sdb_store *store) {
 /* From now on as others; nobody else uses the store yet. */
 static void share(sdb_store *store) {
   store->shared = true;
+  atomic_store(&store->sequence, store->mine.sequence);
   sdb_space_set_reusable(&store->space, 0); /* until the writer lock is ours */
 }
 

@@ -90,9 +90,14 @@ static int open_file(sdb_store *store, const char *name, bool write, bool option
   return cannot_open(os, store->path, name, op);
 }
 
+#define DYING_MS 1000u /* a process that was killed lets its files go one after the other */
+
 /* rawdb locks `data` and `regions` exclusively. */
 static int lock_file(sdb_store *store, sdb_fd fd, const sdb_op *op) {
+  uint64_t deadline_ms = sdb_os_now_ms() + DYING_MS;
   int os = sdb_os_lock(fd, false);
+  for (; os == EWOULDBLOCK && sdb_os_now_ms() < deadline_ms; os = sdb_os_lock(fd, false))
+    sdb_os_give_way(true);
   if (!os) return SEQDB_OK;
   if (os == EWOULDBLOCK)
     return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "database is locked: %s is open in rawdb", store->path);

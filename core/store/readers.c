@@ -18,7 +18,7 @@ struct collecting {
 };
 
 static uint64_t age(uint64_t since_ms, uint64_t now_ms) {
-  return now_ms > since_ms ? now_ms - since_ms : 0;
+  return since_ms && now_ms > since_ms ? now_ms - since_ms : 0; /* 0: a read under way */
 }
 
 static void add(struct collecting *c, uint64_t pid, uint64_t generation, uint64_t since_ms) {

@@ -35,8 +35,7 @@ static void settle_slot(sdb_store *store) {
 ** go meanwhile. */
 static int catch_up(sdb_store *store, const sdb_op *op) {
   int rc = SEQDB_OK;
-  while (rc == SEQDB_OK && store->shared && !atomic_load(&store->leads) &&
-         sdb_board_is_new(store->board, &store->mine)) {
+  while (rc == SEQDB_OK && sdb_store_is_behind(store)) {
     pthread_mutex_unlock(&store->mutex);
     rc = sdb_member_catch_up(store, op);
     pthread_mutex_lock(&store->mutex);

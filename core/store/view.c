@@ -244,7 +244,7 @@ static int read_wanted(seqdb_view *view, struct wanted *w, size_t *got_bytes) {
     if (sdb_txn_is_open(&db->txn)) {
       rc = read_own(db, w, &op);
     } else {
-      seqdb_snapshot moment = {.view.db = db, .opened_ms = sdb_os_now_ms()};
+      seqdb_snapshot moment = {.view.db = db}; /* too short to have an age */
       rc = sdb_snapshot_pin(db->store, &moment, &op);
       if (rc == SEQDB_OK) {
         rc = read_pinned(&moment.view, w, &op);

@@ -37,6 +37,7 @@ static int catch_up(sdb_store *store, const sdb_op *op) {
   if (rc != SEQDB_OK) return rc;
   pthread_mutex_lock(&store->mutex);
   store->mine.sequence = to.sequence;
+  atomic_store_explicit(&store->sequence, to.sequence, memory_order_release);
   pthread_mutex_unlock(&store->mutex);
   return SEQDB_OK;
 }

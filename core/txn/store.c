@@ -93,11 +93,9 @@ void sdb_store_stand(sdb_store *store) {
 /* ---- other members */
 
 bool sdb_store_is_behind(sdb_store *store) {
-  if (!store->shared || atomic_load(&store->leads)) return false;
-  pthread_mutex_lock(&store->mutex);
-  bool behind = sdb_board_is_new(store->board, &store->mine);
-  pthread_mutex_unlock(&store->mutex);
-  return behind;
+  if (!store->shared) return false;
+  const sdb_published mine = {.sequence = atomic_load_explicit(&store->sequence, memory_order_acquire)};
+  return sdb_board_is_new(store->board, &mine) && !atomic_load(&store->leads);
 }
 
 void sdb_store_publish(sdb_store *store) {
@@ -105,6 +103,7 @@ void sdb_store_publish(sdb_store *store) {
   pthread_mutex_lock(&store->mutex);
   sdb_store_stand(store);
   sdb_board_publish(store->board, &store->mine);
+  atomic_store_explicit(&store->sequence, store->mine.sequence, memory_order_release);
   pthread_mutex_unlock(&store->mutex);
   sdb_store_remember_sizes(store);
 }

@@ -59,6 +59,7 @@ typedef struct sdb_store {
   pthread_mutex_t follow_mutex; /* held while the store follows another member */
   _Atomic bool leads;           /* the writer lock of all members is ours, and the store has caught up */
   sdb_published mine;           /* the published state that the last commit here is; `mutex` */
+  _Atomic uint64_t sequence;    /* mine.sequence, for a look without `mutex` */
   bool stale;                                 /* [w] another member has written since sizes of files were asked */
   uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of */
 
