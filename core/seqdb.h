@@ -70,15 +70,16 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 /* ---- open and close ---------------------------------------------------------------------------------------- */
 
 /* Flags of seqdb_open(). */
-#define SEQDB_OPEN_CREATE       0x01u /* create the directory, or finish one that is empty or half-made */
-#define SEQDB_OPEN_READONLY     0x02u /* this handle never writes; recovers in memory if it must */
-#define SEQDB_OPEN_SYNC_OFF     0x04u /* never wait for the disk: a power cut may lose or damage everything */
-#define SEQDB_OPEN_NO_MMAP      0x08u /* read with pread(); seqdb_read() then always says SEQDB_COPY */
-#define SEQDB_OPEN_ADOPT        0x10u /* take over what rawdb wrote or changed: make a journal, accept the entries */
-#define SEQDB_OPEN_RESOLVE_KEEP 0x20u /* an undecided prepare of a coordinator found at open is kept ... */
-#define SEQDB_OPEN_RESOLVE_DROP 0x40u /* ... or dropped */
-#define SEQDB_OPEN_EXCLUSIVE    0x80u /* for this process alone; the only way on a network file system */
-#define SEQDB_OPEN_IMMUTABLE    0x100u /* the caller promises that nobody changes it; implies READONLY, writes nothing */
+#define SEQDB_OPEN_CREATE        0x01u  /* create the directory, or finish one that is empty or half-made */
+#define SEQDB_OPEN_READONLY      0x02u  /* this handle never writes; recovers in memory if it must */
+#define SEQDB_OPEN_SYNC_OFF      0x04u  /* never wait for the disk: a power cut may lose or damage everything */
+#define SEQDB_OPEN_NO_MMAP       0x08u  /* read with pread(); seqdb_read() then always says SEQDB_COPY */
+#define SEQDB_OPEN_ADOPT         0x10u  /* take over what rawdb wrote or changed: make a journal, accept the entries */
+#define SEQDB_OPEN_RESOLVE_KEEP  0x20u  /* an undecided prepare of a coordinator found at open is kept ... */
+#define SEQDB_OPEN_RESOLVE_DROP  0x40u  /* ... or dropped */
+#define SEQDB_OPEN_RESOLVE_LATER 0x200u /* ... or left: it is shown as kept, and nothing is written */
+#define SEQDB_OPEN_EXCLUSIVE     0x80u  /* for this process alone; the only way on a network file system */
+#define SEQDB_OPEN_IMMUTABLE     0x100u /* the caller promises that nobody changes it; implies READONLY, writes nothing */
 
 /* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
 #define SEQDB_OPEN_WAIT_MS 10000u
@@ -379,6 +380,10 @@ SEQDB_API void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), v
 /* 1 if every write will fail (read-only handle, damage, poison, child of fork), and then *error (may be NULL) tells
 ** why; else 0. Errors: INVALID: error->size_bytes is wrong. */
 SEQDB_API int seqdb_is_readonly(seqdb *db, seqdb_error *error);
+
+/* 1 if a coordinator's prepare was left undecided (SEQDB_OPEN_RESOLVE_LATER, or a handle that only reads), else 0.
+** Errors: CHILD. */
+SEQDB_API int seqdb_is_undecided(seqdb *db);
 
 /* 1 if `directory` is at this moment the one the handle has open, however its path is spelled; 0 if it is another one
 ** or there is none.

@@ -132,6 +132,7 @@ static bool set_sync(sdb_config *config, const char *value) {
 }
 
 static bool set_atomic(sdb_config *config, const char *value) {
+  config->atomic_given = true;
   return parse_bool(value, &config->atomic);
 }
 
@@ -153,22 +154,12 @@ static bool set_adopt(sdb_config *config, const char *value) {
   return true;
 }
 
-static bool set_resolve(sdb_config *config, const char *value) {
-  bool keep = sqlite3_stricmp(value, "keep") == 0;
-  bool drop = sqlite3_stricmp(value, "drop") == 0;
-  if (keep) config->flags |= SEQDB_OPEN_RESOLVE_KEEP;
-  if (drop) config->flags |= SEQDB_OPEN_RESOLVE_DROP;
-  return keep || drop;
-}
-
 static const struct {
   const char *key, *values;
   bool (*set)(sdb_config *config, const char *value);
 } options[] = {
-    {"readonly", "0 or 1", set_readonly},     {"sync", "full or off", set_sync},
-    {"atomic", "0 or 1", set_atomic},         {"mmap", "0 or 1", set_mmap},
-    {"min_size", "bytes", set_min_size},      {"adopt", "0 or 1", set_adopt},
-    {"resolve", "keep or drop", set_resolve},
+    {"readonly", "0 or 1", set_readonly}, {"sync", "full or off", set_sync},   {"atomic", "0 or 1", set_atomic},
+    {"mmap", "0 or 1", set_mmap},         {"min_size", "bytes", set_min_size}, {"adopt", "0 or 1", set_adopt},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 
@@ -181,7 +172,11 @@ static int parse_option(sdb_config *config, sdb_slice key, sdb_slice value, unsi
   }
   while (i < OPTION_COUNT && sqlite3_stricmp(options[i].key, word) != 0)
     i++;
-  if (i == OPTION_COUNT) {
+  if (sqlite3_stricmp(word, "resolve") == 0) { /* decided once, and so by a function */
+    sdb_failure_set(f, SQLITE_ERROR,
+                    "seqdb: 'resolve' is no option: SELECT seqdb_resolve('table', 'keep') or 'drop' decides "
+                    "what was left undecided");
+  } else if (i == OPTION_COUNT) {
     sdb_failure_set(f, SQLITE_ERROR, "seqdb: unknown option '%s'", word);
   } else if (*seen & 1u << i) {
     sdb_failure_set(f, SQLITE_ERROR, "seqdb: option '%s' is given twice", word);

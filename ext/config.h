@@ -12,7 +12,7 @@
 typedef struct sdb_config {
   char *path; /* of the directory: as given, then absolute (path.c); from sqlite3_malloc */
   bool path_given;
-  bool atomic;
+  bool atomic, atomic_given;
   bool readonly;
   unsigned flags; /* SEQDB_OPEN_* */
   uint64_t min_size_bytes;

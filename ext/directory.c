@@ -73,6 +73,7 @@ int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb
       .connection = connection, .users = 1, .transaction = {.level = -1, .created_level = SDB_NOT_CREATED}};
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  if (!config->readonly) options.flags |= SEQDB_OPEN_RESOLVE_LATER;
   sdb_path_take_access(connection->db, schema, &options);
   if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
   if (sdb_directory_open_engine(connection, config->path, &options, &error, &directory->engine) != SEQDB_OK) {

@@ -4,13 +4,16 @@
 **
 **   SELECT seqdb_salvage('my_database', 'rescued');   -- a new database from what can be read; JSON: saved, lost, why
 **   SELECT seqdb_adopt('regions');                    -- take over what rawdb wrote or changed; says what it did
+**   SELECT seqdb_resolve('regions', 'keep');          -- decide about a commit that was left undecided, or 'drop' it
 **
-** Both are for a person at a prompt: they are DIRECTONLY, so no view or trigger can call them.  Paths of directories
+** They are for a person at a prompt: they are DIRECTONLY, so no view or trigger can call them.  Paths of directories
 ** are those of CREATE VIRTUAL TABLE.
 **
-** Adopting needs the directory opened anew.  So all objects of the table let go of it first, and find it again when a
-** statement uses them next: a failure in between leaves tables that say why they cannot be used, as after connecting.
+** Adopting and resolving need the directory opened anew.  So all objects of the table let go of it first, and find it
+** again when a statement uses them next: a failure in between leaves tables that say why they cannot be used, as after
+** connecting.
 */
+#include <string.h>
 #include "attach.h"
 #include "find_table.h"
 #include "functions_rescue.h"
@@ -83,7 +86,7 @@ static void salvage_function(sqlite3_context *context, int argc, sqlite3_value *
   sqlite3_result_subtype(context, SDB_SUBTYPE_JSON);
 }
 
-/* ---- adopt ------------------------------------------------------------------------------------------------- */
+/* ---- adopt, resolve ---------------------------------------------------------------------------------------- */
 
 /* An object of the directory: its CREATE says how to open it.  NULL: there is none, but for a moment. */
 static const sdb_table *table_of(const sdb_directory *directory) {
@@ -93,25 +96,25 @@ static const sdb_table *table_of(const sdb_directory *directory) {
   return table;
 }
 
-static int check_adopt(sdb_directory *directory, sdb_failure *f) {
+static int check_reopen(sdb_directory *directory, const char *verb, sdb_failure *f) {
   const sdb_connection *connection = directory->connection;
   const sdb_table *table = table_of(directory);
   if (!sqlite3_get_autocommit(connection->db) || directory->transaction.state != SDB_TRANSACTION_NONE)
-    return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot adopt inside a transaction", directory->name);
+    return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot %s inside a transaction", directory->name, verb);
   if (connection->cursors > 0 || !table)
-    return sdb_failure_set(f, SQLITE_LOCKED, "%s: cannot adopt while a seqdb table is being read", directory->name);
+    return sdb_failure_set(f, SQLITE_LOCKED, "%s: cannot %s while a seqdb table is being read", directory->name, verb);
   if (table->config.readonly)
-    return sdb_failure_set(f, SQLITE_READONLY, "%s: cannot adopt: the table is readonly=1", directory->name);
-  return sdb_upkeep_refuse_readonly(directory, "adopt", f);
+    return sdb_failure_set(f, SQLITE_READONLY, "%s: cannot %s: the table is readonly=1", directory->name, verb);
+  return sdb_upkeep_refuse_readonly(directory, verb, f);
 }
 
 /* All objects let go of the directory, and so does the caller: it is closed.  *path and *options are what opens it. */
-static int let_go(sdb_directory *directory, char **path, seqdb_options *options, sdb_failure *f) {
+static int let_go(sdb_directory *directory, unsigned flags, char **path, seqdb_options *options, sdb_failure *f) {
   const sdb_table *table = table_of(directory);
   sdb_table *next = directory->connection->tables;
   *path = sqlite3_mprintf("%s", table->config.path);
   *options = (seqdb_options){.size_bytes = sizeof *options,
-                             .flags = table->config.flags | SEQDB_OPEN_ADOPT,
+                             .flags = (table->config.flags & ~SEQDB_OPEN_ADOPT) | flags,
                              .min_size_bytes = table->config.min_size_bytes};
   sdb_path_take_access(directory->connection->db, table->schema, options);
   if (!*path) sdb_failure_nomem(f);
@@ -123,8 +126,8 @@ static int let_go(sdb_directory *directory, char **path, seqdb_options *options,
 }
 
 /* Opening is all there is to it.  *regions: how many there are. */
-static int adopt(sdb_connection *connection, const char *path, const seqdb_options *options, uint64_t *regions,
-                 sdb_failure *f) {
+static int reopen(sdb_connection *connection, const char *path, const seqdb_options *options, uint64_t *regions,
+                  sdb_failure *f) {
   seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *engine = NULL;
   if (sdb_directory_open_engine(connection, path, options, &error, &engine) != SEQDB_OK)
@@ -138,37 +141,79 @@ static int adopt(sdb_connection *connection, const char *path, const seqdb_optio
   return f->code;
 }
 
-static void adopt_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
-  sdb_connection *connection = sqlite3_user_data(context);
+/* What opening anew is for. */
+struct decision {
+  const char *verb;
+  unsigned flags; /* SEQDB_OPEN_* that carry it out */
+  bool (*needed)(seqdb *engine);
+  bool done; /* it was needed */
+  uint64_t regions;
+};
+
+static int decide(sdb_connection *connection, sqlite3_value *t, struct decision *decision, sdb_failure *f) {
   sdb_directory *directory = NULL;
   seqdb_options options;
-  uint64_t regions = 0;
-  char *path = NULL, *text = NULL;
-  sdb_failure f = {0};
-  (void)argc;
-  if (sdb_find_table(connection, argv[0], &directory, &f) != SQLITE_OK) goto done;
-  if (check_adopt(directory, &f) != SQLITE_OK || !seqdb_is_readonly(directory->engine, NULL)) {
-    if (f.code == SQLITE_OK) text = sqlite3_mprintf("there is nothing to adopt");
+  char *path = NULL;
+  if (sdb_find_table(connection, t, &directory, f) != SQLITE_OK) return f->code;
+  if (check_reopen(directory, decision->verb, f) == SQLITE_OK) decision->done = decision->needed(directory->engine);
+  if (!decision->done)
     sdb_directory_release(directory);
-  } else if (let_go(directory, &path, &options, &f) == SQLITE_OK &&
-             adopt(connection, path, &options, &regions, &f) == SQLITE_OK) {
-    text = sqlite3_mprintf("adopted, with %llu regions", (unsigned long long)regions);
-  }
-  if (!text && f.code == SQLITE_OK) sdb_failure_nomem(&f);
-done:
+  else if (let_go(directory, decision->flags, &path, &options, f) == SQLITE_OK)
+    reopen(connection, path, &options, &decision->regions, f);
   sqlite3_free(path);
   sdb_connection_rest(connection);
-  if (f.code != SQLITE_OK) {
-    sdb_failure_to_result(&f, context);
-  } else {
+  return f->code;
+}
+
+static void give_text(sqlite3_context *context, char *text, sdb_failure *f) {
+  if (f->code == SQLITE_OK && !text) sdb_failure_nomem(f);
+  if (f->code == SQLITE_OK)
     sqlite3_result_text(context, text, -1, sqlite3_free);
-  }
+  else
+    sdb_failure_to_result(f, context);
+}
+
+static bool can_only_be_read(seqdb *engine) {
+  return seqdb_is_readonly(engine, NULL);
+}
+
+static void adopt_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  struct decision adopt = {"adopt", SEQDB_OPEN_ADOPT | SEQDB_OPEN_RESOLVE_LATER, can_only_be_read, false, 0};
+  char *text = NULL;
+  sdb_failure f = {0};
+  (void)argc;
+  if (decide(sqlite3_user_data(context), argv[0], &adopt, &f) == SQLITE_OK)
+    text = adopt.done ? sqlite3_mprintf("adopted, with %llu regions", (unsigned long long)adopt.regions)
+                      : sqlite3_mprintf("there is nothing to adopt");
+  give_text(context, text, &f);
+}
+
+static bool is_undecided(seqdb *engine) {
+  return seqdb_is_undecided(engine) == 1;
+}
+
+static void resolve_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  const char *how = sqlite3_value_type(argv[1]) == SQLITE_TEXT ? (const char *)sqlite3_value_text(argv[1]) : NULL;
+  bool keep = how && strcmp(how, "keep") == 0, drop = how && strcmp(how, "drop") == 0;
+  struct decision resolve = {"resolve", keep ? SEQDB_OPEN_RESOLVE_KEEP : SEQDB_OPEN_RESOLVE_DROP, is_undecided, false,
+                             0};
+  char *text = NULL;
+  sdb_failure f = {0};
+  (void)argc;
+  if (!keep && !drop)
+    sdb_failure_set(&f, SQLITE_ERROR, "seqdb_resolve: the second argument must be 'keep' or 'drop'");
+  else if (decide(sqlite3_user_data(context), argv[0], &resolve, &f) == SQLITE_OK)
+    text = resolve.done ? sqlite3_mprintf("%s, with %llu regions", keep ? "kept" : "dropped",
+                                          (unsigned long long)resolve.regions)
+                        : sqlite3_mprintf("there is nothing to resolve");
+  give_text(context, text, &f);
 }
 
 int sdb_register_functions_rescue(sdb_connection *connection) {
   static const sdb_function functions[] = {
       {"seqdb_salvage", 2, SQLITE_DIRECTONLY | SDB_RESULT_SUBTYPE, salvage_function},
       {"seqdb_adopt", 1, SQLITE_DIRECTONLY, adopt_function},
+      {"seqdb_resolve", 2, SQLITE_DIRECTONLY, resolve_function},
   };
   return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);
 }

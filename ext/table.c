@@ -27,8 +27,22 @@ static int make_path_absolute(sdb_table *table, sdb_failure *f) {
   return SQLITE_OK;
 }
 
+/* A table in temp has no file: none whose folder a path could start from, none that would tell after a crash whether it
+** was committed. */
+static int check_temp(sdb_table *table, sdb_failure *f) {
+  sdb_config *config = &table->config;
+  if (sqlite3_stricmp(table->schema, "temp") != 0) return SQLITE_OK;
+  if (!config->path || config->path[0] != '/')
+    return sdb_failure_set(f, SQLITE_ERROR, "seqdb table temp.%s: a table in temp needs an absolute path", table->name);
+  if (config->atomic && config->atomic_given)
+    return sdb_failure_set(f, SQLITE_ERROR, "seqdb table temp.%s: a table in temp is always atomic=0", table->name);
+  config->atomic = false;
+  return SQLITE_OK;
+}
+
 static int take_arguments(sdb_table *table, int argc, const char *const *argv, sdb_failure *f) {
-  if (sdb_config_parse(&table->config, argc, argv, f) == SQLITE_OK) make_path_absolute(table, f);
+  if (sdb_config_parse(&table->config, argc, argv, f) == SQLITE_OK && check_temp(table, f) == SQLITE_OK)
+    make_path_absolute(table, f);
   return f->code;
 }
 

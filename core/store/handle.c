@@ -34,6 +34,13 @@ int seqdb_is_readonly(seqdb *db, seqdb_error *error) {
   return 1;
 }
 
+int seqdb_is_undecided(seqdb *db) {
+  seqdb_error error;
+  sdb_op op = {"resolve", &error};
+  int rc = sdb_usable(db, &op);
+  return rc == SEQDB_OK ? db->store->undecided && !db->store->writing : rc;
+}
+
 int seqdb_same_directory(seqdb *db, const char *directory) {
   sdb_os_info info = {0};
   seqdb_error error;

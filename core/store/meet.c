@@ -167,7 +167,7 @@ int sdb_meet_again(sdb_store *store, const seqdb_options *options, const sdb_op 
 
 /* What is read here differs from what the files alone say: nobody can follow. */
 static bool cannot_be_followed(const sdb_store *store) {
-  return store->damage.count || store->journal.fd < 0 || (store->undecided && !store->keep_next);
+  return store->damage.count || store->journal.fd < 0 || store->left_undecided || (store->undecided && !store->keep_next);
 }
 
 int sdb_meet_ready(sdb_store *store, const sdb_op *op) {

@@ -225,6 +225,7 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
   int rc = sdb_recover(&from, &found, op);
   if (rc != SEQDB_OK) return rc;
   rc = take_recovered(store, &found, op);
+  store->left_undecided = store->undecided && (options->flags & SEQDB_OPEN_RESOLVE_LATER);
   sdb_recovered_free(&found, store->names);
   return rc;
 }
@@ -301,6 +302,17 @@ static int ensure_least(sdb_store *store, const sdb_op *op) {
   return rc;
 }
 
+/* The caller does not want to decide about a coordinator's prepare. */
+static bool is_left_undecided(sdb_store *store, const seqdb_options *options) {
+  if (!store->undecided || !(options->flags & SEQDB_OPEN_RESOLVE_LATER)) return false;
+  const sdb_op why = refusal(store);
+  (void)sdb_error_set(&why, SEQDB_READONLY, "journal", store->journal.last,
+                      "%s can only be read: its last commit was left undecided; seqdb_resolve(T, 'keep') or "
+                      "seqdb_resolve(T, 'drop') decides",
+                      store->path);
+  return true;
+}
+
 /* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
 static int make_writable(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   int rc = SEQDB_OK;
@@ -308,7 +320,8 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
     store->writing = true;
     return SEQDB_OK;
   }
-  if (!store->files_writable || is_foreign(store, options)) return SEQDB_OK; /* the same */
+  if (!store->files_writable || is_foreign(store, options) || is_left_undecided(store, options))
+    return SEQDB_OK; /* the same */
   if (store->still) return refuse_still(store);
   if ((rc = sdb_meet_agree(store, op)) != SEQDB_OK) return rc;
   store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
@@ -328,6 +341,7 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
     rc = SEQDB_OK;
   }
   if (rc == SEQDB_OK) store->writing = true;
+  store->left_undecided &= !store->writing;
   return rc;
 }
 
@@ -577,11 +591,14 @@ static seqdb *handle_new(const seqdb_options *options) {
   return db;
 }
 
+#define RESOLVE_FLAGS (SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP | SEQDB_OPEN_RESOLVE_LATER)
+#define KNOWN_FLAGS   (0x1fu | SEQDB_OPEN_EXCLUSIVE | SEQDB_OPEN_IMMUTABLE | RESOLVE_FLAGS)
+
 static int check_options(const seqdb_options *options, const sdb_op *op) {
-  unsigned both = SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;
-  if (options->flags & ~0x1ffu)
-    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "unknown flags 0x%x", options->flags & ~0x1ffu);
-  if ((options->flags & both) == both)
+  unsigned resolve = options->flags & RESOLVE_FLAGS, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;
+  if (options->flags & ~KNOWN_FLAGS)
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "unknown flags 0x%x", options->flags & ~KNOWN_FLAGS);
+  if (resolve & (resolve - 1))
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "an undecided commit cannot be both kept and dropped");
   if ((options->flags & SEQDB_OPEN_READONLY) && (options->flags & write))
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "a read-only handle can neither create nor adopt");

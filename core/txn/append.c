@@ -70,6 +70,17 @@ static int write_out(sdb_store *store, sdb_tail *tail, const sdb_op *op) {
   return rc;
 }
 
+/* Where the disk is full the buffer becomes a patch: it can be read and rolled back like any other, and the commit says
+** whether there is room. */
+static int write_or_keep(seqdb *db, sdb_tail *tail, const sdb_op *op) {
+  int rc = write_out(db->store, tail, op);
+  if (rc != SEQDB_FULL) return rc;
+  uint64_t at = tail->start + tail->length - tail->buffered;
+  if (sdb_patch_write(&db->txn.patch, at, tail->buffer, tail->buffered) != SEQDB_OK) return rc;
+  tail->buffered = 0;
+  return SEQDB_OK;
+}
+
 static void drop_buffer(sdb_store *store, sdb_tail *tail) {
   if (!tail->buffer) return;
   sdb_free(tail->buffer);
@@ -181,7 +192,7 @@ static int settle(seqdb *db, sdb_tail *tail, const sdb_op *op) {
   int rc = SEQDB_OK;
   tail_lock(tail);
   if (tail->open) {
-    rc = write_out(db->store, tail, op);
+    rc = write_or_keep(db, tail, op);
     if (rc == SEQDB_OK) rc = tell_tree(db, tail, op);
     if (rc == SEQDB_OK) close_tail(db, tail);
   }

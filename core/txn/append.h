@@ -15,8 +15,8 @@
 
 #include "txn/handle.h"
 
-/* Write the buffer out, tell the tree the length, and close the tail: of all regions, or of entry `index`.  On error it
-** stays open and nothing is lost.  Errors: IO, FULL, NOMEM. */
+/* Write the buffer out, tell the tree the length, and close the tail: of all regions, or of entry `index`.  What finds
+** no room on the disk becomes a patch.  On error the tail stays open and nothing is lost.  Errors: IO, NOMEM. */
 int sdb_tails_settle(seqdb *db, const sdb_op *op);
 int sdb_tail_settle(seqdb *db, uint32_t index, const sdb_op *op);
 /* How much longer the regions of open tails are than the tree says. */

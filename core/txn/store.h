@@ -37,6 +37,7 @@ typedef struct sdb_store {
   seqdb_error only_read;   /* why handles that were to write only read; code 0: there are none */
   bool writing;            /* a handle that may write has joined */
   bool names_synced;       /* of the files and the directory, by us */
+  bool left_undecided;     /* ... and nobody here has decided */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
   sdb_os_parent kept; /* its descriptors, from children of fork() */
   sdb_fd dir;

@@ -290,7 +290,8 @@ proc diff::trace_of {db table case {shuffled 0}} {
       set step ok
       lappend messages {}
       if {$what in {changes insert}} {lappend step [$db changes]}
-      if {$what eq "insert" && [$db changes] > 0} {
+      # Which row of several comes last is the order of the rows read, which no ORDER BY names.
+      if {$what eq "insert" && [$db changes] > 0 && ([$db changes] == 1 || ![regexp {\ySELECT\y} $sql])} {
         lappend step [$db onecolumn "SELECT name FROM $table WHERE rowid = last_insert_rowid()"]
       }
       lappend trace $step
