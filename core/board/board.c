@@ -15,6 +15,7 @@
 #define REOPENS_MAX   100 /* somebody removes `lock` again and again */
 #define REST_MS       20  /* the longest rest; a holder who was killed wakes nobody */
 #define QUICK_LOOKS   10  /* of 1 ms each, before looks get rare */
+#define DYING_MS      200 /* the system takes a dead process' locks back one after the other */
 #define FOLDER_OF_ALL "close it there; or somebody removed the file lock while others had it open"
 
 /* ---- messages */
@@ -184,8 +185,14 @@ static int make_room(sdb_board *board, const sdb_op *op) {
 
 /* ---- opening */
 
+/* Its door is free, but a member that died a moment ago may have the folder still. */
 static int lock_folder(sdb_board *board, bool exclusive, const sdb_op *op) {
+  uint64_t until = sdb_os_now_ms() + DYING_MS;
   int os = sdb_os_lock(board->dir, exclusive);
+  while (os == EWOULDBLOCK && sdb_os_now_ms() < until) {
+    sdb_os_word_wait(&board->nap, 0, 1);
+    os = sdb_os_lock(board->dir, exclusive);
+  }
   board->has_folder |= !os;
   if (!os) return SEQDB_OK;
   if (os != EWOULDBLOCK) return sdb_error_os(op, os, NULL, 0, "%s: cannot lock", board->path);

@@ -34,6 +34,7 @@ typedef struct open_handle {
   sdb_sim_inode *inode;
   bool writable;
   bool locked, exclusive;
+  int owner;
 } open_handle;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -41,6 +42,7 @@ static sdb_sim_disk live;
 static uint64_t live_device; /* another one after each restart: a new machine to whoever compares */
 static open_handle handles[HANDLES];
 static sdb_fd last_handle = HANDLE_BASE;
+static int owner_now;
 static uint64_t fail_seed = 2;
 static uint64_t file_max = SDB_OFFSET_MAX;
 
@@ -156,7 +158,7 @@ static int new_handle(sdb_sim_inode *inode, bool writable, sdb_fd *fd) {
   for (int tries = 0; tries < HANDLES; tries++) {
     open_handle *handle = &handles[++last_handle % HANDLES];
     if (handle->number == 0) {
-      *handle = (open_handle){.number = last_handle, .inode = inode, .writable = writable};
+      *handle = (open_handle){.number = last_handle, .inode = inode, .writable = writable, .owner = owner_now};
       *fd = last_handle;
       return 0;
     }
@@ -208,6 +210,23 @@ void sdb_sim_close(sdb_fd fd) {
     handle->number = 0;
   }
   sdb_sim_leave();
+}
+
+void sdb_sim_set_owner(int owner) {
+  sdb_sim_enter();
+  owner_now = owner;
+  sdb_sim_leave();
+}
+
+void sdb_sim_kill(int owner) {
+  for (int i = 0; i < HANDLES; i++) {
+    sdb_sim_enter();
+    sdb_fd fd = handles[i].owner == owner ? handles[i].number : 0;
+    sdb_sim_leave();
+    if (fd != 0) {
+      sdb_sim_close(fd);
+    }
+  }
 }
 
 /* ---- directories ------------------------------------------------------------------------------------------- */

@@ -37,6 +37,9 @@ uint64_t sdb_sim_outcomes(void);
 void sdb_sim_cut_nth(uint64_t index);
 /* Every process dies, the machine goes on: handles and locks end, the cache stays. */
 void sdb_sim_restart(void);
+/* Handles opened from now on belong to this owner (0 at first); one that is killed gives back its handles and locks. */
+void sdb_sim_set_owner(int owner);
+void sdb_sim_kill(int owner);
 /* The cache drops clean pages: after a failed sync programs see what the disk really holds. */
 void sdb_sim_evict(void);
 /* Unsynced events of all files and directories. */
