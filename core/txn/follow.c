@@ -436,15 +436,14 @@ static int reread(struct follow *f, const sdb_journal *journal, const sdb_publis
   sdb_patch_init(&r.patch);
   sdb_range_pool_init(&r.pool);
   sdb_range_set_init(&r.redo, &r.pool, false);
-  int rc = read_anew(&r, to ? to->end : UINT64_MAX);
-  *reached = rc == SEQDB_OK && is_whole(&r) &&
-             (!to || (r.journal.tail == to->end && r.journal.previous == to->last_checksum));
+  int rc = read_anew(&r, to->end);
+  *reached = rc == SEQDB_OK && is_whole(&r) && r.journal.tail == to->end && r.journal.previous == to->last_checksum;
   if (*reached) {
     pthread_mutex_lock(&store->files_mutex);
     sdb_overlay_lock(&store->overlay);
     pthread_mutex_lock(&store->mutex);
     uint64_t end = SDB_MAX(r.journal.header.data_bytes, r.any_counts ? r.last.data_bytes : 0);
-    rc = take_reading(&r, SDB_MAX(end, to ? to->data_bytes : 0));
+    rc = take_reading(&r, SDB_MAX(end, to->data_bytes));
     pthread_mutex_unlock(&store->mutex);
     sdb_overlay_unlock(&store->overlay);
     pthread_mutex_unlock(&store->files_mutex);
@@ -484,15 +483,14 @@ static bool is_at(const sdb_store *store, const sdb_journal_header *header) {
          committed->tree.entries == header->entries && committed->tree.hash == header->entries_hash;
 }
 
-/* `to`: NULL for the true end. */
 static int follow_header(struct follow *f, const sdb_journal *journal, const sdb_published *to, bool *reached) {
   sdb_store *store = f->store;
   *reached = false;
   if (!is_at(store, &journal->header)) return reread(f, journal, to, reached);
   take_header(store, journal);
-  int rc = follow_records(f, to ? to->end : UINT64_MAX);
-  *reached = rc == SEQDB_OK && !f->contradicts &&
-             (!to || (store->mine.end == to->end && store->mine.last_checksum == to->last_checksum));
+  int rc = follow_records(f, to->end);
+  *reached = rc == SEQDB_OK && !f->contradicts && store->mine.end == to->end &&
+             store->mine.last_checksum == to->last_checksum;
   return rc;
 }
 
@@ -538,6 +536,19 @@ static int corrupt(const sdb_op *op) {
                        op->operation);
 }
 
+/* The dead writer has written a header and not published it.  That is done before anything of its salt is written: a
+** record would take the place of one that others are going to read. */
+static int follow_unpublished(struct follow *f, const sdb_journal *journal, bool *reached) {
+  const sdb_published base = {.salt = journal->header.salt,
+                              .end = journal->header.start,
+                              .last_checksum = journal->header.salt,
+                              .generation = journal->header.base_generation,
+                              .data_bytes = journal->header.data_bytes};
+  int rc = follow_header(f, journal, &base, reached);
+  if (rc == SEQDB_OK && *reached) sdb_store_publish(f->store);
+  return rc;
+}
+
 int sdb_follow_to_end(sdb_store *store, bool drop, bool *undecided, bool *kept, const sdb_op *op) {
   struct follow f = {.store = store, .op = op, .to_end = true, .drop = drop};
   sdb_journal journal = journal_at(store);
@@ -545,10 +556,8 @@ int sdb_follow_to_end(sdb_store *store, bool drop, bool *undecided, bool *kept, 
   bool reached = true;
   int rc = sdb_journal_read(&journal, &state, op);
   if (rc == SEQDB_OK && state != SDB_JOURNAL_GOOD) return corrupt(op);
-  if (rc == SEQDB_OK && journal.header.salt == store->mine.salt)
-    rc = follow_records(&f, UINT64_MAX);
-  else if (rc == SEQDB_OK)
-    rc = follow_header(&f, &journal, NULL, &reached);
+  if (rc == SEQDB_OK && journal.header.salt != store->mine.salt) rc = follow_unpublished(&f, &journal, &reached);
+  if (rc == SEQDB_OK && reached) rc = follow_records(&f, UINT64_MAX);
   if (rc == SEQDB_OK && (f.contradicts || !reached)) return corrupt(op);
   *undecided = f.undecided;
   *kept = f.kept_last;
