@@ -78,6 +78,8 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_RESOLVE_KEEP  0x20u  /* an undecided prepare of a coordinator found at open is kept ... */
 #define SEQDB_OPEN_RESOLVE_DROP  0x40u  /* ... or dropped */
 #define SEQDB_OPEN_RESOLVE_LATER 0x200u /* ... or left: it is shown as kept, and nothing is written */
+#define SEQDB_OPEN_EXCLUSIVE     0x80u  /* for this process alone; the only way on a network file system */
+#define SEQDB_OPEN_IMMUTABLE     0x100u /* the caller promises that nobody changes it; implies READONLY, writes nothing */
 
 /* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
 #define SEQDB_OPEN_WAIT_MS 10000u
@@ -339,6 +341,18 @@ SEQDB_API int seqdb_check(seqdb *db, int (*report)(void *context, const char *pr
 **   VERSION, INTERRUPTED; STORAGE, of `to` */
 SEQDB_API int seqdb_salvage(const char *from, const char *to, int (*report)(void *context, const char *line),
                             void *context, seqdb_salvage_info *info, seqdb_error *error);
+
+/* Call visit(context, snapshot) for each open snapshot of this process, and for the oldest one of each other process (of
+** each library, if one has several), until it says non-zero.  No lock is held meanwhile; *snapshot is valid during the
+** call.
+** Errors: IO, NOMEM. */
+typedef int seqdb_snapshot_visit(void *context, const seqdb_snapshot_info *snapshot);
+SEQDB_API int seqdb_snapshots(seqdb *db, seqdb_snapshot_visit *visit, void *context);
+
+/* Wait until there is a commit newer than `generation`, of any process: *newest is then the newest one's generation; or
+** for at most `timeout_ms`: *newest is then `generation`.  Pins nothing.  The interrupt callback is asked meanwhile.
+** Errors: LOCKED: this handle's transaction has changes; RANGE: `generation` is the largest number; INTERRUPTED, IO. */
+SEQDB_API int seqdb_wait(seqdb *db, uint64_t generation, uint32_t timeout_ms, uint64_t *newest);
 
 /* Figures of the newest commit and of the store.  Set info->size_bytes before (SEQDB_STAT_INIT).
 ** Errors: INVALID: info->size_bytes is wrong; IO, NOMEM: the size of `data` cannot be asked. */

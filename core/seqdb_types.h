@@ -93,7 +93,7 @@ typedef struct seqdb_stat_info {
   uint64_t disk_bytes;                 /* disk blocks of `data` */
   uint64_t journal_bytes;              /* records since the last checkpoint */
   uint64_t overlay_bytes;              /* memory of committed overwrites that are not in `data` */
-  uint64_t snapshots;                  /* open snapshots of this process */
+  uint64_t snapshots;                  /* as many as seqdb_snapshots() shows, of all processes */
   uint64_t oldest_snapshot_generation; /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_age_ms;     /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_held_bytes; /* pending and overlay bytes that wait for it */
@@ -101,6 +101,15 @@ typedef struct seqdb_stat_info {
 } seqdb_stat_info;
 #define SEQDB_STAT_INIT \
   { (uint32_t)sizeof(seqdb_stat_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* A reader: see seqdb_snapshots(). */
+typedef struct seqdb_snapshot_info {
+  uint32_t size_bytes; /* sizeof(seqdb_snapshot_info), as far as the library knows it */
+  uint64_t pid;        /* of its process */
+  uint64_t generation; /* that it reads */
+  uint64_t age_ms;
+  uint64_t held_bytes; /* of the oldest one: what waits for it, in `data` and in memory; of others 0 */
+} seqdb_snapshot_info;
 
 /* What seqdb_salvage() has found. */
 typedef struct seqdb_salvage_info {

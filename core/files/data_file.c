@@ -118,6 +118,19 @@ int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const sdb_op *op) {
   return grow(file, bytes, GROW_MAX_BYTES, op);
 }
 
+int sdb_data_look(sdb_data_file *file, const sdb_op *op) {
+  sdb_os_info info;
+  int os = sdb_os_info_of(file->fd, &info);
+  if (os) return sdb_error_os(op, os, "data", 0, "data: cannot read its size");
+  atomic_store(&file->size_bytes, info.size_bytes);
+  if (file->mapped && !is_mapped(file, info.size_bytes)) (void)map_window(file, info.size_bytes);
+  return SEQDB_OK;
+}
+
+void sdb_data_forget(sdb_data_file *file) {
+  if (file->backed) sdb_backed_forget(file->backed, 0, SDB_OFFSET_MAX);
+}
+
 int sdb_data_lengthen(sdb_data_file *file, uint64_t least_bytes, const sdb_op *op) {
   uint64_t size = atomic_load(&file->size_bytes), shorter = sdb_page_up(size) - SDB_PAGE;
   int rc = grow(file, size + SDB_PAGE, 0, op);

@@ -36,6 +36,11 @@ int sdb_data_open(sdb_data_file *file, sdb_fd fd, bool map, uint64_t min_bytes, 
 void sdb_data_close(sdb_data_file *file);
 /* Make the file (and the window) reach to at least `bytes`; grows in steps.  FULL if the disk or file system cannot. */
 int sdb_data_ensure(sdb_data_file *file, uint64_t bytes, const sdb_op *op);
+/* Another process may have changed the size: ask anew, and have the window reach as far.  The writer, or who follows
+** another member while there is no writer. */
+int sdb_data_look(sdb_data_file *file, const sdb_op *op);
+/* Another process may have punched anywhere: nothing is known to have blocks. */
+void sdb_data_forget(sdb_data_file *file);
 /* A page longer, so that the next fdatasync writes the size: the present one may be in the page cache alone.  Where the
 ** file may not grow, a page shorter, if `least_bytes` remain. */
 int sdb_data_lengthen(sdb_data_file *file, uint64_t least_bytes, const sdb_op *op);

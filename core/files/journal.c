@@ -18,7 +18,8 @@
 
 /* ---- headers */
 
-int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const sdb_op *op) {
+/* The newer valid header, or the one of `salt` unless that is 0. */
+static int read_headers(sdb_journal *journal, uint64_t salt, enum sdb_journal_state *state, const sdb_op *op) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   uint32_t newer = 0;
   bool found = false;
@@ -38,6 +39,7 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const 
       case SDB_HEADER_OK:
         if ((header.sequence & 1) != i) break;
         valid++;
+        if (salt && header.salt != salt) break;
         if (found && journal->header.sequence > header.sequence) break;
         journal->header = header;
         found = true;
@@ -54,6 +56,17 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const 
   journal->previous = journal->header.salt;
   journal->one_header = valid < 2;
   return SEQDB_OK;
+}
+
+int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const sdb_op *op) {
+  return read_headers(journal, 0, state, op);
+}
+
+int sdb_journal_find(sdb_journal *journal, uint64_t salt, bool *found, const sdb_op *op) {
+  enum sdb_journal_state state;
+  int rc = read_headers(journal, salt, &state, op);
+  *found = rc == SEQDB_OK && state == SDB_JOURNAL_GOOD;
+  return rc;
 }
 
 static int write_header(const sdb_journal *journal, const sdb_journal_header *header) {
@@ -183,6 +196,7 @@ struct chain {
   void *context;
   uint64_t committed; /* the newest commit known so far ... */
   sdb_token tip;      /* ... and its token */
+  uint64_t until;     /* no record from there on is looked at */
   sdb_record_header header;
   uint8_t *record; /* NULL: there is none yet */
 };
@@ -344,6 +358,7 @@ static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain
   for (;;) {
     sdb_record_header header;
     uint8_t *record;
+    if (journal->tail >= chain->until) break;
     int rc = read_record(journal, journal->tail, size, &header, &record, op);
     if (rc != SEQDB_OK) return rc;
     if (!record) break;
@@ -368,7 +383,8 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
   struct chain chain = {.take = take,
                         .context = context,
                         .committed = journal->header.base_generation,
-                        .tip = journal->header.base_token};
+                        .tip = journal->header.base_token,
+                        .until = UINT64_MAX};
   bool found = false;
   memset(scan, 0, sizeof *scan);
   int os = sdb_os_info_of(journal->fd, &info);
@@ -382,6 +398,33 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
   }
   if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, &chain, op);
   return rc;
+}
+
+/* ---- following another member's records */
+
+uint64_t sdb_journal_record_end(const sdb_record_header *header) {
+  return record_end(header);
+}
+
+int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
+                       void *context, const sdb_op *op) {
+  struct chain chain = {
+      .take = take, .context = context, .committed = from->generation, .tip = from->tip, .until = until};
+  sdb_journal_scan scan = {0};
+  sdb_os_info info = {.size_bytes = until};
+  int os = until == UINT64_MAX ? sdb_os_info_of(journal->fd, &info) : 0;
+  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
+  int rc = scan_chain(journal, &scan, &chain, info.size_bytes, op);
+  sdb_free(chain.record); /* of a scan that failed */
+  return rc;
+}
+
+int sdb_journal_look(sdb_journal *journal, const sdb_op *op) {
+  sdb_os_info info;
+  int os = sdb_os_info_of(journal->fd, &info);
+  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
+  journal->zeroed = SDB_MAX(first_hole(journal, info.size_bytes), SDB_JOURNAL_START);
+  return SEQDB_OK;
 }
 
 /* ---- writing records */

@@ -32,6 +32,9 @@ enum sdb_journal_state { SDB_JOURNAL_GOOD, SDB_JOURNAL_BAD, SDB_JOURNAL_NEWER };
 ** newer format. */
 int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const sdb_op *op);
 
+/* The same, but only a header of this salt will do: *found. */
+int sdb_journal_find(sdb_journal *journal, uint64_t salt, bool *found, const sdb_op *op);
+
 /* What a scan hands out: a whole record, chained and of the present salt.  `next` is the header of the one behind it;
 ** NULL: this is the last.  `record` is valid during the call. */
 typedef struct sdb_journal_record {
@@ -48,6 +51,21 @@ typedef struct sdb_journal_scan {
 /* Read all records, two at a time, and set tail and previous behind the last valid one.  `take` may be NULL. */
 int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
                              const sdb_op *op);
+
+/* Where somebody stands in the journal. */
+typedef struct sdb_journal_place {
+  uint64_t generation; /* the newest commit before it ... */
+  sdb_token tip;       /* ... and its token */
+} sdb_journal_place;
+/* Read the records from the tail on, up to byte `until` or, if that is UINT64_MAX, as far as they go.  An incomplete
+** chain is no error: the tail tells how far it came.  A record is handed out once the one behind it was looked for; the
+** tail is then behind both. */
+int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
+                       void *context, const sdb_op *op);
+/* Where the record behind this one begins. */
+uint64_t sdb_journal_record_end(const sdb_record_header *header);
+/* The member that wrote last was another one: see again how far the file has blocks. */
+int sdb_journal_look(sdb_journal *journal, const sdb_op *op);
 
 /* Write a sealed record at the tail and make it durable (unless sync is off), with `spare_bytes` allocated behind it
 ** for what must not lack room (R12).  On failure it is killed; if that fails too, or an fdatasync failed, *poison is

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
 ** os.h: everything the engine asks of the operating system and of the allocator.
-** This header is the whole platform contract: os_posix.c implements it, os_linux.c, os_darwin.c and os_freebsd.c the
-** few parts that differ (fdatasync, hole punching, disk blocks); meson picks the file.
+** This header is the whole platform contract: os_posix.c implements it, os_shared.c what processes share, os_linux.c,
+** os_darwin.c and os_freebsd.c the few parts that differ (fdatasync, hole punching, futexes); meson picks the file.
 **
 ** RETURNS: 0 or an errno value (> 0), unless said otherwise; errno itself is not part of the contract.  EINTR and
 ** short reads and writes never reach the caller.
@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include "base/base.h"
+#include "os/word.h"
 
 typedef int sdb_fd; /* a descriptor, or a simulated disk's handle; -1 = none */
 
@@ -87,6 +88,31 @@ int sdb_os_next_data(sdb_fd file, uint64_t offset, uint64_t end, uint64_t *data,
 int sdb_os_lock(sdb_fd file, bool exclusive);
 int sdb_os_unlock(sdb_fd file);
 
+/* Locks on one byte each, there or not, bound to the open file: two opens of one file in a process are two owners.
+** Never waiting; EWOULDBLOCK: somebody else has it.  An owner converts what it has in place: it keeps the old lock if
+** that fails.  Exclusive needs a file open for writing.  A child of fork() shares its parent's locks until it closes
+** the file.  ENOTSUP where the system or the file system has no such locks; flock() does not see them, nor they it. */
+int sdb_os_lock_byte(sdb_fd file, uint64_t at, bool exclusive);
+int sdb_os_unlock_byte(sdb_fd file, uint64_t at);
+int sdb_os_unlock_all_bytes(sdb_fd file);
+int sdb_os_byte_is_locked(sdb_fd file, uint64_t at, bool *locked); /* by somebody else, in any way */
+
+/* Shared mapping of [0, bytes) of the file for reading and writing, by the functions of word.h.  The blocks of these
+** bytes are there, or touching them could be SIGBUS; as it is after somebody cuts the file. */
+int sdb_os_share(sdb_fd file, size_t bytes, void **address);
+void sdb_os_unshare(void *address, size_t bytes);
+/* Sleep until sdb_os_word_wake(), of any process, but not if *word is not `value` any more; for `ms` at most, and
+** perhaps for less.  Compared are the lower 32 bits.  Wakes all. */
+void sdb_os_word_wait(sdb_word *word, uint64_t value, uint64_t ms);
+void sdb_os_word_wake(sdb_word *word);
+
+/* What kind of file system a file or directory lies on. */
+typedef struct sdb_os_file_system {
+  const char *remote; /* "NFS" and the like: others may change it unseen, over a network or in user space; else NULL */
+  bool read_only;     /* mounted so */
+} sdb_os_file_system;
+int sdb_os_file_system_of(sdb_fd fd, sdb_os_file_system *info);
+
 /* Read-only shared mapping of [offset, offset + bytes) of the file; may reach past its end (touching there is SIGBUS,
 ** growing the file makes it valid).  Bytes written with pwrite show through it at once. */
 int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
@@ -116,6 +142,21 @@ uint64_t sdb_os_now_ms(void);      /* monotonic */
 ** prolongs one.  false: the time is over. */
 void sdb_os_condition_init(pthread_cond_t *condition);
 bool sdb_os_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t deadline_ms);
+uint64_t sdb_os_pid(void);
+uint64_t sdb_os_boot(void); /* the same number for all processes until the machine is started anew; 0 = unknown */
+
+/* What a child of fork() must not have, since locks of an open file live as long as any copy of its descriptor: in the
+** child, before fork() returns there, the descriptors are closed and become -1, and the memory is replaced by zeros of
+** its own.  The structure and what it points to stay where they are until sdb_os_parent_forget(); in a child that does
+** nothing.  A clone() by hand goes unnoticed. */
+typedef struct sdb_os_parent {
+  struct sdb_os_parent *next, **back;
+  sdb_fd *files[5]; /* NULL: none */
+  void *shared;     /* of sdb_os_share() */
+  size_t shared_bytes;
+} sdb_os_parent;
+void sdb_os_parent_only(sdb_os_parent *kept);
+void sdb_os_parent_forget(sdb_os_parent *kept);
 /* Number of fork() calls this process is a child of, counted since the library was loaded: a handle whose number
 ** differs was inherited. */
 uint64_t sdb_os_fork_count(void);

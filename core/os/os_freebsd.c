@@ -6,6 +6,8 @@
 */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/param.h>
+#include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
 #include "os/os.h"
@@ -84,4 +86,31 @@ void sdb_os_condition_init(pthread_cond_t *condition) {
 bool sdb_os_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t deadline_ms) {
   const struct timespec at = {.tv_sec = (time_t)(deadline_ms / 1000), .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
   return pthread_cond_timedwait(condition, mutex, &at) != ETIMEDOUT;
+}
+
+/* What lies in user space does not say MNT_LOCAL either. */
+int sdb_os_file_system_of(sdb_fd fd, sdb_os_file_system *info) {
+  struct statfs st;
+  if (fstatfs(fd, &st) != 0) {
+    return errno;
+  }
+  *info = (sdb_os_file_system){.remote = (st.f_flags & MNT_LOCAL) ? NULL : "network",
+                               .read_only = (st.f_flags & MNT_RDONLY) != 0};
+  return 0;
+}
+
+uint64_t sdb_os_boot(void) {
+  return 0;
+}
+
+/* By looking again and again. */
+void sdb_os_word_wait(sdb_word *word, uint64_t value, uint64_t ms) {
+  const struct timespec moment = {.tv_nsec = (long)SDB_MIN(ms, (uint64_t)5) * 1000000};
+  if ((uint32_t)sdb_word_load(word) == (uint32_t)value) {
+    nanosleep(&moment, NULL);
+  }
+}
+
+void sdb_os_word_wake(sdb_word *word) {
+  (void)word;
 }

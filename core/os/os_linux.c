@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes.
+** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes, futexes.
 ** OWNS: nothing.  THREADS: any.
 */
 #ifndef _GNU_SOURCE
@@ -8,6 +8,8 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #if __has_include(<sys/single_threaded.h>) /* glibc 2.32 */
@@ -16,6 +18,7 @@
 #else
 #define SINGLE_THREADED false
 #endif
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,6 +86,74 @@ bool sdb_os_may_fill_holes(sdb_fd file) {
     return true;
   }
   return info.f_type == TMPFS_MAGIC || info.f_type == OVERLAYFS_MAGIC || info.f_type == ECRYPTFS_MAGIC;
+}
+
+static const struct {
+  uint32_t magic;
+  const char *name;
+} remote_file_systems[] = {
+    {0x6969, "NFS"},      {0xff534d42, "SMB"},    {0xfe534d42, "SMB"},    {0x517b, "SMB"},
+    {0x01021997, "9p"},   {0x65735546, "FUSE"},   {0x00c36400, "Ceph"},   {0x5346414f, "AFS"},
+    {0x73757245, "Coda"}, {0x01161970, "GFS2"},   {0x7461636f, "OCFS2"},  {0x0bd00bd0, "Lustre"},
+    {0x47504653, "GPFS"}, {0x786f4256, "vboxsf"}, {0xbacbacbc, "vmhgfs"}, {0x19830326, "BeeGFS"},
+};
+
+int sdb_os_file_system_of(sdb_fd fd, sdb_os_file_system *info) {
+  struct statfs st;
+  if (fstatfs(fd, &st) != 0) {
+    return errno;
+  }
+  *info = (sdb_os_file_system){.read_only = ((unsigned long)st.f_flags & 1) != 0}; /* ST_RDONLY */
+  for (size_t i = 0; i < sizeof remote_file_systems / sizeof remote_file_systems[0]; i++) {
+    if ((uint32_t)st.f_type == remote_file_systems[i].magic) { /* virtiofs says FUSE, too */
+      info->remote = remote_file_systems[i].name;
+    }
+  }
+  return 0;
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LOWER_HALF 0
+#else
+#define LOWER_HALF 1
+#endif
+
+#ifdef SYS_futex
+/* Of all processes, not FUTEX_PRIVATE; the time is one of CLOCK_MONOTONIC.  Two longs are what this call takes,
+** whatever the C library's time_t is. */
+void sdb_os_word_wait(sdb_word *word, uint64_t value, uint64_t ms) {
+  const long left[2] = {(long)SDB_MIN(ms / 1000, (uint64_t)1000000), (long)(ms % 1000) * 1000000};
+  (void)syscall(SYS_futex, (uint32_t *)(uintptr_t)word + LOWER_HALF, FUTEX_WAIT, (uint32_t)value, left, NULL, 0);
+}
+
+void sdb_os_word_wake(sdb_word *word) {
+  (void)syscall(SYS_futex, (uint32_t *)(uintptr_t)word + LOWER_HALF, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+#else /* a 32-bit machine that never had the call with a short time */
+void sdb_os_word_wait(sdb_word *word, uint64_t value, uint64_t ms) {
+  const struct timespec moment = {.tv_nsec = (long)SDB_MIN(ms, (uint64_t)5) * 1000000};
+  if ((uint32_t)sdb_word_load(word) == (uint32_t)value) {
+    nanosleep(&moment, NULL);
+  }
+}
+
+void sdb_os_word_wake(sdb_word *word) {
+  (void)word;
+}
+#endif
+
+uint64_t sdb_os_boot(void) {
+  char text[36]; /* a uuid, as 36 characters */
+  uint64_t id = 0;
+  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  ssize_t got = fd >= 0 ? read(fd, text, sizeof text) : -1;
+  for (ssize_t i = 0; i < got; i++) {
+    id = id * 31 + (uint8_t)text[i];
+  }
+  if (fd >= 0) {
+    close(fd);
+  }
+  return id;
 }
 
 /* Linux 5.14; older kernels say EINVAL, and the C library's header may be older than the kernel. */

@@ -99,7 +99,7 @@ static bool marked_by(const sdb_catalog *savepoint, uint32_t index, uint64_t sta
   const sdb_entry *entry = sdb_tree_get(&savepoint->tree, index);
   if (!entry || entry->start != start) return false;
   *bytes = entry->length;
-  if (entry->generation == savepoint->generation) *bytes = SDB_MAX(*bytes, entry->marked_bytes);
+  if (entry->generation == savepoint->generation) *bytes = SDB_MAX(*bytes, entry->seen_bytes);
   return true;
 }
 
@@ -125,6 +125,7 @@ uint64_t sdb_catalogs_visible_bytes(const sdb_catalogs *catalogs, uint32_t index
       marked = true;
     } else if (entry && entry->start == start) {
       visible = SDB_MAX(visible, entry->length);
+      if (entry->generation > catalogs->reusable) visible = SDB_MAX(visible, entry->seen_bytes);
     } else if (at->kind == SDB_CATALOG_COMMITTED) {
       break; /* as above */
     }

@@ -27,6 +27,7 @@
 typedef struct sdb_pending {
   struct sdb_pending *next;
   uint64_t start, bytes;
+  uint64_t generation; /* of the commit that gives it up: members that pin an older one may see it */
   uint32_t index;
 } sdb_pending;
 
@@ -45,6 +46,8 @@ typedef struct sdb_catalog {
 
 typedef struct sdb_catalogs {
   sdb_catalog *oldest, *newest;
+  /* What this generation or an older one gave up, no member in another process sees (S4).  UINT64_MAX: there is none. */
+  uint64_t reusable;
   uint64_t pending_bytes; /* of all */
 } sdb_catalogs;
 
@@ -72,7 +75,7 @@ sdb_pending *sdb_catalog_detach_all(sdb_catalogs *catalogs, sdb_catalog *catalog
 bool sdb_catalog_part(const sdb_tree *tree, uint32_t index, uint64_t start, uint64_t bytes, sdb_range *part);
 /* The newest catalog, from `from` (may be NULL) on to older ones, that sees any of the extent.  NULL: nobody does. */
 sdb_catalog *sdb_catalog_seeing(sdb_catalog *from, uint32_t index, uint64_t start, uint64_t bytes);
-/* Bytes of entry `index`, from its start on, that some live catalog can see. */
+/* Bytes of entry `index`, from its start on, that some live catalog can see, or a member in another process. */
 uint64_t sdb_catalogs_visible_bytes(const sdb_catalogs *catalogs, uint32_t index, uint64_t start);
 /* The same, but only what open savepoints see; an entry that is about to be put remembers it. */
 uint64_t sdb_catalogs_marked_bytes(const sdb_catalogs *catalogs, uint32_t index, uint64_t start);

@@ -141,14 +141,31 @@ void sdb_overlay_compact(sdb_overlay *overlay) {
   sdb_patch_clear(&loose);
 }
 
-int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch) {
-  assert(!overlay->layers);
-  if (patch->count == 0) return SEQDB_OK;
+sdb_layer *sdb_overlay_layer(sdb_patch *patch, uint64_t generation) {
   sdb_layer *layer = sdb_calloc(1, sizeof *layer);
-  if (!layer) return SEQDB_NOMEM;
+  if (!layer) return NULL;
   layer->generation = generation;
   layer->patch = *patch;
   sdb_patch_init(patch);
+  return layer;
+}
+
+void sdb_overlay_replace(sdb_overlay *overlay, sdb_layer *layer) {
+  sdb_layer *old = overlay->layers;
+  overlay->layers = layer;
+  atomic_store_explicit(&overlay->layer_count, layer ? 1 : 0, memory_order_release);
+  while (old) {
+    sdb_layer *newer = old->newer;
+    layer_free(old);
+    old = newer;
+  }
+}
+
+int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch) {
+  assert(!overlay->layers);
+  if (patch->count == 0) return SEQDB_OK;
+  sdb_layer *layer = sdb_overlay_layer(patch, generation);
+  if (!layer) return SEQDB_NOMEM;
   append(overlay, layer);
   return SEQDB_OK;
 }
@@ -172,12 +189,12 @@ static int apply_run(sdb_overlay *overlay, const sdb_patch *patch, uint64_t from
 #define RUN_LARGE_BYTES ((uint64_t)1 << 20) /* of large layers */
 #define RUN_GAP_BYTES   ((uint64_t)SDB_PAGE - 1)
 
-static int apply_layer(sdb_overlay *overlay, const sdb_layer *layer, const sdb_op *op) {
+int sdb_overlay_apply(sdb_overlay *overlay, const sdb_patch *patch, const sdb_op *op) {
   sdb_patch_range range, next;
   int rc = SEQDB_OK;
   uint8_t *block = NULL;
-  uint64_t run = layer->patch.total_bytes < RUN_LARGE_BYTES ? RUN_BYTES : RUN_LARGE_BYTES;
-  for (bool more = sdb_patch_next(&layer->patch, 0, &range); more && rc == SEQDB_OK; range = next) {
+  uint64_t run = patch->total_bytes < RUN_LARGE_BYTES ? RUN_BYTES : RUN_LARGE_BYTES;
+  for (bool more = sdb_patch_next(patch, 0, &range); more && rc == SEQDB_OK; range = next) {
     uint64_t end = range.offset + range.bytes;
     next = range;
     more = sdb_patch_following(&next);
@@ -192,7 +209,7 @@ static int apply_layer(sdb_overlay *overlay, const sdb_layer *layer, const sdb_o
       more = sdb_patch_following(&next);
     }
     if (!block && !(block = sdb_malloc((size_t)run))) return sdb_error_nomem(op);
-    rc = apply_run(overlay, &layer->patch, range.offset, end, block, op);
+    rc = apply_run(overlay, patch, range.offset, end, block, op);
   }
   sdb_free(block);
   return rc;
@@ -203,16 +220,56 @@ bool sdb_overlay_held(const sdb_overlay *overlay, uint64_t oldest_reader) {
   return last && oldest_reader < last->generation;
 }
 
+uint64_t sdb_overlay_due(const sdb_overlay *overlay, uint64_t oldest_reader) {
+  uint64_t due = 0;
+  for (const sdb_layer *layer = overlay->layers; layer && layer->generation <= oldest_reader; layer = layer->newer)
+    due = layer->generation;
+  return due;
+}
+
+/* The oldest `count` layers as one patch. */
+static int merge_layers(const sdb_overlay *overlay, size_t count, sdb_patch *merged) {
+  const sdb_layer *layer = overlay->layers;
+  int rc = sdb_patch_copy(&layer->patch, merged);
+  for (size_t i = 1; i < count && rc == SEQDB_OK; i++) {
+    sdb_patch copy;
+    layer = layer->newer;
+    if ((rc = sdb_patch_copy(&layer->patch, &copy)) != SEQDB_OK) break;
+    rc = sdb_patch_reserve(merged, copy.count);
+    if (rc == SEQDB_OK) sdb_patch_merge(merged, &copy);
+    sdb_patch_clear(&copy);
+  }
+  if (rc != SEQDB_OK) sdb_patch_clear(merged);
+  return rc;
+}
+
 int sdb_overlay_drain(sdb_overlay *overlay, uint64_t oldest_reader, const sdb_op *op) {
-  while (overlay->layers && overlay->layers->generation <= oldest_reader) {
-    sdb_layer *layer = overlay->layers;
-    int rc = apply_layer(overlay, layer, op); /* only the writer changes layers: reading this one needs no lock */
-    if (rc != SEQDB_OK) return rc;
-    pthread_rwlock_wrlock(&overlay->lock);
+  size_t count = 0;
+  sdb_patch merged;
+  for (const sdb_layer *layer = overlay->layers; layer && layer->generation <= oldest_reader; layer = layer->newer)
+    count++;
+  if (count == 0) return SEQDB_OK;
+  int rc = count > 1 ? merge_layers(overlay, count, &merged) : SEQDB_OK;
+  if (rc != SEQDB_OK) return sdb_error_nomem(op);
+  /* Only the writer changes layers: reading them needs no lock. */
+  rc = sdb_overlay_apply(overlay, count > 1 ? &merged : &overlay->layers->patch, op);
+  if (count > 1) sdb_patch_clear(&merged);
+  if (rc == SEQDB_OK) sdb_overlay_drop(overlay, oldest_reader);
+  return rc;
+}
+
+void sdb_overlay_drop(sdb_overlay *overlay, uint64_t generation) {
+  sdb_layer *dropped = NULL, *layer;
+  pthread_rwlock_wrlock(&overlay->lock);
+  while ((layer = overlay->layers) != NULL && layer->generation <= generation) {
     overlay->layers = layer->newer;
     atomic_fetch_sub_explicit(&overlay->layer_count, 1, memory_order_release);
-    pthread_rwlock_unlock(&overlay->lock);
+    layer->newer = dropped;
+    dropped = layer;
+  }
+  pthread_rwlock_unlock(&overlay->lock);
+  while ((layer = dropped) != NULL) {
+    dropped = layer->newer;
     layer_free(layer);
   }
-  return SEQDB_OK;
 }

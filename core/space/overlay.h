@@ -16,7 +16,8 @@
 ** OWNS the layers and their lock; borrows the data file.
 ** THREADS: reading: any thread.  The rest: the writer, who alone changes layers.
 ** INVARIANTS: every byte of a layer lies in a range of a record still in the journal: no direct write meets one, and
-** after a crash it is redone.  A layer is written to `data` only when nobody reads an older generation.
+** after a crash it is redone.  A layer is written to `data` only when nobody reads an older generation.  One that
+** another member has written may stay: it says what `data` says.
 */
 #ifndef SDB_OVERLAY_H
 #define SDB_OVERLAY_H
@@ -60,6 +61,10 @@ uint64_t sdb_overlay_bytes(sdb_overlay *overlay);
 
 /* What recovery found, as the only layer; `patch` is empty afterwards.  NOMEM changes nothing. */
 int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch);
+/* A layer of `patch`, which is empty afterwards.  NULL: out of memory. */
+sdb_layer *sdb_overlay_layer(sdb_patch *patch, uint64_t generation);
+/* `layer` (NULL: none) is all there is.  Locked. */
+void sdb_overlay_replace(sdb_overlay *overlay, sdb_layer *layer);
 /* Memory so that add() of `ranges` ranges cannot fail; *spare receives a layer if none is there yet. */
 int sdb_overlay_reserve(sdb_overlay *overlay, size_t ranges, sdb_layer **spare);
 void sdb_overlay_free_spare(sdb_layer **spare);
@@ -79,8 +84,14 @@ void sdb_overlay_compact(sdb_overlay *overlay);
 
 /* Does somebody who reads generation `oldest_reader` hold a layer back? */
 bool sdb_overlay_held(const sdb_overlay *overlay, uint64_t oldest_reader);
-/* Write the layers to `data` that nobody who reads generation `oldest_reader` or a newer one holds back.  Not synced.
-** Errors: IO, FULL, NOMEM; a layer that failed stays. */
+/* The generation of the newest layer that nobody who reads `oldest_reader` holds back; 0 if there is none. */
+uint64_t sdb_overlay_due(const sdb_overlay *overlay, uint64_t oldest_reader);
+/* Write the layers to `data` that nobody who reads generation `oldest_reader` or a newer one holds back, as one: what a
+** newer layer covers is not written.  Not synced.  Errors: IO, FULL, NOMEM; the layers stay. */
 int sdb_overlay_drain(sdb_overlay *overlay, uint64_t oldest_reader, const sdb_op *op);
+/* Write a patch to `data`.  Errors as above. */
+int sdb_overlay_apply(sdb_overlay *overlay, const sdb_patch *patch, const sdb_op *op);
+/* Forget the layers of up to `generation`: another member has written them to `data`. */
+void sdb_overlay_drop(sdb_overlay *overlay, uint64_t generation);
 
 #endif /* SDB_OVERLAY_H */

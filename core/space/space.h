@@ -8,12 +8,14 @@
 **                 alloc                     give_up                    the last catalog that sees it dies
 **     hole  ------------------>  reserved  ------------->  pending  ------------------------------------------.
 **      ^                        (transaction)             (catalog.h)                                         |
-**      |                                                                     a record has ranges in it?       |
-**      '--------------------------------------------------- no --------------------------------------------- -+
-**      '---------------------------  held  <--------------- yes ----------------------------------------------'
-**         release_redo (checkpoint)
+**      |       release_redo (checkpoint)                              a record has ranges in it?              |
+**      |   .-----------------  held  <----------------------------------------- yes --------------------------+
+**      |   v                                                                                                  |
+**      +- may a member in another process see it?  <----------------------------- no -------------------------'
+**      |   v  yes
+**      '- withheld, until nobody pins a generation before the one that gave it up (withheld.h)
 **
-** INVARIANT (adds_up): reserved by the transaction + holes + pending + held + leaked == end.
+** INVARIANT (adds_up): reserved by the transaction + holes + pending + held + withheld + leaked == end.
 ** Giving up never fails: without memory the extent is leaked until the database is opened anew.
 ** OWNS the sets, the live catalogs and everything pending.
 ** THREADS: the store's mutex guards all of it.
@@ -23,6 +25,7 @@
 
 #include "space/catalog.h"
 #include "space/unpunched.h"
+#include "space/withheld.h"
 
 typedef struct sdb_space {
   sdb_names *names;
@@ -31,6 +34,7 @@ typedef struct sdb_space {
   sdb_range_set redo;  /* ranges of records still in the journal: recovery would write them */
   sdb_pending *held;   /* extents that nobody sees, with such a range in them */
   uint64_t held_bytes, leaked_bytes;
+  sdb_withheld withheld;
   uint64_t end; /* no extent reaches beyond */
   sdb_catalogs catalogs;
   sdb_unpunched unpunched;
@@ -74,6 +78,22 @@ void sdb_space_give_up(sdb_space *space, uint32_t index, uint64_t start, uint64_
 ** has let newer savepoints die before, and afterwards gives up what the abandoned state owned and `to` does not. */
 void sdb_space_take_back(sdb_space *space, sdb_catalog *to);
 
+/* ---- members in other processes */
+
+/* What `generation` or an older one gave up, no other member sees: it is free (S4).  UINT64_MAX, as at first: there is
+** none.  A smaller one than before takes nothing back. */
+void sdb_space_set_reusable(sdb_space *space, uint64_t generation);
+/* Another member made the last commit's tree `before` into `after`; `before` is that of the newest live catalog still.
+** Without memory space is leaked. */
+void sdb_space_follow(sdb_space *space, const sdb_tree *before, const sdb_tree *after);
+/* A record of another member's that was dropped has this range, perhaps in an extent that was never anybody's: what of it
+** is free is held, like the range.  After sdb_space_hold_redo(). */
+void sdb_space_set_aside(sdb_space *space, uint64_t offset, uint64_t bytes);
+/* The same where nobody knows what came in between: the newest live catalog has the state reached, `end` is where
+** others have reserved `data` to, `redo` are the ranges of records in the journal, and all that is free was given up by
+** the newest commit, for all we know.  Live catalogs keep what they see.  NOMEM changes nothing. */
+int sdb_space_rebuild(sdb_space *space, uint64_t end, const sdb_range_set *redo);
+
 /* ---- ranges of records in the journal */
 
 /* A record is going to carry this range: nothing may be written there directly until the journal is
@@ -99,6 +119,8 @@ bool sdb_space_may_write(const sdb_space *space, uint64_t offset, uint64_t bytes
 bool sdb_space_is_unreserved(const sdb_space *space, uint64_t offset, uint64_t bytes, const sdb_tree *own);
 /* The invariant; `own` is the transaction's tree, or the last commit's if there is no transaction. */
 bool sdb_space_adds_up(const sdb_space *space, const sdb_tree *own);
+/* What is in no other state is leaked. */
+void sdb_space_recount(sdb_space *space, const sdb_tree *own);
 /* After going back to `own`: what was leaked for lack of memory may be owned again. */
 void sdb_space_recount_leaked(sdb_space *space, const sdb_tree *own);
 

@@ -8,6 +8,12 @@
 #include "base/check.h"
 #include "os/os.h"
 
+void sdb_entry_see(sdb_entry *entry, const sdb_entry *before, uint64_t reusable) {
+  if (!before || before->start != entry->start) return;
+  uint64_t seen = before->generation > reusable ? SDB_MAX(before->length, before->seen_bytes) : before->length;
+  if (seen > entry->length) entry->seen_bytes = SDB_MAX(entry->seen_bytes, seen);
+}
+
 /* ---- nodes */
 
 #define FAN_BITS   6u
@@ -277,6 +283,7 @@ int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_
                      .generation = image->generation,
                      .created = image->created,
                      .has_trailer = image->has_trailer,
+                     .seen_bytes = image->reserved, /* nobody knows how long it was before */
                      .incarnation = 1};
   entry.name = sdb_name_new(names, image->name, image->name_bytes, index);
   if (!entry.name) return SEQDB_NOMEM;

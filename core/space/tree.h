@@ -23,9 +23,11 @@
 /* ---- entries */
 typedef struct sdb_entry {
   uint64_t start, length, reserved;
-  uint64_t generation;   /* commit that last changed it; 0: by rawdb */
-  uint64_t created;      /* commit that made it; 0: unknown */
-  uint64_t marked_bytes; /* of an entry that a transaction changed: how much of the extent its older savepoints see */
+  uint64_t generation; /* commit that last changed it; 0: by rawdb */
+  uint64_t created;    /* commit that made it; 0: unknown */
+  /* How much of the extent may be seen by others: older savepoints of the transaction that changed the entry last, and
+  ** members in other processes that read a generation older than its own. */
+  uint64_t seen_bytes;
   sdb_name *name;        /* a reference held by the tree */
   uint32_t incarnation;  /* distinguishes regions that had this index one after the other */
   uint16_t name_bytes;   /* of name, so that a scan need not touch it; filled by put */
@@ -34,6 +36,10 @@ typedef struct sdb_entry {
 
 /* As it is to stand on disk; the name belongs to the entry. */
 sdb_entry_image sdb_entry_to_image(const sdb_entry *entry);
+
+/* The entry takes the place of `before`, the last commit's (NULL: there was none): members in other processes may see
+** what that one has, or had, of the extent.  They read generations from `reusable` on. */
+void sdb_entry_see(sdb_entry *entry, const sdb_entry *before, uint64_t reusable);
 
 typedef struct sdb_node sdb_node;
 typedef struct sdb_tree {

@@ -16,7 +16,8 @@
 #include "pure/entry_page.h"
 #include "pure/indexes.h"
 #include "space/extents.h"
-#include "txn/handle.h"
+#include "txn/member.h"
+#include "txn/writer_lock.h"
 
 /* Who has many problems reads the first ones: the rest are counted.  One cause may touch each of 100,000 regions. */
 #define TOLD_MAX SDB_DAMAGE_KEPT /* as many as are kept of what opening has found */
@@ -138,7 +139,8 @@ static int check_space(const struct check *c) {
     say(report, "an extent ends at byte %llu, behind the end %llu", (unsigned long long)end,
         (unsigned long long)store->space.end);
   bool same = SDB_ALWAYS(store->committed->tree.root == c->tree.root); /* nobody commits while files_mutex is held */
-  if (!store->writer && same && !sdb_space_adds_up(&store->space, &c->tree))
+  bool still = !store->writer || (store->writer == c->db && !sdb_txn_is_open(&c->db->txn));
+  if (still && same && !sdb_space_adds_up(&store->space, &c->tree))
     say(report, "regions, holes and pending space do not add up to %llu bytes", (unsigned long long)store->space.end);
   pthread_mutex_unlock(&store->mutex);
   sdb_free(extents);
@@ -303,6 +305,43 @@ static int check_all(seqdb *db, struct report *report, const sdb_op *op) {
   return rc;
 }
 
+#define TRIES         3
+#define TRIES_READING 50 /* of who cannot take the writer lock ... */
+
+static void forget(struct report *report) {
+  for (size_t i = 0; i < report->kept; i++)
+    sdb_free(report->lines[i]);
+  memset(report, 0, sizeof *report);
+}
+
+/* Another process may have been writing while we looked.  What is wrong while it cannot is wrong. */
+static int check_locked(seqdb *db, struct report *report, const sdb_op *op) {
+  pthread_mutex_lock(&db->txn_mutex);
+  bool mine = !sdb_txn_is_open(&db->txn);
+  int rc = mine ? sdb_writer_lock(db, op) : SEQDB_OK;
+  if (rc == SEQDB_OK) {
+    forget(report);
+    rc = check_all(db, report, op);
+    if (mine) sdb_writer_unlock(db);
+  }
+  pthread_mutex_unlock(&db->txn_mutex);
+  return rc;
+}
+
+static int check_beside_others(seqdb *db, struct report *report, const sdb_op *op) {
+  sdb_store *store = db->store;
+  int rc = SEQDB_OK;
+  for (unsigned tries = 0; tries < (store->writing ? TRIES : TRIES_READING) && rc == SEQDB_OK; tries++) {
+    if (tries >= TRIES) sdb_os_give_way(true); /* ... and so waits for a moment when nobody has it */
+    forget(report);
+    rc = sdb_member_look(store, op);
+    bool leads = !store->shared || atomic_load(&store->leads);
+    if (rc == SEQDB_OK) rc = check_all(db, report, op);
+    if (rc != SEQDB_OK || report->count == 0 || leads) return rc;
+  }
+  return rc == SEQDB_OK && !store->still && store->writing ? check_locked(db, report, op) : rc;
+}
+
 int seqdb_check(seqdb *db, int (*report)(void *context, const char *problem), void *context, uint64_t *problems) {
   seqdb_error error;
   sdb_op op = {"check", &error};
@@ -317,7 +356,7 @@ int seqdb_check(seqdb *db, int (*report)(void *context, const char *problem), vo
       say(found, "%s", store->damage.problems[i]);
     found->count = store->damage.count;
   } else {
-    rc = check_all(db, found, &op);
+    rc = check_beside_others(db, found, &op);
   }
   if (rc == SEQDB_OK && found->no_memory) rc = sdb_error_nomem(&op);
   if (rc == SEQDB_OK) told = tell(found, report, context);

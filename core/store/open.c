@@ -16,12 +16,14 @@
 #include "files/create.h"
 #include "os/os.h"
 #include "space/extents.h"
+#include "store/meet.h"
 #include "store/recover.h"
 #include "store/registry.h"
 #include "txn/append.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
 #include "txn/room.h"
+#include "txn/writer_lock.h"
 
 #define REAL_PATH_MAX 4096u
 
@@ -88,12 +90,17 @@ static int open_file(sdb_store *store, const char *name, bool write, bool option
   return cannot_open(os, store->path, name, op);
 }
 
-/* Exclusive locks for the directory, for readers too: converting a shared flock gives it up for a moment. */
-static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *who, const sdb_op *op) {
-  int os = sdb_os_lock(fd, exclusive);
+#define DYING_MS 1000u /* a process that was killed lets its files go one after the other */
+
+/* rawdb locks `data` and `regions` exclusively. */
+static int lock_file(sdb_store *store, sdb_fd fd, const sdb_op *op) {
+  uint64_t deadline_ms = sdb_os_now_ms() + DYING_MS;
+  int os = sdb_os_lock(fd, false);
+  for (; os == EWOULDBLOCK && sdb_os_now_ms() < deadline_ms; os = sdb_os_lock(fd, false))
+    sdb_os_give_way(true);
   if (!os) return SEQDB_OK;
   if (os == EWOULDBLOCK)
-    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "database is locked: %s is open in %s", store->path, who);
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "database is locked: %s is open in rawdb", store->path);
   return sdb_error_os(op, os, NULL, 0, "%s: cannot lock", store->path);
 }
 
@@ -101,6 +108,7 @@ static int lock_file(sdb_store *store, sdb_fd fd, bool exclusive, const char *wh
 
 static void store_free(sdb_store *store) {
   sdb_catalog *committed = store->committed;
+  sdb_meet_leave(store);
   sdb_overlay_destroy(&store->overlay);
   if (store->names) {
     sdb_space_unref(&store->space, store->before_prepare);
@@ -116,7 +124,9 @@ static void store_free(sdb_store *store) {
   close_fd(&store->dir);
   pthread_mutex_destroy(&store->mutex);
   pthread_mutex_destroy(&store->files_mutex);
+  pthread_mutex_destroy(&store->follow_mutex);
   pthread_cond_destroy(&store->writer_free);
+  pthread_cond_destroy(&store->news);
   sdb_free(store->path);
   sdb_free(store->real_path);
   sdb_free(store);
@@ -137,12 +147,15 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   store->dir = store->data.fd = store->regions.fd = store->journal.fd = -1;
   pthread_mutex_init(&store->mutex, NULL);
   pthread_mutex_init(&store->files_mutex, NULL);
+  pthread_mutex_init(&store->follow_mutex, NULL);
   sdb_os_condition_init(&store->writer_free);
+  sdb_os_condition_init(&store->news);
   sdb_overlay_init(&store->overlay, &store->data);
   store->fork_count = sdb_os_fork_count();
   store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);
   store->sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
   store->no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
+  store->immutable = options->flags & SEQDB_OPEN_IMMUTABLE;
   store->epoch = 2; /* 0 and 1 were used by recovery */
   store->incarnation = 1;
   store->path = sdb_malloc(strlen(path) + 1);
@@ -212,6 +225,7 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
   int rc = sdb_recover(&from, &found, op);
   if (rc != SEQDB_OK) return rc;
   rc = take_recovered(store, &found, op);
+  store->left_undecided = store->undecided && (options->flags & SEQDB_OPEN_RESOLVE_LATER);
   sdb_recovered_free(&found, store->names);
   return rc;
 }
@@ -261,6 +275,33 @@ static bool is_foreign(sdb_store *store, const seqdb_options *options) {
   return true;
 }
 
+/* Other members have it open and cannot write it: nor can we. */
+static int refuse_still(sdb_store *store) {
+  const sdb_op why = refusal(store);
+  (void)sdb_error_set(&why, SEQDB_READONLY, NULL, 0,
+                      "%s can only be read while it is open elsewhere, where it could not be written: close it there",
+                      store->path);
+  return SEQDB_OK;
+}
+
+/* Whoever made the files may have died before they had durable names; who writes a second header has synced them. */
+static int sync_names(sdb_store *store, const sdb_op *op) {
+  int rc = SEQDB_OK;
+  if (!store->names_synced && store->journal.header.sequence == SDB_JOURNAL_FIRST_SEQUENCE)
+    rc = sdb_sync_names(store->dir, store->path, op);
+  store->names_synced = rc == SEQDB_OK;
+  return rc;
+}
+
+/* `data` is to be as large as the handle says; if others are writing, once it grows. */
+static int ensure_least(sdb_store *store, const sdb_op *op) {
+  uint64_t least = SDB_MAX(sdb_store_end(store), store->data.min_bytes);
+  if (least <= atomic_load(&store->data.size_bytes) || !sdb_upkeep_begin(store)) return SEQDB_OK;
+  int rc = sdb_data_ensure(&store->data, least, op);
+  sdb_upkeep_end(store);
+  return rc;
+}
+
 /* The caller does not want to decide about a coordinator's prepare. */
 static bool is_left_undecided(sdb_store *store, const seqdb_options *options) {
   if (!store->undecided || !(options->flags & SEQDB_OPEN_RESOLVE_LATER)) return false;
@@ -281,34 +322,36 @@ static int make_writable(sdb_store *store, const seqdb_options *options, const s
   }
   if (!store->files_writable || is_foreign(store, options) || is_left_undecided(store, options))
     return SEQDB_OK; /* the same */
+  if (store->still) return refuse_still(store);
+  if ((rc = sdb_meet_agree(store, op)) != SEQDB_OK) return rc;
   store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
   const sdb_os_access access = access_of(options);
   if (store->journal.fd < 0 && (rc = add_journal(store, &access, op)) != SEQDB_OK) {
     close_fd(&store->journal.fd);
     return rc;
   }
-  /* Whoever made the files may have died before they had durable names; who writes a second header has synced them. */
-  if (!store->names_synced && store->journal.header.sequence == SDB_JOURNAL_FIRST_SEQUENCE &&
-      (rc = sdb_sync_names(store->dir, store->path, op)) != SEQDB_OK)
+  if ((rc = sync_names(store, op)) != SEQDB_OK) return rc;
+  if (store->shared) { /* what is owed, whoever takes the writer lock finds out */
+    if ((rc = ensure_least(store, op)) == SEQDB_OK) store->writing = true;
     return rc;
-  store->names_synced = true;
+  }
   rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), op);
   if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, op)) == SEQDB_FULL) {
     store->recovered = false; /* it can be read; each first change tries again */
     rc = SEQDB_OK;
   }
   if (rc == SEQDB_OK) store->writing = true;
+  store->left_undecided &= !store->writing;
   return rc;
 }
 
 /* ---- opening a store that is not open yet */
 
-static int open_files(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+static int open_files(sdb_store *store, const seqdb_options *options, bool create, const sdb_op *op) {
   bool writing = !(options->flags & SEQDB_OPEN_READONLY), pristine = false, missing = false;
   sdb_fd data = -1;
-  int rc = lock_file(store, store->dir, true, "another process", op);
-  if (rc != SEQDB_OK) return rc;
-  if (options->flags & SEQDB_OPEN_CREATE) {
+  int rc = SEQDB_OK;
+  if (create) {
     sdb_journal_header header = {.sync_off = store->sync_off};
     const sdb_os_access access = access_of(options);
     if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, &missing, op)) != SEQDB_OK) return rc;
@@ -324,18 +367,44 @@ static int open_files(sdb_store *store, const seqdb_options *options, const sdb_
   if ((rc = open_file(store, "regions", writing, false, &store->regions.fd, op)) != SEQDB_OK) return rc;
   store->regions.map = !store->no_mmap;
   if ((rc = open_file(store, "journal", writing, true, &store->journal.fd, op)) != SEQDB_OK) return rc;
-  /* rawdb locks these two exclusively. */
-  if ((rc = lock_file(store, data, false, "rawdb", op)) != SEQDB_OK) return rc;
-  return lock_file(store, store->regions.fd, false, "rawdb", op);
+  sdb_meet_keep_from_children(store);
+  if (options->flags & SEQDB_OPEN_IMMUTABLE) return SEQDB_OK;
+  if ((rc = lock_file(store, data, op)) != SEQDB_OK) return rc;
+  return lock_file(store, store->regions.fd, op);
 }
 
 /* A file `data` and an empty `regions` are no database: rawdb's have entries, and one that was not finished is finished
 ** by creating it. */
 static int check_complete(const sdb_store *store, const seqdb_options *options, const sdb_op *op) {
-  if (store->journal.fd >= 0 || store->regions.pages > 0 || (options->flags & SEQDB_OPEN_ADOPT)) return SEQDB_OK;
-  if (store->damage.count) return SEQDB_OK; /* it was one: regions has a guard */
+  bool met = store->board || store->immutable || (options->flags & SEQDB_OPEN_EXCLUSIVE); /* else it came just now */
+  if (met && (store->journal.fd >= 0 || store->regions.pages > 0 || (options->flags & SEQDB_OPEN_ADOPT)))
+    return SEQDB_OK;
+  if (met && store->damage.count) return SEQDB_OK; /* it was one: regions has a guard */
   return sdb_error_set(op, SEQDB_CANTOPEN, "journal", 0, "%s is no complete database: the file journal is missing",
                        store->path);
+}
+
+/* They were opened before the door: somebody may have adopted the directory, or closed it, in between. */
+static int look_again(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+  bool writing = !(options->flags & SEQDB_OPEN_READONLY);
+  if (!store->board) return SEQDB_OK;
+  int rc = store->journal.fd < 0 ? open_file(store, "journal", writing, true, &store->journal.fd, op) : SEQDB_OK;
+  return rc == SEQDB_OK ? sdb_data_look(&store->data, op) : rc;
+}
+
+/* Files and state; alone, as the first member, or as a further one. */
+static int meet_and_load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
+  bool joins = false, exclusive = options->flags & SEQDB_OPEN_EXCLUSIVE;
+  bool late = exclusive || ((options->flags & SEQDB_OPEN_CREATE) && !sdb_meet_has_database(store));
+  int rc = late ? SEQDB_OK : open_files(store, options, false, op);
+  if (rc == SEQDB_OK) rc = sdb_meet(store, options, &joins, op);
+  bool create = (options->flags & SEQDB_OPEN_CREATE) && !joins && (store->board || exclusive);
+  if (rc == SEQDB_OK) rc = late ? open_files(store, options, create, op) : look_again(store, options, op);
+  if (rc != SEQDB_OK) return rc;
+  if (joins && !sdb_meet_is_still(store)) return sdb_meet_join(store, op);
+  rc = load(store, options, op);
+  if (rc == SEQDB_OK && joins) sdb_meet_join_still(store);
+  return rc;
 }
 
 static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const seqdb_options *options,
@@ -347,10 +416,10 @@ static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const s
   store->device = listed->device;
   store->inode = listed->inode;
   store->listed = listed;
-  int rc = open_files(store, options, op);
-  if (rc == SEQDB_OK) rc = load(store, options, op);
+  int rc = meet_and_load(store, options, op);
   if (rc == SEQDB_OK) rc = check_complete(store, options, op);
   if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = make_writable(store, options, op);
+  if (rc == SEQDB_OK && !store->shared) rc = sdb_meet_ready(store, op);
   if (rc != SEQDB_OK) {
     store_free(store);
     return rc;
@@ -370,7 +439,7 @@ static int reopen_file(sdb_store *store, const char *name, bool shared_with_rawd
   if (os) rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot look at it", store->path, name);
   if (rc == SEQDB_OK && now.inode != then.inode)
     rc = sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s/%s: another file has taken its place", store->path, name);
-  if (rc == SEQDB_OK && shared_with_rawdb) rc = lock_file(store, other, false, "rawdb", op);
+  if (rc == SEQDB_OK && shared_with_rawdb) rc = lock_file(store, other, op);
   if (rc != SEQDB_OK || !store->files_writable) {
     close_fd(&other);
   } else if ((os = sdb_os_replace(fd, other)) != 0) {
@@ -392,7 +461,11 @@ static int reopen_files(sdb_store *store, const sdb_op *op) {
 /* Another handle on an open store. */
 static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
+  if ((options->flags & SEQDB_OPEN_EXCLUSIVE) && store->board)
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s is open in this process with locking=shared", store->path);
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
+  if (store->immutable)
+    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s is open in this process with immutable=1", store->path);
   if (sdb_is_poisoned(store)) /* it holds the lock until its last handle is closed */
     return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "open: an earlier fdatasync failed in %s: close all connections to it and open it anew",
@@ -415,9 +488,12 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
                          store->path);
   int rc = store->damage.count ? SEQDB_OK : reopen_files(store, op);
   if (rc != SEQDB_OK || (!store->damage.count && !store->files_writable)) return rc;
+  bool alone = store->still && !store->damage.count;
+  if (alone && (rc = sdb_meet_again(store, options, op)) != SEQDB_OK) return rc;
   store->sync_off = sync_off;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
-  return make_writable(store, options, op);
+  rc = make_writable(store, options, op);
+  return rc == SEQDB_OK && alone ? sdb_meet_ready(store, op) : rc;
 }
 
 static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir, const sdb_op *op) {
@@ -470,7 +546,7 @@ static void handle_free(seqdb *db) {
 static void drop_user(sdb_listed *listed, bool inside) {
   if (!sdb_registry_last_user(listed, inside)) return;
   if (listed->store) {
-    close_clean(listed->store);
+    if (sdb_meet_closing(listed->store)) close_clean(listed->store);
     store_free(listed->store);
   }
   sdb_registry_remove(listed);
@@ -516,7 +592,7 @@ static seqdb *handle_new(const seqdb_options *options) {
 }
 
 #define RESOLVE_FLAGS (SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP | SEQDB_OPEN_RESOLVE_LATER)
-#define KNOWN_FLAGS   (0x1fu | RESOLVE_FLAGS)
+#define KNOWN_FLAGS   (0x1fu | SEQDB_OPEN_EXCLUSIVE | SEQDB_OPEN_IMMUTABLE | RESOLVE_FLAGS)
 
 static int check_options(const seqdb_options *options, const sdb_op *op) {
   unsigned resolve = options->flags & RESOLVE_FLAGS, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;
@@ -564,6 +640,7 @@ static int take_options(const seqdb_options *given, seqdb_options *options, cons
                          "open: size_bytes of seqdb_options is %u: begin with SEQDB_OPTIONS_INIT", given->size_bytes);
   if (!sdb_sized_copy_in(options, sizeof *options, given))
     return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "open: options that seqdb %s does not know", SEQDB_VERSION_TEXT);
+  if (options->flags & SEQDB_OPEN_IMMUTABLE) options->flags |= SEQDB_OPEN_READONLY;
   return check_options(options, op);
 }
 

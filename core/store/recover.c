@@ -13,7 +13,7 @@
 #include "space/tree_file.h"
 #include "txn/delta.h"
 
-#define COUNT_MAX      ((uint64_t)1 << 61)         /* of generations and sequences */
+#define COUNT_MAX      ((uint64_t)1 << 47)         /* of generations and sequences; the board has room for these */
 #define GENERATION_OFF (SDB_ENTRY_TRAILER_OFF + 8) /* of an entry, within its page */
 
 /* A recovery under way. */

@@ -12,10 +12,47 @@
 #include "os/os.h"
 #include "store/open.h"
 #include "txn/checkpoint.h"
+#include "txn/member.h"
 #include "txn/writer_lock.h"
 
-void sdb_snapshot_pin(sdb_store *store, seqdb_snapshot *snapshot) {
+/* The board's slot has the oldest generation that a snapshot reads, or that is about to be one (S2).  store.mutex held. */
+static void pin_slot(sdb_store *store, uint64_t since_ms) {
+  if (store->pins++ == 0 && store->shared && !store->still)
+    sdb_board_pin(store->board, SDB_MAX(store->committed->generation, 1), since_ms);
+}
+
+/* Afterwards: it went, or it has come as far as it will.  store.mutex held. */
+static void settle_slot(sdb_store *store) {
+  const seqdb_snapshot *oldest = store->snapshots;
+  if (!store->shared || store->still || store->pins != store->snapshot_count) return; /* others are about to */
+  if (!oldest)
+    sdb_board_unpin(store->board);
+  else if (sdb_board_pinned(store->board) != SDB_MAX(oldest->view.generation, 1))
+    sdb_board_pin(store->board, SDB_MAX(oldest->view.generation, 1), oldest->opened_ms);
+}
+
+/* Pinned, the store takes in what others have published: no system call if that is nothing.  store.mutex held, and let
+** go meanwhile. */
+static int catch_up(sdb_store *store, const sdb_op *op) {
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_store_is_behind(store)) {
+    pthread_mutex_unlock(&store->mutex);
+    rc = sdb_member_catch_up(store, op);
+    pthread_mutex_lock(&store->mutex);
+  }
+  return rc;
+}
+
+int sdb_snapshot_pin(sdb_store *store, seqdb_snapshot *snapshot, const sdb_op *op) {
   pthread_mutex_lock(&store->mutex);
+  pin_slot(store, snapshot->opened_ms);
+  int rc = catch_up(store, op);
+  if (rc != SEQDB_OK) {
+    store->pins--;
+    settle_slot(store);
+    pthread_mutex_unlock(&store->mutex);
+    return rc;
+  }
   snapshot->view.catalog = store->committed;
   sdb_catalog_ref(snapshot->view.catalog);
   snapshot->view.generation = snapshot->view.catalog->generation;
@@ -27,7 +64,9 @@ void sdb_snapshot_pin(sdb_store *store, seqdb_snapshot *snapshot) {
     store->snapshots = snapshot;
   store->snapshots_last = snapshot;
   store->snapshot_count++;
+  settle_slot(store);
   pthread_mutex_unlock(&store->mutex);
+  return SEQDB_OK;
 }
 
 void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot) {
@@ -41,6 +80,8 @@ void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot) {
   else
     store->snapshots_last = snapshot->older;
   store->snapshot_count--;
+  store->pins--;
+  settle_slot(store);
   sdb_space_unref(&store->space, snapshot->view.catalog);
   pthread_mutex_unlock(&store->mutex);
 }
@@ -50,7 +91,7 @@ void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot) {
 /* Apply overlays that only waited for the snapshot just closed, if no writer is at work (the writer would do it
 ** itself). */
 static void apply_overlays(sdb_store *store) {
-  if (sdb_overlay_is_empty(&store->overlay) || !store->recovered || sdb_is_poisoned(store)) return;
+  if (sdb_overlay_is_empty(&store->overlay) || !store->writing || !store->recovered || sdb_is_poisoned(store)) return;
   if (!sdb_upkeep_begin(store)) return;
   (void)sdb_checkpoint_drain(store, &sdb_unheard);
   sdb_upkeep_end(store);
@@ -65,8 +106,11 @@ int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot) {
   if (!made) return sdb_fail(db, sdb_error_nomem(&op), &op);
   made->view.db = db;
   made->opened_ms = sdb_os_now_ms();
+  if ((rc = sdb_snapshot_pin(db->store, made, &op)) != SEQDB_OK) {
+    sdb_free(made);
+    return sdb_fail(db, rc, &op);
+  }
   atomic_fetch_add(&db->refs, 1);
-  sdb_snapshot_pin(db->store, made);
   *snapshot = made;
   return SEQDB_OK;
 }

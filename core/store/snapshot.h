@@ -9,7 +9,7 @@
 #include "txn/handle.h"
 
 /* Pin the newest commit; snapshot->view.db is set. */
-void sdb_snapshot_pin(sdb_store *store, seqdb_snapshot *snapshot);
+int sdb_snapshot_pin(sdb_store *store, seqdb_snapshot *snapshot, const sdb_op *op);
 /* May let go of space and overlays, but applies none. */
 void sdb_snapshot_unpin(sdb_store *store, seqdb_snapshot *snapshot);
 

@@ -4,18 +4,11 @@
 ** Pending is what is neither a region of that commit nor a hole: freed extents that something still pins, and extents
 ** that an uncommitted transaction has taken.
 */
-#include "base/check.h"
 #include "base/sized.h"
 #include "os/os.h"
 #include "space/extents.h"
-#include "txn/handle.h"
-
-static uint64_t held_since(const sdb_store *store, const sdb_catalog *from) {
-  uint64_t bytes = 0;
-  for (const sdb_catalog *at = from; SDB_ALWAYS(at) && at != store->committed; at = at->newer) /* that one comes */
-    bytes += at->pending_bytes;
-  return bytes;
-}
+#include "store/readers.h"
+#include "txn/member.h"
 
 static void gather(sdb_store *store, const sdb_os_info *file, uint64_t entry_disk_bytes, seqdb_stat_info *info) {
   memset(info, 0, sizeof *info);
@@ -35,14 +28,16 @@ static void gather(sdb_store *store, const sdb_os_info *file, uint64_t entry_dis
   info->hole_bytes = store->space.holes.total_bytes;
   uint64_t used = info->reserved_bytes + info->hole_bytes;
   info->pending_bytes = store->space.end > used ? store->space.end - used : 0;
-  info->snapshots = store->snapshot_count;
-  const seqdb_snapshot *oldest = store->snapshots;
-  if (oldest) {
-    info->oldest_snapshot_generation = oldest->view.generation;
-    info->oldest_snapshot_age_ms = sdb_os_now_ms() - oldest->opened_ms;
-    info->oldest_snapshot_held_bytes = held_since(store, oldest->view.catalog) + info->overlay_bytes;
-  }
   pthread_mutex_unlock(&store->mutex);
+}
+
+static void tell_readers(const sdb_readers *readers, seqdb_stat_info *info) {
+  info->snapshots = readers->count;
+  if (readers->count == 0) return;
+  const seqdb_snapshot_info *oldest = &readers->rows[readers->oldest];
+  info->oldest_snapshot_generation = oldest->generation;
+  info->oldest_snapshot_age_ms = oldest->age_ms;
+  info->oldest_snapshot_held_bytes = oldest->held_bytes;
 }
 
 int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
@@ -50,6 +45,7 @@ int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
   sdb_op op = {"stat", &error};
   sdb_os_info file, regions = {0};
   seqdb_stat_info found;
+  sdb_readers readers = {0};
   int os, rc = sdb_usable(db, &op);
   if (rc == SEQDB_OK && !sdb_sized_is(info->size_bytes, SDB_STAT_FIRST_BYTES))
     rc = sdb_error_set(&op, SEQDB_INVALID, NULL, 0,
@@ -58,8 +54,14 @@ int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
     rc = sdb_error_os(&op, os, "data", 0, "data: cannot read its size");
   if (rc == SEQDB_OK && (os = sdb_os_info_of(db->store->regions.fd, &regions)) != 0)
     rc = sdb_error_os(&op, os, "regions", 0, "regions: cannot read its size");
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  if (rc == SEQDB_OK) rc = sdb_readers_list(db->store, &readers, &op);
+  if (rc != SEQDB_OK) {
+    sdb_free(readers.rows);
+    return sdb_fail(db, rc, &op);
+  }
   gather(db->store, &file, regions.disk_bytes, &found);
+  tell_readers(&readers, &found);
+  sdb_free(readers.rows);
   sdb_sized_copy_out(info, &found, sizeof found);
   return SEQDB_OK;
 }
@@ -138,6 +140,7 @@ int seqdb_layout(seqdb *db, seqdb_layout_row **rows, size_t *count) {
   sdb_op op = {"layout", &error};
   struct rows built = {0};
   int rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK) rc = sdb_member_tidy(db->store, &op);
   if (rc == SEQDB_OK && build(db->store, &built) != SEQDB_OK) rc = sdb_error_nomem(&op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   *rows = built.row;

@@ -10,6 +10,7 @@
 #include "store/snapshot.h"
 #include "txn/append.h"
 #include "txn/begin.h"
+#include "txn/member.h"
 
 seqdb_view *seqdb_own_view(seqdb *db) {
   return &db->own_view;
@@ -31,7 +32,7 @@ static int view_enter(seqdb_view *view, const sdb_tree **tree, const sdb_op *op)
   if (sdb_txn_is_open(&db->txn)) {
     rc = sdb_tails_settle(db, op);
     *tree = &db->txn.tree;
-  } else {
+  } else if ((rc = sdb_member_catch_up(store, op)) == SEQDB_OK) {
     pthread_mutex_lock(&store->mutex);
     bool renew = db->own_tree.root != store->committed->tree.root;
     sdb_tree old = db->own_tree;
@@ -137,6 +138,10 @@ int seqdb_view_totals(seqdb_view *view, uint64_t *regions, uint64_t *content_byt
     bytes = view->catalog->tree.content_bytes;
   } else {
     pthread_mutex_lock(&db->txn_mutex);
+    if (!sdb_txn_is_open(&db->txn) && (rc = sdb_member_catch_up(db->store, &op)) != SEQDB_OK) {
+      pthread_mutex_unlock(&db->txn_mutex);
+      return sdb_fail(db, rc, &op);
+    }
     pthread_mutex_lock(&db->store->mutex);
     const sdb_tree *tree = sdb_txn_is_open(&db->txn) ? &db->txn.tree : &db->store->committed->tree;
     entries = tree->entries;
@@ -239,10 +244,12 @@ static int read_wanted(seqdb_view *view, struct wanted *w, size_t *got_bytes) {
     if (sdb_txn_is_open(&db->txn)) {
       rc = read_own(db, w, &op);
     } else {
-      seqdb_snapshot moment = {.view.db = db};
-      sdb_snapshot_pin(db->store, &moment);
-      rc = read_pinned(&moment.view, w, &op);
-      sdb_snapshot_unpin(db->store, &moment);
+      seqdb_snapshot moment = {.view.db = db}; /* too short to have an age */
+      rc = sdb_snapshot_pin(db->store, &moment, &op);
+      if (rc == SEQDB_OK) {
+        rc = read_pinned(&moment.view, w, &op);
+        sdb_snapshot_unpin(db->store, &moment);
+      }
     }
     pthread_mutex_unlock(&db->txn_mutex);
   }

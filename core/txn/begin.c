@@ -28,14 +28,29 @@ static void make_room(sdb_store *store) {
     sdb_journal_cut(&store->journal, sdb_room_for_giving(store));
 }
 
+/* What readers in other processes have let go since the last commit, nobody else will apply. */
+static void apply_overlays(sdb_store *store) {
+  if (!store->shared || sdb_overlay_is_empty(&store->overlay)) return;
+  if (sdb_checkpoint_drain(store, &sdb_unheard) == SEQDB_OK) sdb_checkpoint_if_due(store);
+}
+
+/* What is owed before the first change. */
+static int prepare_store(sdb_store *store, const sdb_op *op) {
+  int rc = store->recovered ? SEQDB_OK : sdb_checkpoint_recovered(store, op);
+  if (rc == SEQDB_OK) apply_overlays(store);
+  if (rc == SEQDB_OK) rc = sdb_checkpoint_upgrade(store, op);
+  if (rc != SEQDB_OK || store->journal.header.version == SDB_FORMAT_VERSION) return rc;
+  return sdb_error_set(op, SEQDB_BUSY, NULL, 0,
+                       "%s: %s is of an older format, and a reader in another process keeps it from being upgraded",
+                       op->operation, store->path);
+}
+
 int sdb_txn_begin(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
   int rc = sdb_writable(db, op);
   if (rc != SEQDB_OK || sdb_txn_is_open(&db->txn)) return rc;
   if ((rc = sdb_writer_lock(db, op)) != SEQDB_OK) return rc;
-  if (!store->recovered) rc = sdb_checkpoint_recovered(store, op);
-  if (rc == SEQDB_OK) rc = sdb_checkpoint_upgrade(store, op);
-  if (rc != SEQDB_OK) {
+  if ((rc = prepare_store(store, op)) != SEQDB_OK) {
     sdb_writer_unlock(db);
     return rc;
   }
@@ -151,7 +166,8 @@ int sdb_txn_put(seqdb *db, uint32_t index, sdb_entry *entry, const sdb_op *op) {
   assert(sdb_txn_has_changes(&db->txn) && db->txn.life != SDB_PREPARED);
   entry->generation = db->txn.generation;
   entry->has_trailer = true;
-  entry->marked_bytes = db->txn.mark_count ? sdb_store_marked_bytes(db->store, index, entry->start) : 0;
+  entry->seen_bytes = db->txn.mark_count ? sdb_store_marked_bytes(db->store, index, entry->start) : 0;
+  sdb_entry_see(entry, sdb_tree_get(&db->store->committed->tree, index), db->store->space.catalogs.reusable);
   if (sdb_tree_put(&db->txn.tree, db->store->names, db->txn.epoch, index, entry) != SEQDB_OK)
     return sdb_error_nomem(op);
   return SEQDB_OK;

@@ -40,24 +40,30 @@ int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op) {
 
 /* ---- step 1: apply */
 
-/* The oldest generation that somebody may still read; without `undecided`, only snapshots and the last commit count. */
-static uint64_t oldest_reader(sdb_store *store, bool undecided) {
-  pthread_mutex_lock(&store->mutex);
-  uint64_t oldest = sdb_space_oldest_generation(&store->space, undecided ? NULL : store->before_prepare);
-  pthread_mutex_unlock(&store->mutex);
-  return oldest;
-}
-
 int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op) {
   if (sdb_overlay_is_empty(&store->overlay)) return SEQDB_OK;
-  return sdb_overlay_drain(&store->overlay, oldest_reader(store, true), op);
+  uint64_t oldest = sdb_store_oldest(store), due = sdb_overlay_due(&store->overlay, oldest);
+  if (due == 0) return SEQDB_OK;
+  int rc = sdb_overlay_drain(&store->overlay, oldest, op);
+  if (rc == SEQDB_OK && store->shared && due > sdb_board_applied(store->board))
+    sdb_board_set_applied(store->board, due); /* after the bytes (S4) */
+  return rc;
+}
+
+/* May a decision about the published prepare let the layers go? */
+static bool only_prepare_holds(sdb_store *store) {
+  uint64_t elsewhere = store->shared ? sdb_board_oldest(store->board) : UINT64_MAX;
+  pthread_mutex_lock(&store->mutex);
+  uint64_t oldest = SDB_MIN(sdb_space_oldest_generation(&store->space, store->before_prepare), elsewhere);
+  pthread_mutex_unlock(&store->mutex);
+  return !sdb_overlay_held(&store->overlay, oldest);
 }
 
 /* ---- step 2: sync `data` */
 
 /* After an unclean end its size may be in the page cache alone (a failed fdatasync): a page more makes this fdatasync
 ** write it. */
-static int sync_data(sdb_store *store, bool unclean, const sdb_op *op) {
+int sdb_checkpoint_sync_data(sdb_store *store, bool unclean, const sdb_op *op) {
   uint64_t end = sdb_store_end(store);
   int rc = unclean ? sdb_data_lengthen(&store->data, SDB_MAX(end, store->journal.header.data_bytes), op) : SEQDB_OK;
   if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, end, op);
@@ -189,7 +195,7 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
 /* Steps 2 to 6.  files_mutex held. */
 static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
   int rc = sdb_checkpoint_guard(store, op);
-  if (rc == SEQDB_OK) rc = sync_data(store, unclean, op);                           /* 2 */
+  if (rc == SEQDB_OK) rc = sdb_checkpoint_sync_data(store, unclean, op);            /* 2 */
   if (rc == SEQDB_OK) rc = write_entries(store, unclean, op);                       /* 3 */
   if (rc == SEQDB_OK) rc = sdb_store_sync(store, store->regions.fd, "regions", op); /* 4 */
   if (rc == SEQDB_OK) rc = reset_journal(store, op);                                /* 5, 6 */
@@ -215,14 +221,14 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *o
   int rc = SEQDB_OK;
   *folded = false;
   /* If a snapshot puts the checkpoint off, the next record decides: this need not. */
-  if (store->before_prepare && !sdb_overlay_held(&store->overlay, oldest_reader(store, false)))
-    rc = sdb_decide(store, op);
+  if ((store->before_prepare || store->unsettled) && only_prepare_holds(store)) rc = sdb_decide(store, op);
   if (rc == SEQDB_OK) rc = sdb_checkpoint_drain(store, op); /* 1 */
   if (rc != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay)) return rc;
   if (has_something_to_fold(store)) {
     pthread_mutex_lock(&store->files_mutex);
     rc = fold(store, unclean, op); /* 2 to 6 */
     pthread_mutex_unlock(&store->files_mutex);
+    if (rc == SEQDB_OK) sdb_store_publish(store); /* the new salt */
   }
   *folded = rc == SEQDB_OK;
   return rc;

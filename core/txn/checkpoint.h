@@ -23,6 +23,8 @@ int sdb_checkpoint_upgrade(sdb_store *store, const sdb_op *op);
 ** NOMEM. */
 int sdb_checkpoint_drain(sdb_store *store, const sdb_op *op);
 
+/* fdatasync(data), at its full length; `unclean`: the length may be in the page cache alone, and is written, too. */
+int sdb_checkpoint_sync_data(sdb_store *store, bool unclean, const sdb_op *op);
 /* Set the guard, durably, if it is not set (R6a): before the first fdatasync of a session, and before a header is
 ** written.  files_mutex held. */
 int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op);

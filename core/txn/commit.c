@@ -92,20 +92,6 @@ static int collect(struct prepare *p) {
 
 /* ---- after step 1: reserve, so that step 5 cannot fail */
 
-/* Room in the list of named entries. */
-static int reserve_named(sdb_store *store, size_t more) {
-  size_t need = store->named_count + more;
-  if (need <= store->named_capacity) return SEQDB_OK;
-  pthread_mutex_lock(&store->files_mutex); /* check reads the list */
-  uint32_t *grown = sdb_realloc(store->named, 2 * need * sizeof *grown);
-  if (grown) {
-    store->named = grown;
-    store->named_capacity = 2 * need;
-  }
-  pthread_mutex_unlock(&store->files_mutex);
-  return grown ? SEQDB_OK : SEQDB_NOMEM;
-}
-
 static int reserve(struct prepare *p) {
   sdb_txn *txn = &p->db->txn;
   sdb_store *store = p->db->store;
@@ -115,7 +101,7 @@ static int reserve(struct prepare *p) {
   sdb_patch *base = sdb_txn_patch_base(txn, 0, &merged);
   if ((merged && sdb_patch_reserve(base, merged) != SEQDB_OK) ||
       sdb_overlay_reserve(&store->overlay, all, &txn->spare_layer) != SEQDB_OK ||
-      reserve_named(store, p->delta.puts + p->delta.deletes) != SEQDB_OK ||
+      sdb_store_reserve_named(store, p->delta.puts + p->delta.deletes) != SEQDB_OK ||
       !(p->catalog = sdb_store_add_catalog(store, &txn->tree, SDB_CATALOG_PREPARED, txn->generation)))
     return sdb_error_nomem(p->op);
   txn->epoch = ++store->epoch; /* the catalog's nodes are copied before they change */
@@ -331,30 +317,6 @@ static int note_cut(void *context, uint32_t index, const sdb_entry *before, cons
   return 0;
 }
 
-/* The newest generation that a snapshot reads; 0 if there is none.  Now that the writer has dropped its savepoints,
-** older catalogs are live for snapshots alone.  So is the last commit's if others than the store refer to it.
-** store.mutex held. */
-static uint64_t newest_reader(const sdb_store *store) {
-  const sdb_catalog *at = store->committed;
-  assert(!store->before_prepare); /* the record has decided */
-  if (at->refs == 1) at = at->older;
-  return at ? at->generation : 0;
-}
-
-/* The new catalog becomes the last commit.  The old one stays as long as a coordinator may still go back to it.
-** store.mutex held. */
-static void swap_catalog(sdb_store *store, sdb_catalog *prepared, bool keep_next, bool keep_old) {
-  sdb_catalog *old = store->committed;
-  (void)sdb_tree_diff(&old->tree, &prepared->tree, note_cut, &store->space);
-  store->committed = prepared;
-  store->committed->kind = SDB_CATALOG_COMMITTED;
-  store->keep_next = keep_next;
-  if (keep_old)
-    store->before_prepare = old;
-  else
-    sdb_space_unref(&store->space, old);
-}
-
 /* Step 5.  Readers see the new state from the moment on when the locks are let go; memory was reserved. */
 static void publish_in_memory(seqdb *db) {
   sdb_txn *txn = &db->txn;
@@ -371,8 +333,9 @@ static void publish_in_memory(seqdb *db) {
   store->tip_file = (sdb_file_uuid){{0}}; /* of the engine alone */
   sdb_overlay_lock(&store->overlay);
   pthread_mutex_lock(&store->mutex);
-  sdb_overlay_add(&store->overlay, txn->prepared->generation, newest_reader(store), &all, &txn->spare_layer);
-  swap_catalog(store, txn->prepared, keep_next, keep_next && db->coordinator);
+  sdb_overlay_add(&store->overlay, txn->prepared->generation, sdb_store_newest_reader(store), &all, &txn->spare_layer);
+  (void)sdb_tree_diff(&store->committed->tree, &txn->prepared->tree, note_cut, &store->space);
+  sdb_store_swap(store, txn->prepared, keep_next, keep_next && db->coordinator);
   (void)sdb_txn_set_unprepared(txn, &store->committed->tree); /* committed holds the catalog now */
   pthread_mutex_unlock(&store->mutex);
   sdb_overlay_unlock(&store->overlay);
@@ -388,7 +351,9 @@ void sdb_commit_publish(seqdb *db) {
     (void)sdb_commit_rollback(db, &sdb_unheard);
     return;
   }
-  publish_in_memory(db);                             /* 5 */
+  publish_in_memory(db);    /* 5 */
+  sdb_store_publish(store); /* ... for other members, too */
+  (void)sdb_store_oldest_elsewhere(store); /* nobody may need any more what it gave up */
   if (SDB_ALWAYS(!sdb_is_poisoned(store))) {         /* the writer alone poisons, and it has just written its record */
     (void)sdb_checkpoint_drain(store, &sdb_unheard); /* 6 */
     sdb_overlay_compact(&store->overlay);
@@ -426,8 +391,10 @@ int seqdb_flush(seqdb *db, uint64_t *generation) {
   int rc = sdb_enter(db, &op);
   if (rc != SEQDB_OK) return rc;
   rc = sdb_commit_prepare(db, SDB_RECORD_COMMIT, NULL, &op);
+  bool any = rc == SEQDB_OK && sdb_txn_has_prepared(&db->txn); /* others may have committed when it is published */
+  uint64_t made = any ? db->txn.prepared->generation : sdb_store_generation(db->store);
   if (rc == SEQDB_OK) sdb_commit_publish(db);
-  if (rc == SEQDB_OK && generation) *generation = sdb_store_generation(db->store);
+  if (rc == SEQDB_OK && generation) *generation = made;
   return sdb_leave(db, rc, &op);
 }
 

@@ -4,15 +4,6 @@
 */
 #include "txn/decide.h"
 
-/* The journal's last record is durable and no undecided prepare: nobody can go back to the state before it. */
-static void decided(sdb_store *store) {
-  pthread_mutex_lock(&store->mutex);
-  store->keep_next = false;
-  sdb_space_unref(&store->space, store->before_prepare);
-  store->before_prepare = NULL;
-  pthread_mutex_unlock(&store->mutex);
-}
-
 int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_header *header, uint64_t spare_bytes,
                       const sdb_op *op) {
   bool poison = false;
@@ -26,8 +17,11 @@ int sdb_record_append(sdb_store *store, sdb_record_writer *writer, sdb_record_he
   int rc = sdb_journal_append(&store->journal, writer->buffer, header, spare_bytes, &poison, op);
   if (poison) sdb_poison(store);
   pthread_mutex_unlock(&store->files_mutex);
-  if (rc == SEQDB_OK) decided(store);
-  return rc;
+  if (rc != SEQDB_OK) return rc;
+  pthread_mutex_lock(&store->mutex);
+  sdb_store_decided(store);
+  pthread_mutex_unlock(&store->mutex);
+  return SEQDB_OK;
 }
 
 int sdb_decide(sdb_store *store, const sdb_op *op) {

@@ -52,6 +52,10 @@ int sdb_writable(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
   int rc = sdb_usable(db, op);
   if (rc != SEQDB_OK) return rc;
+  if (store->shared && !store->still && !atomic_load(&store->poisoned) && sdb_is_poisoned(store)) {
+    sdb_published published; /* or is the board overwritten, and says anything? */
+    if ((rc = sdb_board_load(store->board, &published, op)) != SEQDB_OK) return rc;
+  }
   if (sdb_is_poisoned(store))
     return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
                          "%s: an earlier fdatasync failed in %s: close all connections to it and open it anew",

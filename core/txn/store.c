@@ -8,10 +8,11 @@
 
 void sdb_poison(sdb_store *store) {
   atomic_store(&store->poisoned, true);
+  if (store->board) sdb_board_poison(store->board);
 }
 
 bool sdb_is_poisoned(const sdb_store *store) {
-  return atomic_load(&store->poisoned);
+  return atomic_load(&store->poisoned) || (store->shared && sdb_board_poisoned(store->board));
 }
 
 int sdb_store_sync(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
@@ -50,6 +51,109 @@ void sdb_store_unref(sdb_store *store, sdb_catalog *catalog) {
   pthread_mutex_lock(&store->mutex);
   sdb_space_unref(&store->space, catalog);
   pthread_mutex_unlock(&store->mutex);
+}
+
+/* Older catalogs are live for snapshots alone.  So is the last commit's if others than the store refer to it. */
+uint64_t sdb_store_newest_reader(const sdb_store *store) {
+  const sdb_catalog *at = store->committed;
+  assert(!store->before_prepare); /* the record has decided */
+  if (at->refs == 1) at = at->older;
+  return at ? at->generation : 0;
+}
+
+void sdb_store_swap(sdb_store *store, sdb_catalog *catalog, bool undecided, bool keep_old) {
+  sdb_catalog *old = store->committed;
+  store->committed = catalog;
+  store->committed->kind = SDB_CATALOG_COMMITTED;
+  pthread_cond_broadcast(&store->news);
+  store->keep_next = undecided;
+  if (keep_old)
+    store->before_prepare = old;
+  else
+    sdb_space_unref(&store->space, old);
+}
+
+void sdb_store_decided(sdb_store *store) {
+  store->keep_next = false;
+  sdb_space_unref(&store->space, store->before_prepare);
+  store->before_prepare = NULL;
+  store->unsettled = false;
+}
+
+void sdb_store_stand(sdb_store *store) {
+  uint64_t sequence = store->mine.sequence;
+  store->mine = (sdb_published){.salt = store->journal.header.salt,
+                                .end = store->journal.tail,
+                                .last_checksum = store->journal.previous,
+                                .generation = store->committed->generation,
+                                .data_bytes = store->space.end,
+                                .sequence = sequence};
+}
+
+/* ---- other members */
+
+bool sdb_store_is_behind(sdb_store *store) {
+  if (!store->shared) return false;
+  const sdb_published mine = {.sequence = atomic_load_explicit(&store->sequence, memory_order_acquire)};
+  return sdb_board_is_new(store->board, &mine) && !atomic_load(&store->leads);
+}
+
+void sdb_store_publish(sdb_store *store) {
+  if (!store->shared) return;
+  pthread_mutex_lock(&store->mutex);
+  sdb_store_stand(store);
+  sdb_board_publish(store->board, &store->mine);
+  atomic_store_explicit(&store->sequence, store->mine.sequence, memory_order_release);
+  pthread_mutex_unlock(&store->mutex);
+  sdb_store_remember_sizes(store);
+}
+
+static uint64_t entry_bytes(const sdb_store *store) {
+  return store->regions.pages * SDB_ENTRY_BYTES + store->regions.guarded;
+}
+
+bool sdb_store_has_news(sdb_store *store) {
+  return store->mine.salt != store->journal.header.salt || store->mine.end != store->journal.tail ||
+         store->told_data_bytes != atomic_load(&store->data.size_bytes) ||
+         store->told_entry_bytes != entry_bytes(store);
+}
+
+void sdb_store_remember_sizes(sdb_store *store) {
+  store->told_data_bytes = atomic_load(&store->data.size_bytes);
+  store->told_entry_bytes = entry_bytes(store);
+}
+
+uint64_t sdb_store_oldest_elsewhere(sdb_store *store) {
+  if (!store->shared) return UINT64_MAX;
+  uint64_t oldest = sdb_board_oldest(store->board);
+  pthread_mutex_lock(&store->mutex);
+  if (store->unsettled && oldest >= store->committed->generation) oldest = store->committed->generation - 1;
+  sdb_space_set_reusable(&store->space, oldest);
+  pthread_mutex_unlock(&store->mutex);
+  return oldest;
+}
+
+uint64_t sdb_store_oldest(sdb_store *store) {
+  uint64_t elsewhere = sdb_store_oldest_elsewhere(store);
+  pthread_mutex_lock(&store->mutex);
+  uint64_t here = sdb_space_oldest_generation(&store->space, NULL);
+  pthread_mutex_unlock(&store->mutex);
+  return SDB_MIN(here, elsewhere);
+}
+
+/* ---- named entries */
+
+int sdb_store_reserve_named(sdb_store *store, size_t more) {
+  size_t need = store->named_count + more;
+  if (need <= store->named_capacity) return SEQDB_OK;
+  pthread_mutex_lock(&store->files_mutex); /* check reads the list */
+  uint32_t *grown = sdb_realloc(store->named, 2 * need * sizeof *grown);
+  if (grown) {
+    store->named = grown;
+    store->named_capacity = 2 * need;
+  }
+  pthread_mutex_unlock(&store->files_mutex);
+  return grown ? SEQDB_OK : SEQDB_NOMEM;
 }
 
 /* ---- space */

@@ -4,9 +4,10 @@
 ** write.  Layer 4, the bottom of txn/.
 **
 ** LOCKS, in the order in which they may be taken:
-**   handle.txn_mutex > a tail's lock > files_mutex > the overlay's > mutex > the names'.
+**   handle.txn_mutex > a tail's lock > follow_mutex > files_mutex > the overlay's > mutex > the names'.
 ** The WRITER LOCK is no mutex but a state: `writer` is the one handle that may change anything; others wait for it on
-** `writer_free`.  Fields marked [w] belong to whoever holds it.
+** `writer_free`.  Fields marked [w] belong to whoever holds it, and has the board's (member.h); while nobody does, to
+** whoever follows another member with follow_mutex held.
 ** The functions below that begin with sdb_store_ take `mutex` themselves: nothing else is needed around them.
 */
 #ifndef SDB_STORE_H
@@ -14,6 +15,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "board/board.h"
 #include "files/damage.h"
 #include "files/data_file.h"
 #include "files/journal.h"
@@ -30,12 +32,14 @@ typedef struct sdb_store {
   uint64_t device, inode, fork_count;
   char *path;      /* as it was given, for messages */
   char *real_path; /* absolute, without links; NULL: not known, so nobody notices that the directory is moved */
-  bool sync_off, no_mmap;
+  bool sync_off, no_mmap, immutable;
   bool files_writable;     /* descriptors can write */
   seqdb_error only_read;   /* why handles that were to write only read; code 0: there are none */
   bool writing;            /* a handle that may write has joined */
   bool names_synced;       /* of the files and the directory, by us */
+  bool left_undecided;     /* ... and nobody here has decided */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
+  sdb_os_parent kept; /* its descriptors, from children of fork() */
   sdb_fd dir;
   sdb_data_file data;
   sdb_regions_file regions; /* [w] */
@@ -49,10 +53,22 @@ typedef struct sdb_store {
   _Atomic bool recovered; /* the state at open is durable in `regions` and `data`; else a checkpoint is owed first */
   bool unclean;           /* [w] holes may hold garbage of a crashed session: the first checkpoint punches them all */
 
+  /* other processes: member.h */
+  sdb_board *board; /* NULL: nobody else has the database open, or nobody changes it */
+  bool still;       /* nothing is ever published: nobody can write it, or nobody is to */
+  bool shared;      /* a member like others: not the first one while it recovers, nor the last one */
+  pthread_mutex_t follow_mutex; /* held while the store follows another member */
+  _Atomic bool leads;           /* the writer lock of all members is ours, and the store has caught up */
+  sdb_published mine;           /* the published state that the last commit here is; `mutex` */
+  _Atomic uint64_t sequence;    /* mine.sequence, for a look without `mutex` */
+  bool stale;                                 /* [w] another member has written since sizes of files were asked */
+  uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of */
+
   pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
 
   pthread_mutex_t mutex; /* guards these */
   pthread_cond_t writer_free;
+  pthread_cond_t news; /* there is a new last commit */
   struct seqdb *writer;
   bool upkeep; /* the writer lock is held for a moment, by no handle: see writer_lock.h */
   sdb_space space;
@@ -60,10 +76,12 @@ typedef struct sdb_store {
   struct seqdb_snapshot *snapshots; /* oldest first */
   struct seqdb_snapshot *snapshots_last;
   uint64_t snapshot_count;
+  uint64_t pins; /* of them, and of those that are being opened */
   /* The journal's last record is a published prepare of a coordinator that may still drop it after a crash.  Until the
   ** next record decides, the state before it stays readable: its catalog is live, and overlays are not applied.  NULL
   ** otherwise. */
   sdb_catalog *before_prepare;
+  bool unsettled; /* the same, but the state before it is not known: all was read anew behind it */
 
   sdb_overlay overlay;
 
@@ -96,6 +114,35 @@ sdb_catalog *sdb_store_add_catalog(sdb_store *store, const sdb_tree *tree, enum 
                                    uint64_t generation);
 /* NULL is allowed. */
 void sdb_store_unref(sdb_store *store, sdb_catalog *catalog);
+
+/* The newest generation that a snapshot of this process reads; 0 if there is none.  There are no savepoints, and no
+** published prepare is undecided.  `mutex` held. */
+uint64_t sdb_store_newest_reader(const sdb_store *store);
+/* The catalog becomes the last commit.  `undecided`: the journal's last record is a prepare; `keep_old`: somebody may
+** still go back to the state before it.  `mutex` held. */
+void sdb_store_swap(sdb_store *store, sdb_catalog *catalog, bool undecided, bool keep_old);
+/* The journal's last record is no undecided prepare: nobody can go back to the state before it.  `mutex` held. */
+void sdb_store_decided(sdb_store *store);
+/* `mine` becomes what the last commit and the journal's end are.  `mutex` held. */
+void sdb_store_stand(sdb_store *store);
+
+/* ---- other members; each does nothing without a board */
+
+/* Has another member published something new?  No system call. */
+bool sdb_store_is_behind(sdb_store *store);
+/* The writer: publish the last commit and the journal's end. */
+void sdb_store_publish(sdb_store *store);
+/* The writer: are they, or the sizes of files, not what others know? */
+bool sdb_store_has_news(sdb_store *store);
+void sdb_store_remember_sizes(sdb_store *store);
+/* The writer: the oldest generation that a member in another process may read; UINT64_MAX without a board.  Space learns
+** what may be used again. */
+uint64_t sdb_store_oldest_elsewhere(sdb_store *store);
+/* The writer: the oldest generation that anybody may read. */
+uint64_t sdb_store_oldest(sdb_store *store);
+
+/* Room for `more` in the list of named entries. */
+int sdb_store_reserve_named(sdb_store *store, size_t more);
 
 /* ---- space; the writer */
 

@@ -5,11 +5,11 @@
 #include "txn/writer_lock.h"
 
 #include "os/os.h"
+#include "txn/member.h"
 
 /* store.mutex held.  false: the time is over. */
-static bool wait_for_writer(sdb_store *store, uint32_t timeout_ms) {
-  uint64_t deadline_ms = timeout_ms && (store->writer || store->upkeep) ? sdb_os_now_ms() + timeout_ms : 0;
-  bool in_time = timeout_ms > 0;
+static bool wait_for_writer(sdb_store *store, uint64_t deadline_ms) {
+  bool in_time = deadline_ms > 0;
   while (store->writer || store->upkeep) {
     if (store->upkeep)
       pthread_cond_wait(&store->writer_free, &store->mutex);
@@ -21,25 +21,37 @@ static bool wait_for_writer(sdb_store *store, uint32_t timeout_ms) {
   return true;
 }
 
+static void let_go(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  store->writer = NULL;
+  store->upkeep = false;
+  pthread_cond_broadcast(&store->writer_free);
+  pthread_mutex_unlock(&store->mutex);
+}
+
 int sdb_writer_lock(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
+  uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
   pthread_mutex_lock(&store->mutex);
-  bool mine = wait_for_writer(store, atomic_load(&db->busy_timeout_ms));
+  bool wait = store->shared || store->writer || store->upkeep;
+  uint64_t deadline_ms = timeout_ms && wait ? sdb_os_now_ms() + timeout_ms : 0;
+  bool mine = wait_for_writer(store, deadline_ms);
   if (mine) store->writer = db;
   pthread_mutex_unlock(&store->mutex);
-  if (mine) return SEQDB_OK;
+  if (mine) {
+    int rc = sdb_member_lock(store, deadline_ms, db->flags & SEQDB_OPEN_RESOLVE_DROP, op);
+    if (rc != SEQDB_OK) let_go(store);
+    return rc;
+  }
   return sdb_error_set(op, SEQDB_BUSY, NULL, 0,
                        "database is locked: %s in %s waits for another connection's transaction", op->operation,
                        store->path);
 }
 
 void sdb_writer_unlock(seqdb *db) {
-  sdb_store *store = db->store;
-  pthread_mutex_lock(&store->mutex);
-  assert(store->writer == db);
-  store->writer = NULL;
-  pthread_cond_broadcast(&store->writer_free);
-  pthread_mutex_unlock(&store->mutex);
+  assert(db->store->writer == db);
+  sdb_member_unlock(db->store);
+  let_go(db->store);
 }
 
 bool sdb_upkeep_begin(sdb_store *store) {
@@ -47,12 +59,12 @@ bool sdb_upkeep_begin(sdb_store *store) {
   bool mine = !store->writer && !store->upkeep;
   if (mine) store->upkeep = true;
   pthread_mutex_unlock(&store->mutex);
-  return mine;
+  if (!mine || sdb_member_lock(store, 0, false, &sdb_unheard) == SEQDB_OK) return mine;
+  let_go(store);
+  return false;
 }
 
 void sdb_upkeep_end(sdb_store *store) {
-  pthread_mutex_lock(&store->mutex);
-  store->upkeep = false;
-  pthread_cond_broadcast(&store->writer_free);
-  pthread_mutex_unlock(&store->mutex);
+  sdb_member_unlock(store);
+  let_go(store);
 }

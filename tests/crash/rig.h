@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
 ** rig.h: the rig that cuts the power (crash/rig.c), its random workload (crash/rig_ops.c), and the simple model of the
-** engine's state that both compare with (crash/rig_model.c).
+** engine's state that both compare with (crash/rig_model.c, crash/rig_compare.c).
 */
 #ifndef SDB_RIG_H
 #define SDB_RIG_H

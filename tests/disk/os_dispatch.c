@@ -354,6 +354,69 @@ int sdb_os_unlock(sdb_fd file) {
   return end(&p, sdb_sim_owns(file) ? sdb_sim_unlock(file) : sdb_real_unlock(file));
 }
 
+int sdb_os_lock_byte(sdb_fd file, uint64_t at, bool exclusive) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_LOCK, name_of(file).text, at, 1);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_lock_byte(file, at, exclusive) : sdb_real_lock_byte(file, at, exclusive);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_unlock_byte(sdb_fd file, uint64_t at) {
+  pending p = {0};
+  begin(&p, SDB_CALL_UNLOCK, name_of(file).text, at, 1);
+  return end(&p, sdb_sim_owns(file) ? sdb_sim_unlock_bytes(file, at, 1) : sdb_real_unlock_byte(file, at));
+}
+
+int sdb_os_unlock_all_bytes(sdb_fd file) {
+  pending p = {0};
+  begin(&p, SDB_CALL_UNLOCK, name_of(file).text, 0, UINT64_MAX);
+  return end(&p, sdb_sim_owns(file) ? sdb_sim_unlock_bytes(file, 0, UINT64_MAX) : sdb_real_unlock_all_bytes(file));
+}
+
+int sdb_os_byte_is_locked(sdb_fd file, uint64_t at, bool *locked) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_LOCK, name_of(file).text, at, 1);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_byte_is_locked(file, at, locked) : sdb_real_byte_is_locked(file, at, locked);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_share(sdb_fd file, size_t bytes, void **address) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_MMAP, name_of(file).text, 0, bytes);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_share(file, bytes, address) : sdb_real_share(file, bytes, address);
+    if (rc == 0) {
+      atomic_fetch_add(&live_maps, 1);
+    }
+  }
+  return end(&p, rc);
+}
+
+void sdb_os_unshare(void *address, size_t bytes) {
+  pending p = {0};
+  if (address == NULL) {
+    return;
+  }
+  begin(&p, SDB_CALL_MUNMAP, "", 0, bytes);
+  atomic_fetch_sub(&live_maps, 1);
+  sdb_real_unshare(address, bytes);
+  end(&p, 0);
+}
+
+int sdb_os_file_system_of(sdb_fd fd, sdb_os_file_system *info) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_INFO, name_of(fd).text, 0, 0);
+  if (rc == 0) {
+    *info = (sdb_os_file_system){0};
+    rc = sdb_sim_owns(fd) ? 0 : sdb_real_file_system_of(fd, info);
+  }
+  return end(&p, rc);
+}
+
 int sdb_os_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_MMAP, name_of(file).text, offset, bytes);

@@ -223,6 +223,62 @@ void sdb_fault_set_random(uint64_t seed) {
   pthread_mutex_unlock(&lock);
 }
 
+/* ---- scheduling points -------------------------------------------------------------------------------------- */
+
+static sdb_fault_scheduler scheduler;
+static _Atomic bool scheduled;
+static _Atomic uint64_t accesses;
+
+void sdb_fault_set_scheduler(const sdb_fault_scheduler *given) {
+  atomic_store(&scheduled, false);
+  if (given != NULL) {
+    scheduler = *given;
+    atomic_store(&scheduled, true);
+  }
+}
+
+void sdb_fault_point(void) {
+  atomic_fetch_add_explicit(&accesses, 1, memory_order_relaxed);
+  if (atomic_load_explicit(&scheduled, memory_order_relaxed)) {
+    scheduler.point(scheduler.context);
+  }
+}
+
+uint64_t sdb_fault_accesses(void) {
+  return atomic_load(&accesses);
+}
+
+uint64_t sdb_os_now_ms(void) {
+  return atomic_load(&scheduled) ? scheduler.now_ms(scheduler.context) : sdb_real_now_ms();
+}
+
+uint64_t sdb_os_pid(void) {
+  return atomic_load(&scheduled) ? scheduler.pid(scheduler.context) : sdb_real_pid();
+}
+
+void sdb_os_give_way(bool sleep) {
+  if (atomic_load(&scheduled)) {
+    scheduler.sleep(scheduler.context, sleep ? 1 : 0);
+  } else {
+    sdb_real_give_way(sleep);
+  }
+}
+
+/* A scheduler looks at the words itself: waking is nothing, sleeping is short. */
+void sdb_os_word_wait(sdb_word *word, uint64_t value, uint64_t ms) {
+  if (!atomic_load(&scheduled)) {
+    sdb_real_word_wait(word, value, ms);
+  } else if ((uint32_t)atomic_load(word) == (uint32_t)value) {
+    scheduler.sleep(scheduler.context, ms);
+  }
+}
+
+void sdb_os_word_wake(sdb_word *word) {
+  if (!atomic_load(&scheduled)) {
+    sdb_real_word_wake(word);
+  }
+}
+
 /* ---- around each call -------------------------------------------------------------------------------------- */
 
 /* Write the call's rule into *p and the thread's plan.  Returns the error that comes instead of the call, 0 to go
@@ -271,6 +327,9 @@ static int consult(sdb_fault_pending *p) {
 /* 0: carry the call out; else the error it fails with. */
 int sdb_fault_begin(sdb_fault_pending *p, int kind, const char *file, uint64_t offset, uint64_t bytes) {
   int error = 0;
+  if (kind != SDB_CALL_MALLOC && atomic_load_explicit(&scheduled, memory_order_relaxed)) {
+    scheduler.point(scheduler.context);
+  }
   atomic_fetch_add_explicit(&counts[kind], 1, memory_order_relaxed);
   p->watched = (atomic_load_explicit(&watched, memory_order_relaxed) & SDB_CALL_BIT(kind)) != 0;
   if (!p->watched) {

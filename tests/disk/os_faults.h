@@ -110,6 +110,21 @@ bool sdb_fault_stopped(void);        /* a call was refused */
 ** none. */
 void sdb_fault_set_hook(void (*hook)(void *context, const sdb_call *call), void *context);
 
+/* ---- scheduling points: every call of os.h but those for memory, and every access to memory that processes share */
+typedef struct sdb_fault_scheduler {
+  void (*point)(void *context); /* before each of them; no lock held */
+  /* Instead of sleeping, and of the clock and the number of the process. */
+  void (*sleep)(void *context, uint64_t ms);
+  uint64_t (*now_ms)(void *context);
+  uint64_t (*pid)(void *context);
+  void *context;
+} sdb_fault_scheduler;
+/* NULL: none.  Copied.  Nothing else runs meanwhile. */
+void sdb_fault_set_scheduler(const sdb_fault_scheduler *scheduler);
+/* What accesses to shared memory call (os_words.c). */
+void sdb_fault_point(void);
+uint64_t sdb_fault_accesses(void); /* so far */
+
 /* ---- other knobs; 0 = as the system has it */
 void sdb_fault_set_random(uint64_t seed);      /* sdb_os_random gives a reproducible sequence */
 void sdb_fault_set_map_window(uint64_t bytes); /* a multiple of 64 KiB */
@@ -162,6 +177,18 @@ int sdb_real_allocate(sdb_fd file, uint64_t offset, uint64_t bytes);
 int sdb_real_next_data(sdb_fd file, uint64_t offset, uint64_t end, uint64_t *data, uint64_t *data_end);
 int sdb_real_lock(sdb_fd file, bool exclusive);
 int sdb_real_unlock(sdb_fd file);
+int sdb_real_lock_byte(sdb_fd file, uint64_t at, bool exclusive);
+int sdb_real_unlock_byte(sdb_fd file, uint64_t at);
+int sdb_real_unlock_all_bytes(sdb_fd file);
+int sdb_real_byte_is_locked(sdb_fd file, uint64_t at, bool *locked);
+int sdb_real_share(sdb_fd file, size_t bytes, void **address);
+void sdb_real_unshare(void *address, size_t bytes);
+void sdb_real_word_wait(sdb_word *word, uint64_t value, uint64_t ms);
+void sdb_real_word_wake(sdb_word *word);
+int sdb_real_file_system_of(sdb_fd fd, sdb_os_file_system *info);
+uint64_t sdb_real_pid(void);
+uint64_t sdb_real_now_ms(void);
+void sdb_real_give_way(bool sleep);
 int sdb_real_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
 void sdb_real_unmap(const uint8_t *address, uint64_t bytes);
 int sdb_real_populate(const uint8_t *address, uint64_t bytes);

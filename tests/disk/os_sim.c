@@ -34,6 +34,7 @@ typedef struct open_handle {
   sdb_sim_inode *inode;
   bool writable;
   bool locked, exclusive;
+  int owner;
 } open_handle;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -41,6 +42,7 @@ static sdb_sim_disk live;
 static uint64_t live_device; /* another one after each restart: a new machine to whoever compares */
 static open_handle handles[HANDLES];
 static sdb_fd last_handle = HANDLE_BASE;
+static int owner_now;
 static uint64_t fail_seed = 2;
 static uint64_t file_max = SDB_OFFSET_MAX;
 
@@ -156,7 +158,7 @@ static int new_handle(sdb_sim_inode *inode, bool writable, sdb_fd *fd) {
   for (int tries = 0; tries < HANDLES; tries++) {
     open_handle *handle = &handles[++last_handle % HANDLES];
     if (handle->number == 0) {
-      *handle = (open_handle){.number = last_handle, .inode = inode, .writable = writable};
+      *handle = (open_handle){.number = last_handle, .inode = inode, .writable = writable, .owner = owner_now};
       *fd = last_handle;
       return 0;
     }
@@ -181,6 +183,10 @@ static int enter_file(sdb_fd fd, bool want_dir, bool want_write, sdb_sim_inode *
   return 0;
 }
 
+int sdb_sim_enter_file(sdb_fd file, bool want_write, sdb_sim_inode **inode) {
+  return enter_file(file, false, want_write, inode);
+}
+
 static int leave(int rc) {
   sdb_sim_leave();
   return rc;
@@ -200,9 +206,27 @@ void sdb_sim_close(sdb_fd fd) {
   open_handle *handle = slot_of(fd);
   if (handle != NULL) {
     drop_lock(handle);
+    sdb_sim_drop_byte_locks(handle->inode, fd, 0, UINT64_MAX);
     handle->number = 0;
   }
   sdb_sim_leave();
+}
+
+void sdb_sim_set_owner(int owner) {
+  sdb_sim_enter();
+  owner_now = owner;
+  sdb_sim_leave();
+}
+
+void sdb_sim_kill(int owner) {
+  for (int i = 0; i < HANDLES; i++) {
+    sdb_sim_enter();
+    sdb_fd fd = handles[i].owner == owner ? handles[i].number : 0;
+    sdb_sim_leave();
+    if (fd != 0) {
+      sdb_sim_close(fd);
+    }
+  }
 }
 
 /* ---- directories ------------------------------------------------------------------------------------------- */
@@ -284,6 +308,7 @@ int sdb_sim_replace(sdb_fd file, sdb_fd other) {
     return leave(EIO);
   }
   drop_lock(to);
+  sdb_sim_drop_byte_locks(to->inode, file, 0, UINT64_MAX);
   *to = *from;
   to->number = file;
   from->number = 0;
@@ -345,40 +370,6 @@ int sdb_sim_unlink(sdb_fd dir, const char *name) {
 
 /* ---- files ------------------------------------------------------------------------------------------------- */
 
-static void set_length(sdb_sim_inode *inode, uint64_t length) {
-  inode->length = length;
-  sdb_events_add(&inode->events, SDB_EVENT_LENGTH, 0, 0)->length = length;
-}
-
-/* Record that the sectors of [offset, offset + bytes) are now as the memfd has them. */
-static void record_data(sdb_sim_inode *inode, uint64_t offset, uint64_t bytes) {
-  uint64_t first = offset / SDB_SIM_SECTOR;
-  uint64_t count = (offset + bytes - 1) / SDB_SIM_SECTOR - first + 1;
-  size_t whole = (size_t)(count * SDB_SIM_SECTOR);
-  sdb_event *event = sdb_events_add(&inode->events, SDB_EVENT_DATA, first, count);
-  size_t got = sdb_sim_load(inode->memory_fd, event->bytes, whole, first * SDB_SIM_SECTOR);
-  memset(event->bytes + got, 0, whole - got);
-}
-
-/* Record that [offset, end) is zeros now: whole sectors as such, the sectors at the edges as data. */
-static void record_zeros(sdb_sim_inode *inode, uint64_t offset, uint64_t end) {
-  uint64_t first = (offset + SDB_SIM_SECTOR - 1) / SDB_SIM_SECTOR;
-  uint64_t last = end / SDB_SIM_SECTOR;
-  if (first > last) {
-    record_data(inode, offset, end - offset);
-    return;
-  }
-  if (offset < first * SDB_SIM_SECTOR) {
-    record_data(inode, offset, 1);
-  }
-  if (first < last) {
-    sdb_events_add(&inode->events, SDB_EVENT_ZERO, first, last - first);
-  }
-  if (last * SDB_SIM_SECTOR < end) {
-    record_data(inode, end - 1, 1);
-  }
-}
-
 int sdb_sim_info_of(sdb_fd file, sdb_os_info *info) {
   sdb_sim_inode *inode = NULL;
   struct stat st;
@@ -413,9 +404,9 @@ int sdb_sim_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offse
   if (rc == 0 && bytes > 0) {
     sdb_sim_store(inode->memory_fd, buffer, bytes, offset);
     if (offset + bytes > inode->length) {
-      set_length(inode, offset + bytes);
+      sdb_sim_record_length(inode, offset + bytes);
     }
-    record_data(inode, offset, bytes);
+    sdb_sim_record_data(inode, offset, bytes);
   }
   return leave(rc);
 }
@@ -465,9 +456,9 @@ int sdb_sim_truncate(sdb_fd file, uint64_t size_bytes) {
   }
   if (rc == 0 && size_bytes != inode->length) {
     uint64_t old = inode->length;
-    set_length(inode, size_bytes);
+    sdb_sim_record_length(inode, size_bytes);
     if (size_bytes < old) {
-      record_zeros(inode, size_bytes, (old + SDB_SIM_SECTOR - 1) / SDB_SIM_SECTOR * SDB_SIM_SECTOR);
+      sdb_sim_record_zeros(inode, size_bytes, (old + SDB_SIM_SECTOR - 1) / SDB_SIM_SECTOR * SDB_SIM_SECTOR);
     }
   }
   return leave(rc);
@@ -480,7 +471,7 @@ int sdb_sim_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
     rc = sdb_real_punch(inode->memory_fd, offset, bytes);
   }
   if (rc == 0 && bytes > 0 && offset < inode->length) {
-    record_zeros(inode, offset, SDB_MIN(offset + bytes, inode->length));
+    sdb_sim_record_zeros(inode, offset, SDB_MIN(offset + bytes, inode->length));
   }
   return leave(rc);
 }

@@ -37,6 +37,9 @@ uint64_t sdb_sim_outcomes(void);
 void sdb_sim_cut_nth(uint64_t index);
 /* Every process dies, the machine goes on: handles and locks end, the cache stays. */
 void sdb_sim_restart(void);
+/* Handles opened from now on belong to this owner (0 at first); one that is killed gives back its handles and locks. */
+void sdb_sim_set_owner(int owner);
+void sdb_sim_kill(int owner);
 /* The cache drops clean pages: after a failed sync programs see what the disk really holds. */
 void sdb_sim_evict(void);
 /* Unsynced events of all files and directories. */
@@ -98,6 +101,11 @@ int sdb_sim_punch(sdb_fd file, uint64_t offset, uint64_t bytes);
 int sdb_sim_next_data(sdb_fd file, uint64_t offset, uint64_t end, uint64_t *data, uint64_t *data_end);
 int sdb_sim_lock(sdb_fd file, bool exclusive);
 int sdb_sim_unlock(sdb_fd file);
+int sdb_sim_lock_byte(sdb_fd file, uint64_t at, bool exclusive);
+int sdb_sim_unlock_bytes(sdb_fd file, uint64_t from, uint64_t bytes);
+int sdb_sim_byte_is_locked(sdb_fd file, uint64_t at, bool *locked);
+/* What is written through it is an unsynced event of its sectors whenever the disk is copied or the power is cut. */
+int sdb_sim_share(sdb_fd file, size_t bytes, void **address);
 int sdb_sim_map(sdb_fd file, uint64_t offset, uint64_t bytes, const uint8_t **address);
 
 #endif /* SDB_OS_SIM_H */

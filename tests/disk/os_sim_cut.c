@@ -42,6 +42,8 @@ static void copy_disk(sdb_sim_disk *to, const sdb_sim_disk *from) {
       copy->memory_fd = -1;
       copy->shared_locks = 0;
       copy->exclusive_lock = false;
+      copy->byte_locks = NULL;
+      copy->byte_lock_count = 0;
       sdb_image_copy(&copy->disk, &old->disk);
       sdb_image_copy(&copy->cached, &old->cached);
       sdb_events_copy(&copy->events, &old->events);
@@ -51,9 +53,16 @@ static void copy_disk(sdb_sim_disk *to, const sdb_sim_disk *from) {
   }
 }
 
+static sdb_sim_disk *enter_noted(void) {
+  sdb_sim_disk *live = sdb_sim_enter();
+  sdb_sim_note_shared(live);
+  return live;
+}
+
 sdb_sim_disk *sdb_sim_clone(void) {
   sdb_sim_disk *copy = sdb_sim_memory(NULL, sizeof *copy);
-  copy_disk(copy, sdb_sim_enter());
+  sdb_sim_disk *live = enter_noted();
+  copy_disk(copy, live);
   sdb_sim_leave();
   return copy;
 }
@@ -84,7 +93,7 @@ void sdb_sim_restore(const sdb_sim_disk *disk) {
 
 void sdb_sim_restart(void) {
   sdb_sim_disk copy;
-  sdb_sim_disk *live = sdb_sim_enter();
+  sdb_sim_disk *live = enter_noted();
   copy_disk(&copy, live); /* new memfds too: mappings of dead processes must not see what comes */
   replace(live, &copy);
   sdb_sim_leave();
@@ -219,7 +228,7 @@ static void add_noise(sdb_chance *chance, sdb_sim_inode *inode) {
 void sdb_sim_cut(uint64_t seed) {
   sdb_chance chance;
   sdb_sim_disk outcome;
-  sdb_sim_disk *live = sdb_sim_enter();
+  sdb_sim_disk *live = enter_noted();
   copy_disk(&outcome, live);
   sdb_chance_start(&chance, seed);
   chance.serial = draw_serial(&chance, &outcome);
@@ -357,7 +366,7 @@ static uint64_t count_outcomes(const sdb_sim_disk *disk) {
 }
 
 uint64_t sdb_sim_outcomes(void) {
-  uint64_t outcomes = count_outcomes(sdb_sim_enter());
+  uint64_t outcomes = count_outcomes(enter_noted());
   sdb_sim_leave();
   return outcomes;
 }
@@ -384,7 +393,7 @@ static void take_choice(const choice *taken) {
 void sdb_sim_cut_nth(uint64_t index) {
   choices all;
   sdb_sim_disk outcome, before;
-  sdb_sim_disk *live = sdb_sim_enter();
+  sdb_sim_disk *live = enter_noted();
   copy_disk(&outcome, live);
   copy_disk(&before, live); /* versions point into its images, which must not change under them */
   list_choices(&all, &before);

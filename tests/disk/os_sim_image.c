@@ -266,6 +266,7 @@ void sdb_sim_clear_disk(sdb_sim_disk *disk) {
       sdb_image_clear(&inode->cached);
       free(inode->disk_names.list);
       free(inode->names.list);
+      free(inode->byte_locks);
       if (inode->memory_fd >= 0) {
         close(inode->memory_fd);
       }
@@ -476,5 +477,41 @@ void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *i
     }
     uint64_t end = SDB_MIN((event->sector + event->sectors) * SDB_SIM_SECTOR, whole);
     if (chance->lengthens && event->kind == SDB_EVENT_DATA) *length = SDB_MAX(*length, end);
+  }
+}
+
+/* ---- what changes a file ------------------------------------------------------------------------------------ */
+
+void sdb_sim_record_length(sdb_sim_inode *inode, uint64_t length) {
+  inode->length = length;
+  sdb_events_add(&inode->events, SDB_EVENT_LENGTH, 0, 0)->length = length;
+}
+
+/* Record that the sectors of [offset, offset + bytes) are now as the memfd has them. */
+void sdb_sim_record_data(sdb_sim_inode *inode, uint64_t offset, uint64_t bytes) {
+  uint64_t first = offset / SDB_SIM_SECTOR;
+  uint64_t count = (offset + bytes - 1) / SDB_SIM_SECTOR - first + 1;
+  size_t whole = (size_t)(count * SDB_SIM_SECTOR);
+  sdb_event *event = sdb_events_add(&inode->events, SDB_EVENT_DATA, first, count);
+  size_t got = sdb_sim_load(inode->memory_fd, event->bytes, whole, first * SDB_SIM_SECTOR);
+  memset(event->bytes + got, 0, whole - got);
+}
+
+/* Record that [offset, end) is zeros now: whole sectors as such, the sectors at the edges as data. */
+void sdb_sim_record_zeros(sdb_sim_inode *inode, uint64_t offset, uint64_t end) {
+  uint64_t first = (offset + SDB_SIM_SECTOR - 1) / SDB_SIM_SECTOR;
+  uint64_t last = end / SDB_SIM_SECTOR;
+  if (first > last) {
+    sdb_sim_record_data(inode, offset, end - offset);
+    return;
+  }
+  if (offset < first * SDB_SIM_SECTOR) {
+    sdb_sim_record_data(inode, offset, 1);
+  }
+  if (first < last) {
+    sdb_events_add(&inode->events, SDB_EVENT_ZERO, first, last - first);
+  }
+  if (last * SDB_SIM_SECTOR < end) {
+    sdb_sim_record_data(inode, end - 1, 1);
   }
 }

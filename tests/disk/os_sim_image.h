@@ -86,6 +86,12 @@ typedef struct sdb_sim_names {
   size_t count;
 } sdb_sim_names;
 
+typedef struct sdb_sim_byte_lock {
+  sdb_fd owner;
+  uint64_t at;
+  bool exclusive;
+} sdb_sim_byte_lock;
+
 typedef struct sdb_sim_inode {
   uint64_t number;
   bool is_dir;
@@ -101,6 +107,9 @@ typedef struct sdb_sim_inode {
   int memory_fd; /* memfd with what programs see; -1 = not made yet */
   unsigned shared_locks;
   bool exclusive_lock;
+  sdb_sim_byte_lock *byte_locks;
+  size_t byte_lock_count;
+  uint64_t shared_bytes; /* of the longest mapping that programs write through */
 } sdb_sim_inode;
 
 struct sdb_sim_disk {
@@ -121,9 +130,20 @@ size_t sdb_sim_load(int fd, void *buffer, size_t bytes, uint64_t offset);
 /* Write what programs see into the inode's memfd, if it has one. */
 void sdb_sim_refresh(sdb_sim_inode *inode);
 
+/* Record a file's new length, that [offset, offset + bytes) is now as the memfd has it, that [offset, end) is zeros. */
+void sdb_sim_record_length(sdb_sim_inode *inode, uint64_t length);
+void sdb_sim_record_data(sdb_sim_inode *inode, uint64_t offset, uint64_t bytes);
+void sdb_sim_record_zeros(sdb_sim_inode *inode, uint64_t offset, uint64_t end);
+/* Remember what was written through shared mappings, as one event of each file. */
+void sdb_sim_note_shared(sdb_sim_disk *disk);
+
 /* ---- the disk in use (os_sim.c); whatever is done to it is done between these two */
 sdb_sim_disk *sdb_sim_enter(void);
 void sdb_sim_leave(void);
 void sdb_sim_forget_handles(void);
+/* Enter, and find a file's inode; EIO for handles of before a cut.  The caller leaves in any case. */
+int sdb_sim_enter_file(sdb_fd file, bool want_write, sdb_sim_inode **inode);
+/* os_sim_locks.c: forget the locks of a handle on [from, from + bytes). */
+void sdb_sim_drop_byte_locks(sdb_sim_inode *inode, sdb_fd owner, uint64_t from, uint64_t bytes);
 
 #endif /* SDB_OS_SIM_IMAGE_H */

@@ -3,7 +3,7 @@
 ** api.c: the engine's C API as Tcl commands, one to one: a handle is a command.
 **
 **   sdb_open NAME DIRECTORY ?-create BOOL -readonly BOOL -sync full|off -mmap BOOL -adopt BOOL -resolve keep|drop
-**            -minsize BYTES -timeout MS -coordinator TEXT?
+**            -minsize BYTES -timeout MS -coordinator TEXT -exclusive BOOL -immutable BOOL?
 **   NAME create REGIONNAME                -> region number; "NAME created R" is 1 if the last create made it
 **   NAME append R DATA                    -> offset
 **   NAME write R OFFSET DATA | truncate R LENGTH | truncate_write R OFFSET DATA | set_length R LENGTH
@@ -434,9 +434,24 @@ static int opening_interrupt(void *context) {
 }
 
 static int open_option(Tcl_Interp *interp, Tcl_Obj *word, Tcl_Obj *value, seqdb_options *options) {
-  static const char *const names[] = {"-adopt", "-coordinator", "-create",  "-interrupt", "-minsize", "-mmap",
-                                      "-mode",  "-readonly",    "-resolve", "-sync",      "-timeout", NULL};
-  enum { ADOPT, COORDINATOR, CREATE, INTERRUPT, MINSIZE, MMAP, MODE, READONLY, RESOLVE, SYNC, TIMEOUT };
+  static const char *const names[] = {"-adopt",     "-coordinator", "-create",  "-exclusive", "-immutable",
+                                      "-interrupt", "-minsize",     "-mmap",    "-mode",      "-readonly",
+                                      "-resolve",   "-sync",        "-timeout", NULL};
+  enum {
+    ADOPT,
+    COORDINATOR,
+    CREATE,
+    EXCLUSIVE,
+    IMMUTABLE,
+    INTERRUPT,
+    MINSIZE,
+    MMAP,
+    MODE,
+    READONLY,
+    RESOLVE,
+    SYNC,
+    TIMEOUT
+  };
   static const char *const syncs[] = {"full", "off", NULL}, *const resolves[] = {"keep", "drop", NULL};
   uint64_t number = 0;
   int which, code;
@@ -449,6 +464,10 @@ static int open_option(Tcl_Interp *interp, Tcl_Obj *word, Tcl_Obj *value, seqdb_
       return TCL_OK;
     case CREATE:
       return flag_option(interp, value, SEQDB_OPEN_CREATE, 1, &options->flags);
+    case EXCLUSIVE:
+      return flag_option(interp, value, SEQDB_OPEN_EXCLUSIVE, 1, &options->flags);
+    case IMMUTABLE:
+      return flag_option(interp, value, SEQDB_OPEN_IMMUTABLE, 1, &options->flags);
     case MMAP:
       return flag_option(interp, value, SEQDB_OPEN_NO_MMAP, 0, &options->flags);
     case READONLY:

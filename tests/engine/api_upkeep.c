@@ -78,6 +78,36 @@ static int run_check(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const 
   return sdb_api_done(interp, at->db, rc);
 }
 
+static int add_snapshot(void *context, const seqdb_snapshot_info *snapshot) {
+  Tcl_Obj *row[] = {Tcl_NewWideIntObj((Tcl_WideInt)snapshot->pid), Tcl_NewWideIntObj((Tcl_WideInt)snapshot->generation),
+                    Tcl_NewWideIntObj((Tcl_WideInt)snapshot->age_ms),
+                    Tcl_NewWideIntObj((Tcl_WideInt)snapshot->held_bytes)};
+  return Tcl_ListObjAppendElement(NULL, context, Tcl_NewListObj(4, row)) != TCL_OK;
+}
+
+static int run_snapshots(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  sdb_api_db *at = object;
+  Tcl_Obj *rows = Tcl_NewListObj(0, NULL);
+  (void)argc, (void)argv;
+  Tcl_IncrRefCount(rows);
+  int rc = seqdb_snapshots(at->db, add_snapshot, rows);
+  if (rc == SEQDB_OK) Tcl_SetObjResult(interp, rows);
+  Tcl_DecrRefCount(rows);
+  return rc == SEQDB_OK ? TCL_OK : sdb_api_done(interp, at->db, rc);
+}
+
+static int run_wait(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  sdb_api_db *at = object;
+  uint64_t generation, ms, newest = 0;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &generation) != TCL_OK || sdb_test_u64(interp, argv[1], &ms) != TCL_OK)
+    return TCL_ERROR;
+  int rc = seqdb_wait(at->db, generation, (uint32_t)ms, &newest);
+  if (rc != SEQDB_OK) return sdb_api_done(interp, at->db, rc);
+  Tcl_SetObjResult(interp, Tcl_NewWideIntObj((Tcl_WideInt)newest));
+  return TCL_OK;
+}
+
 static int run_stat(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   sdb_api_db *at = object;
   seqdb_stat_info info = SEQDB_STAT_INIT;
@@ -222,6 +252,8 @@ const sdb_api_sub sdb_api_upkeep_subs[] = {{"changed", 0, 1, "?region?", run_cha
                                            {"layout", 0, 0, NULL, run_layout},
                                            {"readonly", 0, 0, NULL, run_readonly},
                                            {"stat", 0, 0, NULL, run_stat},
+                                           {"snapshots", 0, 0, NULL, run_snapshots},
                                            {"timeout", 1, 1, "ms", run_timeout},
                                            {"uuid", 0, 0, NULL, run_uuid},
+                                           {"wait", 2, 2, "generation ms", run_wait},
                                            {NULL, 0, 0, NULL, NULL}};

@@ -8,6 +8,9 @@
 **   sdb_os pread FD BYTES OFFSET | pwrite FD DATA OFFSET | fill FD BYTE COUNT OFFSET | fdatasync FD | fsync FD
 **   sdb_os truncate FD BYTES | punch FD OFFSET BYTES | next_data FD OFFSET END -> {data end}
 **   sdb_os lock FD shared|exclusive | unlock FD | dense FD
+**   sdb_os lock_byte FD AT shared|exclusive | unlock_byte FD AT | unlock_all_bytes FD | byte_is_locked FD AT -> 0|1
+**   sdb_os shared FD BYTES -> what a word wait saw, in order: see run_shared() | file_system FD -> {remote read_only}
+**   sdb_os pid | boot -> 0 if it is unknown, else 1
 **   sdb_os map FD OFFSET BYTES -> map | mapped MAP OFFSET BYTES -> the bytes | populate MAP | unmap MAP | window
 **   sdb_os random COUNT | now_ms | fork_count | fork_count_in_child | memory BYTES -> 1 if there was some
 */
@@ -249,6 +252,85 @@ static int run_lock(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return sdb_test_errno(interp, sdb_os_lock((sdb_fd)fd, strcmp(Tcl_GetString(argv[1]), "exclusive") == 0));
 }
 
+static int run_lock_byte(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t n[2];
+  if (get_numbers(interp, argc - 1, argv, n) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  bool exclusive = strcmp(Tcl_GetString(argv[2]), "exclusive") == 0;
+  return sdb_test_errno(interp, sdb_os_lock_byte((sdb_fd)n[0], n[1], exclusive));
+}
+
+static int run_unlock_byte(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t n[2];
+  if (get_numbers(interp, argc, argv, n) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  return sdb_test_errno(interp, sdb_os_unlock_byte((sdb_fd)n[0], n[1]));
+}
+
+static int run_unlock_all_bytes(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)argc;
+  return with_fd(interp, argv[0], sdb_os_unlock_all_bytes);
+}
+
+static int run_byte_is_locked(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t n[2];
+  bool locked = false;
+  if (get_numbers(interp, argc, argv, n) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  int error = sdb_os_byte_is_locked((sdb_fd)n[0], n[1], &locked);
+  return int_result(interp, locked, error);
+}
+
+/* {the second word of the file} {what replacing it did, twice} {did a wait for another value return at once}. */
+static int run_shared(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t n[2]; /* fd bytes */
+  void *address = NULL;
+  if (get_numbers(interp, argc, argv, n) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  int error = sdb_os_share((sdb_fd)n[0], (size_t)n[1], &address);
+  if (error != 0) {
+    return sdb_test_errno(interp, error);
+  }
+  sdb_word *words = address;
+  uint64_t before = sdb_word_load(&words[1]);
+  bool replaced = sdb_word_replace(&words[1], before, before + 1), again = sdb_word_replace(&words[1], before, 0);
+  sdb_word_store(&words[2], 7);
+  sdb_os_word_wait(&words[2], 8, 60000); /* returns at once: it is another value */
+  sdb_os_word_wait(&words[2], 7, 1);     /* returns when the time is over */
+  sdb_os_word_wake(&words[2]);
+  sdb_os_unshare(address, (size_t)n[1]);
+  Tcl_Obj *list[] = {sdb_test_wide(before), Tcl_NewIntObj(replaced), Tcl_NewIntObj(again)};
+  Tcl_SetObjResult(interp, Tcl_NewListObj(3, list));
+  return TCL_OK;
+}
+
+static int run_file_system(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  sdb_os_file_system info = {0};
+  uint64_t fd;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &fd) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  int error = sdb_os_file_system_of((sdb_fd)fd, &info);
+  Tcl_Obj *list[] = {Tcl_NewStringObj(info.remote != NULL ? info.remote : "", -1), Tcl_NewIntObj(info.read_only)};
+  Tcl_SetObjResult(interp, Tcl_NewListObj(2, list));
+  return sdb_test_errno(interp, error);
+}
+
+static int run_pid(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)argc, (void)argv;
+  return int_result(interp, sdb_os_pid(), 0);
+}
+
+static int run_boot(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)argc, (void)argv;
+  return int_result(interp, sdb_os_boot() != 0 && sdb_os_boot() == sdb_os_boot(), 0);
+}
+
 /* ---- mappings ---------------------------------------------------------------------------------------------- */
 
 static int run_map(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
@@ -355,16 +437,20 @@ static int run_memory(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return int_result(interp, bigger != NULL, 0);
 }
 
-static const sdb_test_sub subs[] = {{"close", 1, 1, "fd", run_close},
+static const sdb_test_sub subs[] = {{"boot", 0, 0, NULL, run_boot},
+                                    {"byte_is_locked", 2, 2, "fd at", run_byte_is_locked},
+                                    {"close", 1, 1, "fd", run_close},
                                     {"dense", 1, 1, "fd", run_dense},
                                     {"dir_info", 1, 1, "fd", run_dir_info},
                                     {"fdatasync", 1, 1, "fd", run_fdatasync},
+                                    {"file_system", 1, 1, "fd", run_file_system},
                                     {"fill", 4, 4, "fd byte count offset", run_fill},
                                     {"fork_count", 0, 0, NULL, run_fork_count},
                                     {"fork_count_in_child", 0, 0, NULL, run_fork_count_in_child},
                                     {"fsync", 1, 1, "fd", run_fsync},
                                     {"info", 1, 1, "fd", run_info},
                                     {"lock", 2, 2, "fd shared|exclusive", run_lock},
+                                    {"lock_byte", 3, 3, "fd at shared|exclusive", run_lock_byte},
                                     {"make_dir", 1, 1, "path", run_make_dir},
                                     {"map", 3, 3, "fd offset bytes", run_map},
                                     {"mapped", 3, 3, "map offset bytes", run_mapped},
@@ -373,17 +459,21 @@ static const sdb_test_sub subs[] = {{"close", 1, 1, "fd", run_close},
                                     {"now_ms", 0, 0, NULL, run_now_ms},
                                     {"open", 2, 5, "dir name ?write? ?create? ?excl?", run_open},
                                     {"open_dir", 1, 1, "path", run_open_dir},
+                                    {"pid", 0, 0, NULL, run_pid},
                                     {"populate", 1, 1, "map", run_populate},
                                     {"pread", 3, 3, "fd bytes offset", run_pread},
                                     {"punch", 3, 3, "fd offset bytes", run_punch},
                                     {"pwrite", 3, 3, "fd data offset", run_pwrite},
                                     {"random", 1, 1, "count", run_random},
                                     {"rename", 3, 3, "dir from to", run_rename},
+                                    {"shared", 2, 2, "fd bytes", run_shared},
                                     {"sync_dir", 1, 1, "fd", run_sync_dir},
                                     {"sync_parent", 1, 1, "path", run_sync_parent},
                                     {"truncate", 2, 2, "fd bytes", run_truncate},
                                     {"unlink", 2, 2, "dir name", run_unlink},
                                     {"unlock", 1, 1, "fd", run_unlock},
+                                    {"unlock_all_bytes", 1, 1, "fd", run_unlock_all_bytes},
+                                    {"unlock_byte", 2, 2, "fd at", run_unlock_byte},
                                     {"unmap", 1, 1, "map", run_unmap},
                                     {"window", 0, 0, NULL, run_window},
                                     {NULL, 0, 0, NULL, NULL}};

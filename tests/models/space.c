@@ -70,7 +70,7 @@ static bool put(world *w, size_t slot, const cell *fresh) {
                      .generation = w->generation};
   const sdb_entry *old = sdb_tree_get(&w->tree, (uint32_t)slot);
   char name = (char)('a' + slot);
-  entry.marked_bytes = sdb_catalogs_marked_bytes(&w->space.catalogs, (uint32_t)slot, entry.start);
+  entry.seen_bytes = sdb_catalogs_marked_bytes(&w->space.catalogs, (uint32_t)slot, entry.start);
   starve(w, false);
   sdb_name *made = old ? NULL : sdb_name_new(w->names, &name, 1, (uint32_t)slot);
   entry.name = old ? old->name : made;
