@@ -118,10 +118,11 @@ proc worker_forget {name} {
   return [expr {$failed ? [dict get $options -errorcode] : {}}]
 }
 
-# Kill it and wait until it is gone.
+# Kill it and wait until it is gone.  An error if it had ended before by something else than SIGKILL.
 proc worker_kill {name} {
   catch {worker_signal $name KILL}
-  worker_forget $name
+  set code [worker_forget $name]
+  if {[lindex $code 0] ne "CHILDKILLED" || [lindex $code 2] ne "SIGKILL"} {error "worker $name ended with: $code"}
   return
 }
 
@@ -142,7 +143,7 @@ proc worker_end {name} {
 }
 
 proc workers_end {} {
-  foreach name [array names ::worker_channel] {worker_kill $name}
+  foreach name [array names ::worker_channel] {catch {worker_kill $name}}
 }
 
 # At the end of the file, however it ends: no process stays.
