@@ -2,9 +2,9 @@
 #
 # processes_writer.tcl: what the processes of processes_killed.test do, and how it is judged.
 #
-# Transaction n of writer W appends the record "W n" to the region W and to the region `common`, writes it into its slot of
-# `slots`; every 7th replaces the region W.big by many copies of the record, every 13th creates a region and removes the
-# one before; in file mode it also inserts a row.  So any state tells which transactions it has.
+# Transaction n of writer W appends the record "W n" to the region W and to the region `common`, writes it into its slot
+# of `slots`; every 7th replaces the region W.big by many copies of the record, every 13th creates a region and removes
+# the one before; in file mode it also inserts a row.  So any state tells which transactions it has.
 
 proc record_of {name n} {return [format "%-4s%011d\n" $name $n]}
 proc big_of {name n} {return [string repeat [record_of $name $n] [expr {1 + $n * 37 % 2000}]]}
@@ -85,10 +85,12 @@ proc judge {folder names} {
     for {set i 1} {$i <= $n} {incr i} {append all [record_of $name $i]}
     if {$own ne $all} {return "$name: its region is not the records 1 to $n"}
     set pattern "[format %-4s $name]\\d{11}\n"
-    if {[join [regexp -all -inline $pattern [dict get $regions common]] {}] ne $all} {return "$name at $n: common differs"}
+    if {[join [regexp -all -inline $pattern [dict get $regions common]] {}] ne $all} {return "$name at $n: common\
+        differs"}
     if {$n == 0} continue
     if {[string range [dict get $regions slots] [expr {16 * $slot}] [expr {16 * $slot + 15}]] ne [record_of $name $n]} {
-      return "$name at $n: its slot is [string range [dict get $regions slots] [expr {16 * $slot}] [expr {16 * $slot + 15}]]"
+      return "$name at $n: its slot is [string range [dict get $regions slots] [expr {16 * $slot}] [expr {16 * $slot +\
+          15}]]"
     }
     lappend expected $name
     foreach {every what content} {7 big big_of 13 {} record_of} {
@@ -100,6 +102,7 @@ proc judge {folder names} {
       if {[dict get $regions $region] ne [$content $name $last]} {return "$name at $n: region $region differs"}
     }
   }
-  if {[lsort [dict keys $regions]] ne [lsort $expected]} {return "regions [lsort [dict keys $regions]], not [lsort $expected]"}
+  if {[lsort [dict keys $regions]] ne [lsort $expected]} {return "regions [lsort [dict keys $regions]], not [lsort\
+      $expected]"}
   return {}
 }

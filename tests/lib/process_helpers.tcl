@@ -12,8 +12,8 @@
 #   worker_end a                     end it as a program ends: its connections are closed
 #   workers_end                      kill all that are left
 #
-# Nothing waits for ever: every answer has a time limit, a worker ends when its parent does, and `timeout` kills one that
-# hangs.  The end of the test file kills them all.
+# Nothing waits for ever: every answer has a time limit, a worker ends when its parent does, and `timeout` kills one
+# that hangs.  The end of the test file kills them all.
 
 set worker_limit_s 400
 array set worker_channel {}

@@ -62,7 +62,8 @@ proc load_watch {folder names} {
     set common 0
     set sides {}
     db eval {SELECT name, length, content FROM r} {
-      if {$name in {left right}} {lappend sides $content} elseif {$name eq "common"} {set common $length} else {lappend own $length}
+      if {$name in {left right}} {lappend sides $content} elseif {$name eq "common"} {set common $length} else\
+          {lappend own $length}
     }
     if {[llength [lsort -unique $sides]] != 1} {error "left and right differ: $sides"}
     if {$own ne {} && [expr [join $own +]] != $common} {error "common has $common bytes, the others $own"}
@@ -78,7 +79,8 @@ proc load_inspect {folder file library} {
   set runs 0
   while {![file exists $folder/stop]} {
     set got [exec sqlite3 $file ".load $library sqlite3_seqdb_init" ".timeout 10000" \
-      {SELECT seqdb_check('r'), seqdb_stat('r') ->> 'regions' > 0, sum(bytes) = max(offset + bytes) FROM seqdb_layout('r')}]
+      {SELECT seqdb_check('r'), seqdb_stat('r') ->> 'regions' > 0, sum(bytes) = max(offset + bytes) FROM\
+          seqdb_layout('r')}]
     if {$got ne "ok|1|1"} {error "the shell says $got"}
     incr runs
   }

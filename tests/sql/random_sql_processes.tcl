@@ -2,16 +2,17 @@
 #
 # random_sql_processes.tcl: the workload of random_sql.tcl, its connections spread over two or three processes.
 #
-# `db` and the model `plain` stay here.  The connection `other`, which writes now and then, is in one worker; `reader` and
-# `holder`, whose cursors stay open across many statements, are in another one, or in the same.  Each worker has a
-# connection `model` to plain.db to compare with.  One statement runs at a time: what is tried is what each process makes
-# of what the others did.
+# `db` and the model `plain` stay here.  The connection `other`, which writes now and then, is in one worker; `reader`
+# and `holder`, whose cursors stay open across many statements, are in another one, or in the same.  Each worker has a
+# connection `model` to plain.db to compare with.  One statement runs at a time: what is tried is what each process
+# makes of what the others did.
 #
 #   random_sql_processes SEED STEPS PROFILE OPTIONS PROCESSES -> "" or what differs
 source [file join [file dirname [info script]] random_sql.tcl]
 source [file join [file dirname [info script]] .. lib process_helpers.tcl]
 
-foreach name {start open_connections reopen others_agree cursor_begin cursor_end second_writer check run renumber agree} {
+foreach name {start open_connections reopen others_agree cursor_begin cursor_end second_writer check run renumber\
+    agree} {
   rename rnd::$name rnd::alone_$name
 }
 
