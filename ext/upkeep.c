@@ -93,10 +93,14 @@ static int add_problem(void *context, const char *problem) {
   return report->only_first;
 }
 
+static int check_call(seqdb *engine, void *report) {
+  return seqdb_check(engine, add_problem, report, NULL);
+}
+
+/* Where other processes write without a pause it waits for them, too. */
 int sdb_upkeep_check(sdb_directory *directory, bool only_first, char **text, sdb_failure *f) {
   sdb_report report = {sqlite3_str_new(directory->connection->db), only_first};
-  uint64_t problems = 0;
-  int rc = seqdb_check(directory->engine, add_problem, &report, &problems);
+  int rc = sdb_directory_patiently(directory, check_call, &report);
   int string_rc = sqlite3_str_errcode(report.text);
   *text = sqlite3_str_finish(report.text);
   if (rc == SEQDB_OK && string_rc == SQLITE_OK) return SQLITE_OK;
