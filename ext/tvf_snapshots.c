@@ -5,8 +5,8 @@
 **   SELECT pid, age_ms, held_bytes FROM seqdb_snapshots('regions') ORDER BY age_ms DESC;
 **
 ** A row for each open snapshot of this process and one, its oldest, for each other process that has any.  Nothing
-** waits for a snapshot, but space does: held_bytes are neither used again nor given back before it is closed.  The
-** engine is asked once, at xFilter.
+** waits for a snapshot, but space does: held_bytes are neither used again nor given back before the oldest one is
+** closed.  The engine is asked once, at xFilter.
 */
 #include <stdbool.h>
 #include "attach.h"
