@@ -12,11 +12,11 @@ proc newest_of {n every} {return [expr {$n - $n % $every}]}
 
 # ---- the writer, in a worker -------------------------------------------------------------------------------------
 
-# In a database of its own in memory ($mode memory), or in rows.db ($mode file).
+# In a database of its own in memory ($mode memory), where nobody waits for the disk, or in rows.db ($mode file).
 proc writer_open {folder mode} {
   connect db [expr {$mode eq "file" ? "$folder/rows.db" : ":memory:"}]
   db timeout 10000
-  if {$mode eq "memory"} {db eval "CREATE VIRTUAL TABLE r USING seqdb('$folder/d')"}
+  if {$mode eq "memory"} {db eval "CREATE VIRTUAL TABLE r USING seqdb('$folder/d', sync=off)"}
   db eval {PRAGMA synchronous = OFF}
 }
 
