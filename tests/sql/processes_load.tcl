@@ -86,3 +86,76 @@ proc load_inspect {folder file library} {
   }
   return $runs
 }
+
+# ---- contents that tell what they must be --------------------------------------------------------------------------
+
+# `bytes` bytes that begin with their number and a seed, from which the rest follows.
+proc told_content {bytes seed} {
+  set head "$bytes:$seed;"
+  set word [format %08x. [expr {($seed * 2654435761) & 0xffffffff}]]
+  return [string range $head[string repeat $word [expr {$bytes / 9 + 1}]] 0 [expr {$bytes - 1}]]
+}
+proc told_wrong {content} {
+  if {![regexp {^(\d+):(\d+);} $content -> bytes seed]} {return "[string length $content] bytes begin with [string\
+      range $content 0 19]"}
+  if {$content ne [told_content $bytes $seed]} {return "[string length $content] bytes are not content $bytes:$seed"}
+  return {}
+}
+
+# Creates, replaces, appends, cuts, renames and removes regions NAME0 to NAME9, checkpoints and compacts, until the file
+# `stop` appears.  Returns how many transactions.
+proc change_told {folder name seed} {
+  expr {srand($seed)}
+  set count 0
+  while {![file exists $folder/stop]} {
+    incr count
+    set region $name[expr {int(rand() * 10)}]
+    set other $name[expr {int(rand() * 10)}]
+    set bytes [expr {20 + int(rand() * [lindex {50 3000 30000 200000} [expr {int(rand() * 4)}]])}]
+    set content [told_content $bytes $count]
+    set length [db onecolumn {SELECT length FROM r WHERE name = $region}]
+    set kind [expr {int(rand() * 8)}]
+    if {$length eq {}} {set kind 0}
+    switch $kind {
+      0 - 1 {db eval {INSERT OR REPLACE INTO r(name, content) VALUES($region, @content)}}
+      2 - 3 {
+        set content [told_content [expr {$length + $bytes}] $count]
+        set head [string range $content 0 [expr {$length - 1}]]
+        set tail [string range $content $length end]
+        db eval {BEGIN IMMEDIATE; INSERT INTO r(name, append) VALUES($region, @tail);
+          SELECT seqdb_write('r', $region, 0, @head); COMMIT}
+      }
+      4 {
+        set to [expr {min($length, $bytes)}]
+        set content [told_content $to $count]
+        db eval {SELECT seqdb_truncate_write('r', $region, 0, @content)}
+      }
+      5 {db eval {UPDATE OR REPLACE r SET name = $other WHERE name = $region}}
+      6 {db eval {DELETE FROM r WHERE name = $region}}
+      7 {
+        db eval {SAVEPOINT s; UPDATE r SET content = @content WHERE name = $region;
+          SELECT seqdb_append('r', $other, 'never committed'); ROLLBACK TO s; RELEASE s}
+      }
+    }
+    if {$count % 20 == 0} {catch {db eval {INSERT INTO r(r) VALUES('checkpoint')}}}
+    if {$count % 50 == 0} {catch {db eval {SELECT seqdb_compact('r')}}}
+  }
+  return $count
+}
+
+# Reads all regions again and again, and rests in the middle; every content must be one of those that were told.
+proc read_told {folder seed} {
+  expr {srand($seed)}
+  set count 0
+  while {![file exists $folder/stop]} {
+    set rest [expr {int(rand() * 12)}]
+    set row 0
+    db eval {SELECT name, content FROM r} {
+      if {[incr row] == $rest} {after [expr {int(rand() * 40)}]}
+      set wrong [told_wrong $content]
+      if {$wrong ne {}} {error "$name: $wrong"}
+      incr count
+    }
+  }
+  return $count
+}
