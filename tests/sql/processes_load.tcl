@@ -24,10 +24,10 @@ proc load_open {file} {
   db eval {PRAGMA synchronous = FULL}
 }
 
-# `count` transactions; {BUSY errors, longest in microseconds}.
+# `count` transactions; {BUSY of SQLite's own lock, BUSY of the directory, longest in microseconds}.
 proc load_write {kind name count} {
   set longest 0
-  set busy 0
+  array set busy {0 0 1 0}
   for {set n 1} {$n <= $count} {incr n} {
     set record [load_record $name $n]
     set begin [clock microseconds]
@@ -43,12 +43,12 @@ proc load_write {kind name count} {
       db eval COMMIT
     } problem]} {
       if {[word [outcome ROLLBACK]] ni {ok ERROR} || ![string match {*locked*} $problem]} {error $problem}
-      incr busy
+      incr busy([string match {database is locked: *} $problem])
       incr n -1
     }
     set longest [expr {max($longest, [clock microseconds] - $begin)}]
   }
-  return [list $busy $longest]
+  return [list $busy(0) $busy(1) $longest]
 }
 
 # Until the file `stop` appears: both sides must be of one commit, and all records as many as those of `common`.
@@ -68,6 +68,7 @@ proc load_watch {folder names} {
     if {[llength [lsort -unique $sides]] != 1} {error "left and right differ: $sides"}
     if {$own ne {} && [expr [join $own +]] != $common} {error "common has $common bytes, the others $own"}
     incr looks
+    after 1
     incr states [expr {$common != $before}]
     set before $common
   }
