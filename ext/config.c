@@ -143,6 +143,19 @@ static bool set_mmap(sdb_config *config, const char *value) {
   return true;
 }
 
+static bool set_locking(sdb_config *config, const char *value) {
+  bool exclusive = sqlite3_stricmp(value, "exclusive") == 0;
+  if (exclusive) config->flags |= SEQDB_OPEN_EXCLUSIVE;
+  return exclusive || sqlite3_stricmp(value, "shared") == 0;
+}
+
+static bool set_immutable(sdb_config *config, const char *value) {
+  bool on = false;
+  if (!parse_bool(value, &on)) return false;
+  if (on) config->flags |= SEQDB_OPEN_IMMUTABLE;
+  return true;
+}
+
 static bool set_min_size(sdb_config *config, const char *value) {
   return parse_number(value, &config->min_size_bytes);
 }
@@ -158,8 +171,14 @@ static const struct {
   const char *key, *values;
   bool (*set)(sdb_config *config, const char *value);
 } options[] = {
-    {"readonly", "0 or 1", set_readonly}, {"sync", "full or off", set_sync},   {"atomic", "0 or 1", set_atomic},
-    {"mmap", "0 or 1", set_mmap},         {"min_size", "bytes", set_min_size}, {"adopt", "0 or 1", set_adopt},
+    {"readonly", "0 or 1", set_readonly},
+    {"sync", "full or off", set_sync},
+    {"atomic", "0 or 1", set_atomic},
+    {"mmap", "0 or 1", set_mmap},
+    {"min_size", "bytes", set_min_size},
+    {"adopt", "0 or 1", set_adopt},
+    {"locking", "shared or exclusive", set_locking},
+    {"immutable", "0 or 1", set_immutable},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 
@@ -190,6 +209,17 @@ done:
   return f->code;
 }
 
+/* What nobody changes is only read, and is read without a lock. */
+static int combine(sdb_config *config, sdb_failure *f) {
+  if (!(config->flags & SEQDB_OPEN_IMMUTABLE)) return SQLITE_OK;
+  if (config->flags & SEQDB_OPEN_EXCLUSIVE) {
+    return sdb_failure_set(f, SQLITE_ERROR, "seqdb: immutable=1 takes no lock, so locking=exclusive contradicts it");
+  }
+  config->readonly = true;
+  config->flags |= SEQDB_OPEN_READONLY;
+  return SQLITE_OK;
+}
+
 /* ---- all of them ------------------------------------------------------------------------------------------- */
 
 int sdb_config_parse(sdb_config *config, int argc, const char *const *argv, sdb_failure *f) {
@@ -205,6 +235,7 @@ int sdb_config_parse(sdb_config *config, int argc, const char *const *argv, sdb_
       take_path(config, argument, f);
     }
   }
+  if (f->code == SQLITE_OK) combine(config, f);
   if (f->code != SQLITE_OK) sdb_config_clear(config);
   return f->code;
 }

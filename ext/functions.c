@@ -6,6 +6,7 @@
 **   SELECT seqdb_flush('regions');                  -- generation; an error while the transaction has changes
 **   SELECT seqdb_compact('regions');                -- bytes given back; an error in BEGIN
 **   SELECT seqdb_check('regions');                  -- 'ok' or the problems
+**   SELECT seqdb_wait('regions', 7, 1000);          -- sleeps until there is a generation past 7, for a second at most
 **   SELECT seqdb_stat('regions') ->> 'hole_bytes';
 **
 ** They reach only tables that the schema has.  seqdb_read() reads what the connection sees: its own changes, and
@@ -124,6 +125,26 @@ static void compact_function(sqlite3_context *context, int argc, sqlite3_value *
   upkeep(context, argv[0], sdb_upkeep_compact);
 }
 
+#define WAIT "seqdb_wait" /* for messages */
+
+static void wait_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_directory *directory = NULL;
+  sdb_failure f = {0};
+  uint64_t after = 0, timeout_ms = 0, newest = 0;
+  (void)argc;
+  if (sdb_value_number(WAIT, ": generation", argv[1], &after, &f) == SQLITE_OK &&
+      sdb_value_number(WAIT, ": timeout", argv[2], &timeout_ms, &f) == SQLITE_OK &&
+      sdb_find_table(sqlite3_user_data(context), argv[0], &directory, &f) == SQLITE_OK) {
+    sdb_upkeep_wait(directory, after, timeout_ms, &newest, &f);
+    sdb_directory_release(directory);
+  }
+  if (f.code == SQLITE_OK) {
+    sqlite3_result_int64(context, (sqlite3_int64)newest);
+  } else {
+    sdb_failure_to_result(&f, context);
+  }
+}
+
 static void check_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
   sdb_directory *directory = NULL;
   sdb_failure f = {0};
@@ -210,6 +231,7 @@ int sdb_register_functions(sdb_connection *connection) {
       {"seqdb_flush", 1, SQLITE_DIRECTONLY, flush_function},
       {"seqdb_compact", 1, SQLITE_DIRECTONLY, compact_function},
       {"seqdb_check", 1, SQLITE_DIRECTONLY, check_function},
+      {"seqdb_wait", 3, SQLITE_DIRECTONLY, wait_function},
       {"seqdb_stat", 1, SQLITE_DIRECTONLY | SDB_RESULT_SUBTYPE, stat_function},
   };
   return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);

@@ -22,6 +22,7 @@
 #include "sqlite_api.h"
 #include "tvf_layout.h"
 #include "tvf_regions.h"
+#include "tvf_snapshots.h"
 
 /* sqlite3_vtab_in(), sqlite3_vtab_distinct() and sqlite3_vtab_rhs_value() came with it. */
 #define SDB_SQLITE_MIN 3038000
@@ -46,8 +47,9 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
 
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
   static int (*const registrations[])(sdb_connection *) = {
-      sdb_register_creation,  sdb_register_module,          sdb_register_regions,          sdb_register_layout,
-      sdb_register_functions, sdb_register_functions_write, sdb_register_functions_rescue, sdb_register_version,
+      sdb_register_creation,        sdb_register_module,           sdb_register_regions,
+      sdb_register_layout,          sdb_register_snapshots,        sdb_register_functions,
+      sdb_register_functions_write, sdb_register_functions_rescue, sdb_register_version,
   };
   sdb_sqlite_api_keep(api);
   if (sqlite3_libversion_number() < SDB_SQLITE_MIN) {

@@ -23,3 +23,13 @@ int sdb_connection_interrupted(void *context) {
   sqlite3_reset(connection->probe);
   return rc == SQLITE_INTERRUPT;
 }
+
+/* One step of it is some 4 instructions for the progress handler; one in 1,000 is what programs mostly ask for. */
+#define ASLEEP_STEPS 64
+
+int sdb_connection_interrupted_asleep(void *context) {
+  int interrupted = 0;
+  for (int i = 0; i < ASLEEP_STEPS && !interrupted; i++)
+    interrupted = sdb_connection_interrupted(context);
+  return interrupted;
+}

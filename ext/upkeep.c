@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
 **
-** upkeep.c: flush, checkpoint, compact and check.
+** upkeep.c: flush, checkpoint, compact, check and wait.
 **
 ** The first three commit, so they refuse while the transaction has changes.  Compacting rewrites the files: a
 ** connection that must not write does not.  SQLite refuses it a command, but not the SELECT of a function.
 */
+#include "interrupt.h"
 #include "upkeep.h"
 
 static int refuse_with_changes(sdb_directory *directory, const char *command, sdb_failure *f) {
@@ -60,6 +61,24 @@ int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_fail
   return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, compact_call, freed_bytes));
 }
 
+/* ---- wait -------------------------------------------------------------------------------------------------- */
+
+int sdb_upkeep_wait(sdb_directory *directory, uint64_t after, uint64_t timeout_ms, uint64_t *newest, sdb_failure *f) {
+  sdb_connection *connection = directory->connection;
+  seqdb *engine = directory->engine;
+  int rc = SEQDB_OK;
+  *newest = after;
+  if (refuse_with_changes(directory, "wait", f) != SQLITE_OK) return f->code; /* nobody else could commit */
+  seqdb_set_interrupt(engine, sdb_connection_interrupted_asleep, connection);
+  do {
+    uint32_t part_ms = timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;
+    rc = seqdb_wait(engine, after, part_ms, newest);
+    timeout_ms -= part_ms;
+  } while (rc == SEQDB_OK && *newest == after && timeout_ms > 0);
+  seqdb_set_interrupt(engine, sdb_connection_interrupted, connection);
+  return sdb_failure_engine(f, engine, rc);
+}
+
 /* ---- check ------------------------------------------------------------------------------------------------- */
 
 typedef struct sdb_report {
@@ -74,10 +93,14 @@ static int add_problem(void *context, const char *problem) {
   return report->only_first;
 }
 
+static int check_call(seqdb *engine, void *report) {
+  return seqdb_check(engine, add_problem, report, NULL);
+}
+
+/* Where other processes write without a pause it waits for them, too. */
 int sdb_upkeep_check(sdb_directory *directory, bool only_first, char **text, sdb_failure *f) {
   sdb_report report = {sqlite3_str_new(directory->connection->db), only_first};
-  uint64_t problems = 0;
-  int rc = seqdb_check(directory->engine, add_problem, &report, &problems);
+  int rc = sdb_directory_patiently(directory, check_call, &report);
   int string_rc = sqlite3_str_errcode(report.text);
   *text = sqlite3_str_finish(report.text);
   if (rc == SEQDB_OK && string_rc == SQLITE_OK) return SQLITE_OK;

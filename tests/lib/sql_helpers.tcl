@@ -79,6 +79,9 @@ proc outcome {sql {db db}} {
   return "ok: $result"
 }
 
+# The first word of an outcome: ok or the code.
+proc word {outcome} {return [lindex [split $outcome :] 0]}
+
 # Run a statement that must fail: "CODE: message", or what is wrong with the failure.
 proc refused {sql {db db} {table r}} {
   set before [rows $db $table]

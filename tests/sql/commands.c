@@ -12,6 +12,7 @@
 **   sql_limit DB ID VALUE           -> the old limit
 **   sql_same DB1 SQL1 DB2 SQL2      -> "" or the first difference of the two results
 **   sql_later DB MS SQL             -> job: runs SQL on DB in another thread after a while;  sql_join JOB -> result
+**                                      (the word interrupt as SQL: calls sqlite3_interrupt)
 **                                   code
 **   sql_threads FILE EXTENSION COUNT LOOPS SQL -> list of result codes, one a thread, each with a connection of its own
 **
@@ -269,7 +270,11 @@ static void *later_main(void *context) {
   later_job *job = context;
   struct timespec wait = {job->wait_ms / 1000, (job->wait_ms % 1000) * 1000000};
   nanosleep(&wait, NULL);
-  job->code = sqlite3_exec(job->db, job->sql, NULL, NULL, NULL);
+  if (strcmp(job->sql, "interrupt") == 0) {
+    sqlite3_interrupt(job->db);
+  } else {
+    job->code = sqlite3_exec(job->db, job->sql, NULL, NULL, NULL);
+  }
   return NULL;
 }
 
