@@ -79,7 +79,7 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_RESOLVE_DROP  0x40u  /* ... or dropped */
 #define SEQDB_OPEN_RESOLVE_LATER 0x200u /* ... or left: it is shown as kept, and nothing is written */
 #define SEQDB_OPEN_EXCLUSIVE     0x80u  /* for this process alone; the only way on a network file system */
-#define SEQDB_OPEN_IMMUTABLE     0x100u /* the caller promises that nobody changes it; implies READONLY, writes nothing */
+#define SEQDB_OPEN_IMMUTABLE     0x100u /* nobody changes it, the caller promises; implies READONLY, writes nothing */
 
 /* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
 #define SEQDB_OPEN_WAIT_MS 10000u
@@ -342,10 +342,9 @@ SEQDB_API int seqdb_check(seqdb *db, int (*report)(void *context, const char *pr
 SEQDB_API int seqdb_salvage(const char *from, const char *to, int (*report)(void *context, const char *line),
                             void *context, seqdb_salvage_info *info, seqdb_error *error);
 
-/* Call visit(context, snapshot) for each open snapshot of this process, and for the oldest one of each other process (of
-** each library, if one has several), until it says non-zero.  No lock is held meanwhile; *snapshot is valid during the
-** call.
-** Errors: IO, NOMEM. */
+/* Call visit(context, snapshot) for each open snapshot of this process, and for the oldest one of each other process
+** (of each library, if one has several), until it says non-zero.  No lock is held meanwhile; *snapshot is valid during
+** the call.  Errors: IO, NOMEM. */
 typedef int seqdb_snapshot_visit(void *context, const seqdb_snapshot_info *snapshot);
 SEQDB_API int seqdb_snapshots(seqdb *db, seqdb_snapshot_visit *visit, void *context);
 

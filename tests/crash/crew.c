@@ -5,8 +5,8 @@
 **   crew MODULE FIRST COUNT      runs with seeds FIRST, FIRST + 1, ...; MODULE: the shared object with the engine
 **   crew MODULE SEED 1 loud      one run, each step printed, in this process and with the copies kept: for a debugger
 **
-** Prints the trace of the first run that fails, and ends with 1; else "N runs, N steps, ..." and 0.  Each run is made in
-** a forked child: what a run leaves behind, memory of killed members too, goes with it.
+** Prints the trace of the first run that fails, and ends with 1; else "N runs, N steps, ..." and 0.  Each run is made
+** in a forked child: what a run leaves behind, memory of killed members too, goes with it.
 */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 **
-** board.c: the functions of core/board as subcommands of sdb_board.  A failure is a Tcl error with the record's message,
-** as of sdb_api_result().
+** board.c: the functions of core/board as subcommands of sdb_board.  A failure is a Tcl error with the record's
+** message, as of sdb_api_result().
 **
 **   sdb_board open DIR CREATE MS ?STOPS? -> member   STOPS: the callback says stop when it is asked so often
 **   sdb_board role M -> first|joins | ready M UUID STATE DURABLE | same M UUID | agree M MODE -> decided
@@ -127,7 +127,8 @@ static int run_open(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
     return sdb_test_errno(interp, os);
   }
   const sdb_os_access anybody = {0};
-  int rc = sdb_board_open(&members[at].board, members[at].dir, Tcl_GetString(argv[0]), create ? &anybody : NULL, &patience, &op);
+  int rc = sdb_board_open(&members[at].board, members[at].dir, Tcl_GetString(argv[0]), create ? &anybody : NULL,
+                          &patience, &op);
   if (rc != SEQDB_OK) {
     sdb_os_close(members[at].dir);
     return sdb_api_result(interp, rc, &error);
