@@ -16,8 +16,8 @@
 #include "base/error.h"
 #include "board/lock_file.h"
 
-/* This member's slot pins `generation`, since `since_ms` on the clock of sdb_os_now_ms().  0 stands there as 1: a
-** reader who has nothing yet is protected while it catches up, too. */
+/* This member's slot pins `generation`, since `since_ms` on the clock of sdb_os_now_ms().  0 stands there as 1: who has
+** nothing yet is protected while he catches up, too. */
 void sdb_board_pin(sdb_board *board, uint64_t generation, uint64_t since_ms);
 void sdb_board_unpin(sdb_board *board);
 uint64_t sdb_board_pinned(const sdb_board *board); /* 0: nothing */

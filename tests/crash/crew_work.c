@@ -17,7 +17,8 @@
 static const crew_host *host;
 static seqdb *db;
 static seqdb_snapshot *snapshots[2];
-static uint64_t seen; /* the newest generation that this member has observed */
+static bool coordinated; /* commits are prepares in the name of a coordinator */
+static uint64_t seen;    /* the newest generation that this member has observed */
 
 /* ---- comparing */
 
@@ -45,8 +46,13 @@ static bool told_busy(int rc, const char *what) {
   return false;
 }
 
+/* What a failing sync or write may lead to. */
+static bool is_excused(int rc) {
+  return host->faulty() && (rc == SEQDB_IO || rc == SEQDB_POISONED || rc == SEQDB_FULL);
+}
+
 static void must(int rc, const char *what) {
-  if (rc < 0 && host->faulty() && (rc == SEQDB_IO || rc == SEQDB_POISONED)) {
+  if (is_excused(rc)) {
     host->say("%s: %s", what, db != NULL ? seqdb_errmsg(db) : "");
     longjmp(given_up, 1);
   }
@@ -100,10 +106,10 @@ typedef struct change {
   uint8_t data[LARGE];
 } change;
 
-enum { APPEND, OVERWRITE, CUT, REMOVE, LENGTHEN, CUT_WRITE, KINDS };
+enum { APPEND, OVERWRITE, CUT, REMOVE, LENGTHEN, CUT_WRITE, RENAME };
 
 static void draw(change *c) {
-  static const int often[] = {APPEND, APPEND, APPEND, OVERWRITE, OVERWRITE, CUT, REMOVE, LENGTHEN, CUT_WRITE};
+  static const int often[] = {APPEND, APPEND, APPEND, OVERWRITE, OVERWRITE, CUT, CUT_WRITE, REMOVE, LENGTHEN, RENAME};
   uint64_t stamp = host->random(UINT64_MAX);
   bool hot = host->hot() && host->random(8) != 0;
   c->kind = hot ? OVERWRITE : often[host->random(sizeof often / sizeof often[0])];
@@ -124,6 +130,15 @@ static int region_of(const char *name, seqdb_region *region, size_t *length) {
     *length = rc >= 0 ? (size_t)info.length_bytes : 0;
   }
   return rc;
+}
+
+/* To the other name; where that is taken, nothing happens. */
+static int swap_name(seqdb_region region, change *c) {
+  char name[RIG_NAME_BYTES];
+  snprintf(name, sizeof name, "r%d", (c->name + 1) % NAMES);
+  int rc = seqdb_rename(db, region, name, strlen(name));
+  c->bytes = rc == SEQDB_OK;
+  return rc == SEQDB_EXISTS ? SEQDB_OK : rc;
 }
 
 /* Carry it out; what it depends on, lengths, the engine says.  *applied: the change as it was. */
@@ -155,6 +170,8 @@ static int carry_out(change *c) {
       c->bytes = length + c->bytes > MOST ? 0 : c->bytes;
       c->at = length;
       return seqdb_set_length(db, region, length + c->bytes);
+    case RENAME:
+      return swap_name(region, c);
     default:
       return seqdb_truncate_write(db, region, c->at, c->data, c->bytes);
   }
@@ -192,6 +209,11 @@ static void model(rig_state *state, const change *c) {
       break;
     case LENGTHEN:
       rig_state_splice(state, slot, length, NULL, c->bytes, SIZE_MAX);
+      break;
+    case RENAME:
+      if (c->bytes != 0) {
+        snprintf(state->region[slot].name, sizeof state->region[slot].name, "r%d", (c->name + 1) % NAMES);
+      }
       break;
     default:
       rig_state_splice(state, slot, c->at, c->data, c->bytes, SIZE_MAX);
@@ -233,7 +255,7 @@ static void commit(rig_state *state, const rig_state *before, uint64_t base) {
   host->candidate(base + 1, state);
   host->say("commits %llu", (unsigned long long)base + 1);
   int rc = SEQDB_OK;
-  if (host->random(4) == 0) {
+  if (coordinated || host->random(4) == 0) {
     uint8_t token[SEQDB_TOKEN_BYTES];
     rc = seqdb_prepare(db, token, &generation);
     if (rc == SEQDB_OK) {
@@ -259,9 +281,13 @@ static void commit(rig_state *state, const rig_state *before, uint64_t base) {
 static void transact(bool small) {
   static change c;
   uint64_t base = 0;
-  rig_state *state = NULL, *before = NULL;
+  rig_state *state = NULL, *before = NULL, *marked = NULL;
   int changes = small ? 1 : 1 + (int)host->random(4);
   for (int i = 0; i < changes; i++) {
+    if (state != NULL && marked == NULL && host->random(4) == 0) {
+      must(seqdb_savepoint(db, 0), "savepoint");
+      marked = rig_state_copy(state);
+    }
     draw(&c);
     if (small) {
       c.kind = APPEND;
@@ -274,12 +300,23 @@ static void transact(bool small) {
     must(rc, "change");
     host->say("change %d of r%d at %llu, %llu bytes", c.kind, c.name, (unsigned long long)c.at,
               (unsigned long long)c.bytes);
+    if (state == NULL && seqdb_has_changes(db) == 0) {
+      must(seqdb_rollback(db), "rollback"); /* nothing to do: the writer lock was not needed */
+      return;
+    }
     if (state == NULL) {
       state = base_state(&base);
       before = rig_state_copy(state);
     }
     model(state, &c);
   }
+  if (marked != NULL && host->random(2) == 0) {
+    must(seqdb_rollback_to(db, 0), "rollback_to");
+    host->say("is back at its savepoint");
+    rig_state_unref(state);
+    state = rig_state_ref(marked);
+  }
+  rig_state_unref(marked);
   if (seqdb_has_changes(db) == 0 || (!small && host->random(6) == 0)) {
     must(seqdb_rollback(db), "rollback");
     host->say("has rolled back");
@@ -297,6 +334,7 @@ static bool open_database(enum crew_kind kind) {
   seqdb_options options = SEQDB_OPTIONS_INIT;
   options.flags = kind == CREW_READER ? SEQDB_OPEN_READONLY : SEQDB_OPEN_CREATE;
   options.busy_timeout_ms = TIMEOUT;
+  options.coordinator = coordinated ? "rows.db" : NULL;
   int rc = seqdb_open(DIRECTORY, &options, &error, &db);
   if (rc == SEQDB_OK) {
     host->say("is open");
@@ -305,7 +343,7 @@ static bool open_database(enum crew_kind kind) {
   host->say("open: %s", error.message);
   db = NULL;
   bool early = kind == CREW_READER && (rc == SEQDB_CANTOPEN || rc == SEQDB_NOTFOUND);
-  early |= host->faulty() && (rc == SEQDB_IO || rc == SEQDB_POISONED);
+  early |= is_excused(rc);
   if (rc != SEQDB_BUSY && rc != SEQDB_LOCKED && !early) {
     host->fail("open: %d %s", rc, error.message);
   }
@@ -387,6 +425,7 @@ static void go_home(enum crew_kind kind) {
 
 static void run(const crew_host *given, enum crew_kind kind, int actions) {
   host = given;
+  coordinated = host->random(5) == 0;
   host->action();
   for (int tries = 0; tries < 5 && !open_database(kind); tries++) {
   }
