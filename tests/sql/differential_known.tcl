@@ -11,6 +11,8 @@
 # 2  UPDATE ... FROM changes a row once for each match: changes() is not compared, and one match at most renames a row.
 # 3  A row that is gone before its turn counts in changes(): not compared after UPDATE OR REPLACE.
 # 4  Sub-selects in SET see all rows as they were; an ordinary table changes row by row: SET has none.
+# 5  In a database of UTF-16 a BLOB that is taken for text is read as UTF-8 or as UTF-16, from 3.53 on as its size wants
+#    it, in ordinary tables too: large ones are left out there.
 
 namespace eval diff {
   variable known_open {
