@@ -3,8 +3,9 @@
 ** seqdb.h: a crash-consistent store of named, growing regions of bytes in one memory-mapped file.
 **
 ** CAVEATS FIRST
-**   - A database is a directory.  One process at a time may have it open; all handles of that process share one store.
-**     Use a handle of its own for each independent writer: a handle carries at most one transaction.
+**   - A database is a directory.  Several processes may have it open and write in turns, on a local file system; all
+**     handles of one process share one store.  Use a handle of its own for each independent writer: a handle carries at
+**     most one transaction.
 **   - After fork() the child must not use handles of the parent: every call that returns a code returns SEQDB_MISUSE.
 **   - A failed fdatasync poisons the store (SEQDB_POISONED): reads go on, writes fail until all handles are closed.
 **   - Pointers from seqdb_read() point into a read-only mapping.  They stay valid, and their bytes unchanged, until the
@@ -21,9 +22,9 @@
 #include <stdint.h>
 #include "seqdb_types.h"
 
-/* TRANSACTIONS.  The first change on a handle begins a transaction: it takes the database's one writer lock (waiting at
-** most the busy timeout, then SEQDB_BUSY).  seqdb_flush() commits it, seqdb_rollback() undoes it.  Readers never wait
-** and are never waited for: they see the last commit until they take a new snapshot.
+/* TRANSACTIONS.  The first change on a handle begins a transaction: it takes the database's one writer lock, of all
+** processes (waiting at most the busy timeout, then SEQDB_BUSY).  seqdb_flush() commits it, seqdb_rollback() undoes it.
+** Readers never wait and are never waited for: they see the last commit until they take a new snapshot.
 **
 ** THREADS.  Any function may be called from any thread.  Several threads may use one handle, and appends to different
 ** regions of one handle run in parallel; appends to one region are serialized, none is lost.  A transaction belongs to
@@ -41,11 +42,12 @@
 **   - a transaction that had changes stays open, and one that had none lets the writer lock go;
 **   - output parameters are as before the call.  They come last, and are written on success only: not with SEQDB_DONE
 **     or SEQDB_COPY either.  What a buffer holds after an error is not defined.
-** Every function names its errors.  Three groups have a name, for short:
+** Every function names its errors.  Four groups have a name, for short:
 **   CHILD    MISUSE: the handle is of before fork().  Every function that returns a code has it, named or not.
 **   STORAGE  FULL, IO, NOMEM; READONLY if the system refuses to write; POISONED if a sync fails, or has failed before.
-**   CHANGE   STORAGE, and BUSY: another handle has the writer lock; READONLY: the handle cannot write; CORRUPT: the
-**            database is damaged and cannot be written.
+**   CHANGE   STORAGE, and BUSY: another handle or process has the writer lock; READONLY: the handle cannot write;
+**            CORRUPT: the database is damaged and cannot be written.
+**   FOLLOW   IO, NOMEM, CORRUPT: what another process has committed cannot be read.
 **
 ** SIZES.  seqdb_options, seqdb_stat_info, seqdb_salvage_info and seqdb_error carry their size (seqdb_types.h): begin
 ** with an _INIT macro.
@@ -79,7 +81,7 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_RESOLVE_DROP  0x40u  /* ... or dropped */
 #define SEQDB_OPEN_RESOLVE_LATER 0x200u /* ... or left: it is shown as kept, and nothing is written */
 #define SEQDB_OPEN_EXCLUSIVE     0x80u  /* for this process alone; the only way on a network file system */
-#define SEQDB_OPEN_IMMUTABLE     0x100u /* the caller promises that nobody changes it; implies READONLY, writes nothing */
+#define SEQDB_OPEN_IMMUTABLE     0x100u /* nobody changes it, the caller promises; implies READONLY, writes nothing */
 
 /* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
 #define SEQDB_OPEN_WAIT_MS 10000u
@@ -106,7 +108,10 @@ typedef struct seqdb_options {
 ** is to write where that cannot be: the system refuses it (read-only media, no permission), a file has a second name (a
 ** hard link), or rawdb wrote the directory and SEQDB_OPEN_ADOPT is not given.  seqdb_is_readonly() tells.
 ** Handles of one process share one store; sync mode and mmap are those of its first handle.  Handles with
-** SEQDB_OPEN_READONLY open all files for reading.
+** SEQDB_OPEN_READONLY open all files for reading, but for the file `lock`, by which processes know of each other, and
+** which they make if it is missing.  Where `lock` cannot be written SEQDB_OPEN_IMMUTABLE reads without it, if nobody
+** changes anything; on a file system that is mounted read-only that goes without saying.  On a network file system
+** SEQDB_OPEN_EXCLUSIVE is needed, one process at a time.
 ** One slow open or close stops no other directory's.  Who opens a directory that another thread of this process is
 ** opening or closing waits for it: for the busy timeout, but for SEQDB_OPEN_WAIT_MS at least.
 ** On error *error (may be NULL) is filled and nothing is left open.  The directory is as before, unless
@@ -118,18 +123,20 @@ typedef struct seqdb_options {
 **   RANGE     min_size_bytes is more than a file can have
 **   CANTOPEN  no such directory, no database in it, a file that is missing or is no regular file; to be created in a
 **             directory that is neither empty nor a database
-**   LOCKED    another process, or rawdb, has it open; ADOPT or RESOLVE_DROP while this process has it open for reading
-**   READONLY  no permission to create or to adopt
+**   LOCKED    rawdb, an older version or a process with EXCLUSIVE has it open; EXCLUSIVE, and anybody has; ADOPT or
+**             RESOLVE_DROP, and somebody has it open for reading; as many processes as there can be have it open
+**   READONLY  no permission to create or to adopt, or to write the file `lock`
 **   VERSION   written by a newer version
-**   BUSY      another thread has not finished opening or closing it
+**   BUSY      another thread or process has not finished opening or closing it
 **   INTERRUPTED  options->interrupt said so: the files are as before, but for what SEQDB_OPEN_CREATE has made
 **   CORRUPT   more entries than a database can have; other damage opens read-only
-**   POISONED  this process has it open, and a sync has failed: close the other handles first; or it fails now
+**   POISONED  it is open, here or in another process, and a sync has failed: close it everywhere first; or it fails now
 **   FULL, IO, NOMEM */
 SEQDB_API int seqdb_open(const char *directory, const seqdb_options *options, seqdb_error *error, seqdb **db);
 
 /* Roll back what is uncommitted and free the handle.  NULL is allowed; in a child of fork it does nothing.  The last
-** handle's close also checkpoints and removes the guard byte; a failure there loses nothing (the journal has it).
+** handle's close, of all processes, also checkpoints and removes the guard byte; a failure there loses nothing (the
+** journal has it).
 ** Snapshots still open keep the store (not the handle) alive and must still be closed by seqdb_snapshot_close(). */
 SEQDB_API void seqdb_close(seqdb *db);
 
@@ -236,8 +243,8 @@ SEQDB_API int seqdb_rollback_to(seqdb *db, int level);
 /* ---- what can be read -------------------------------------------------------------------------------------- */
 
 /* Open a snapshot of the newest commit.  Never waits for a writer.  The caller owns it and closes it, soon: it holds
-** back freed space.  Works on a damaged or poisoned database too.
-** Errors: NOMEM. */
+** back freed space, in all processes.  Works on a damaged or poisoned database too.
+** Errors: NOMEM; FOLLOW. */
 SEQDB_API int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot);
 
 /* Close.  NULL is allowed; in a child of fork it does nothing.  Its view, and pointers and names read from it, are
@@ -252,7 +259,8 @@ SEQDB_API seqdb_view *seqdb_snapshot_view(seqdb_snapshot *snapshot);
 
 /* The handle's own view: its transaction as it is now, or the newest commit if it has none.  It belongs to the handle
 ** and ends with it; never NULL.  It pins nothing: each call sees the state of that moment, seqdb_read() always says
-** SEQDB_COPY, and names in seqdb_region_info stay valid only until the next call with the same handle. */
+** SEQDB_COPY, and names in seqdb_region_info stay valid only until the next call with the same handle.  Without a
+** transaction each call may fail as FOLLOW says. */
 SEQDB_API seqdb_view *seqdb_own_view(seqdb *db);
 
 /* ---- reading ----------------------------------------------------------------------------------------------- */
@@ -342,10 +350,9 @@ SEQDB_API int seqdb_check(seqdb *db, int (*report)(void *context, const char *pr
 SEQDB_API int seqdb_salvage(const char *from, const char *to, int (*report)(void *context, const char *line),
                             void *context, seqdb_salvage_info *info, seqdb_error *error);
 
-/* Call visit(context, snapshot) for each open snapshot of this process, and for the oldest one of each other process (of
-** each library, if one has several), until it says non-zero.  No lock is held meanwhile; *snapshot is valid during the
-** call.
-** Errors: IO, NOMEM. */
+/* Call visit(context, snapshot) for each open snapshot of this process, and for the oldest one of each other process
+** (of each library, if one has several), until it says non-zero.  No lock is held meanwhile; *snapshot is valid during
+** the call.  Errors: IO, NOMEM. */
 typedef int seqdb_snapshot_visit(void *context, const seqdb_snapshot_info *snapshot);
 SEQDB_API int seqdb_snapshots(seqdb *db, seqdb_snapshot_visit *visit, void *context);
 

@@ -31,7 +31,7 @@ enum seqdb_result {
   SEQDB_INVALID = -3,      /* an argument is malformed (name, option, offset of the wrong kind) */
   SEQDB_RANGE = -4,        /* an offset or length lies outside the region, or outside what a file can hold */
   SEQDB_READONLY = -5,     /* the handle or the database cannot be written (errmsg says why) */
-  SEQDB_BUSY = -6,         /* another handle of this process holds the writer lock (busy timeout is over) */
+  SEQDB_BUSY = -6,         /* another handle or process holds the writer lock (busy timeout is over) */
   SEQDB_LOCKED = -7,       /* another process has the database open, or the call needs a state it is not in */
   SEQDB_FULL = -8,         /* the disk, or the address space of the file, is full */
   SEQDB_IO = -9,           /* the operating system reported an error; os_errno says which */

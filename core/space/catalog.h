@@ -46,7 +46,7 @@ typedef struct sdb_catalog {
 
 typedef struct sdb_catalogs {
   sdb_catalog *oldest, *newest;
-  /* What this generation or an older one gave up, no member in another process sees (S4).  UINT64_MAX: there is none. */
+  /* What this generation or an older one gave up, no member in another process sees (S4).  UINT64_MAX: all of it. */
   uint64_t reusable;
   uint64_t pending_bytes; /* of all */
 } sdb_catalogs;

@@ -341,8 +341,7 @@ static void rebuild_entry(struct rebuild *r, uint32_t index, const sdb_entry *en
     uint64_t to = any ? known.start : end;
     sdb_pending *item = to > at ? sdb_malloc(sizeof *item) : NULL;
     if (item) {
-      *item = (sdb_pending){
-          .start = at, .bytes = to - at, .generation = catalogs->newest->generation, .index = index};
+      *item = (sdb_pending){.start = at, .bytes = to - at, .generation = catalogs->newest->generation, .index = index};
       sdb_catalog_attach(catalogs, r->catalog, item);
     }
     at = any ? known.start + known.bytes : end;

@@ -86,8 +86,8 @@ void sdb_space_set_reusable(sdb_space *space, uint64_t generation);
 /* Another member made the last commit's tree `before` into `after`; `before` is that of the newest live catalog still.
 ** Without memory space is leaked. */
 void sdb_space_follow(sdb_space *space, const sdb_tree *before, const sdb_tree *after);
-/* A record of another member's that was dropped has this range, perhaps in an extent that was never anybody's: what of it
-** is free is held, like the range.  After sdb_space_hold_redo(). */
+/* A record of another member's that was dropped has this range, perhaps in an extent that was never anybody's: what of
+** it is free is held, like the range.  After sdb_space_hold_redo(). */
 void sdb_space_set_aside(sdb_space *space, uint64_t offset, uint64_t bytes);
 /* The same where nobody knows what came in between: the newest live catalog has the state reached, `end` is where
 ** others have reserved `data` to, `redo` are the ranges of records in the journal, and all that is free was given up by

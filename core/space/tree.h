@@ -28,10 +28,10 @@ typedef struct sdb_entry {
   /* How much of the extent may be seen by others: older savepoints of the transaction that changed the entry last, and
   ** members in other processes that read a generation older than its own. */
   uint64_t seen_bytes;
-  sdb_name *name;        /* a reference held by the tree */
-  uint32_t incarnation;  /* distinguishes regions that had this index one after the other */
-  uint16_t name_bytes;   /* of name, so that a scan need not touch it; filled by put */
-  bool has_trailer;      /* on disk; false: written by rawdb */
+  sdb_name *name;       /* a reference held by the tree */
+  uint32_t incarnation; /* distinguishes regions that had this index one after the other */
+  uint16_t name_bytes;  /* of name, so that a scan need not touch it; filled by put */
+  bool has_trailer;     /* on disk; false: written by rawdb */
 } sdb_entry;
 
 /* As it is to stand on disk; the name belongs to the entry. */

@@ -41,8 +41,8 @@ bool sdb_meet_has_database(sdb_store *store) {
          (has_file(store, "journal", false) || has_file(store, "regions", true));
 }
 
-/* Is it a directory for a file `lock`?  One that is to be created must be empty or half-made; one of which the files are
-** open must have more than names. */
+/* Is it a directory for a file `lock`?  One that is to be created must be empty or half-made; one of which the files
+** are open must have more than names. */
 static int wants_lock(sdb_store *store, const seqdb_options *options, bool *wanted, const sdb_op *op) {
   sdb_os_info info = {0};
   bool missing;
@@ -70,10 +70,9 @@ static bool ask(void *context) {
 
 static int enter_board(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   struct asking asking = {options->interrupt, options->interrupt_context};
-  sdb_board_patience patience = {
-      .deadline_ms = sdb_os_now_ms() + SDB_MAX(options->busy_timeout_ms, SEQDB_OPEN_WAIT_MS),
-      .stop = options->interrupt ? ask : NULL,
-      .context = &asking};
+  sdb_board_patience patience = {.deadline_ms = sdb_os_now_ms() + SDB_MAX(options->busy_timeout_ms, SEQDB_OPEN_WAIT_MS),
+                                 .stop = options->interrupt ? ask : NULL,
+                                 .context = &asking};
   const sdb_os_access access = {options->mode, options->uid, options->gid};
   return sdb_board_open(&store->board, store->dir, store->path, &access, &patience, op);
 }
@@ -167,7 +166,8 @@ int sdb_meet_again(sdb_store *store, const seqdb_options *options, const sdb_op 
 
 /* What is read here differs from what the files alone say: nobody can follow. */
 static bool cannot_be_followed(const sdb_store *store) {
-  return store->damage.count || store->journal.fd < 0 || store->left_undecided || (store->undecided && !store->keep_next);
+  return store->damage.count || store->journal.fd < 0 || store->left_undecided ||
+         (store->undecided && !store->keep_next);
 }
 
 int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
@@ -180,6 +180,7 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
   } else {
     sdb_store_stand(store);
     if (!durable) rc = sdb_follow_hold(store, op); /* the records stay, for the next writer */
+    store->unsettled = store->undecided;
     store->recovered = true;                       /* ... who finds the board's mark instead */
   }
   if (rc == SEQDB_OK) rc = sdb_board_ready(store->board, store->uuid, &store->mine, durable, op);

@@ -19,8 +19,8 @@
 
 /* Is there a database in the directory, or one of rawdb's? */
 bool sdb_meet_has_database(sdb_store *store);
-/* Become a member, or be alone; the files are open, or are to be created.  *joins: others are there; what is published then is in store->mine.
-** Errors: LOCKED, BUSY, INTERRUPTED, READONLY, CANTOPEN, FULL, IO, NOMEM. */
+/* Become a member, or be alone; the files are open, or are to be created.  *joins: others are there; what is published
+** then is in store->mine.  Errors: LOCKED, BUSY, INTERRUPTED, READONLY, CANTOPEN, FULL, IO, NOMEM. */
 int sdb_meet(sdb_store *store, const seqdb_options *options, bool *joins, const sdb_op *op);
 /* The files are open: a child of fork() must not have them, nor their locks. */
 void sdb_meet_keep_from_children(sdb_store *store);

@@ -18,6 +18,8 @@
 #include "space/extents.h"
 #include "store/meet.h"
 #include "store/recover.h"
+#include "store/store_files.h"
+#include "store/writable.h"
 #include "store/registry.h"
 #include "txn/append.h"
 #include "txn/checkpoint.h"
@@ -26,83 +28,6 @@
 #include "txn/writer_lock.h"
 
 #define REAL_PATH_MAX 4096u
-
-/* ---- files */
-
-static sdb_os_access access_of(const seqdb_options *options) {
-  return (sdb_os_access){options->mode, options->uid, options->gid};
-}
-
-static void close_fd(sdb_fd *fd) {
-  if (*fd >= 0) sdb_os_close(*fd);
-  *fd = -1;
-}
-
-static int cannot_open(int os, const char *path, const char *name, const sdb_op *op) {
-  if (os == ELOOP || os == EINVAL)
-    return sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s/%s is a symbolic link or no regular file", path, name);
-  int rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot open", path, name);
-  if (rc == SEQDB_IO) op->error->code = SEQDB_CANTOPEN;
-  return rc == SEQDB_IO ? SEQDB_CANTOPEN : rc;
-}
-
-/* The store can only be read.  The caller fills in why, for the handles that were to write: the first reason stays. */
-static sdb_op refusal(sdb_store *store) {
-  store->files_writable = false;
-  return (sdb_op){"write", store->only_read.code == SEQDB_OK ? &store->only_read : NULL};
-}
-
-/* Two names of one file, in two directories, would be two databases that write into each other. */
-static int refuse_links(sdb_store *store, const char *name, sdb_fd fd, const sdb_op *op) {
-  sdb_os_info info;
-  int os = sdb_os_info_of(fd, &info);
-  if (os) return sdb_error_os(op, os, name, 0, "%s/%s: cannot look at it", store->path, name);
-  if (info.links <= 1) return SEQDB_OK;
-  const sdb_op why = refusal(store);
-  (void)sdb_error_set(&why, SEQDB_READONLY, name, 0,
-                      "%s can only be read: the file %s has another name (a hard link), perhaps in another database",
-                      store->path, name);
-  return SEQDB_OK;
-}
-
-static bool is_refusal(int os) {
-  return os == EACCES || os == EROFS || os == EPERM;
-}
-
-/* For writing where that is wanted and allowed; else for reading, and the store cannot be written. */
-static int open_file(sdb_store *store, const char *name, bool write, bool optional, sdb_fd *fd, const sdb_op *op) {
-  int os = sdb_os_open(store->dir, name, write ? SDB_OPEN_WRITE : 0, fd);
-  if (write && is_refusal(os)) {
-    const sdb_op why = refusal(store);
-    (void)sdb_error_os(&why, os, name, 0, "%s can only be read: the file %s", store->path, name);
-    os = sdb_os_open(store->dir, name, 0, fd);
-  }
-  if (!os) {
-    int rc = write && store->files_writable ? refuse_links(store, name, *fd, op) : SEQDB_OK;
-    if (rc != SEQDB_OK) close_fd(fd);
-    return rc;
-  }
-  *fd = -1;
-  if (os == ENOENT && optional) return SEQDB_OK;
-  if (os == ENOENT)
-    return sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s is no complete database: the file %s is missing", store->path,
-                         name);
-  return cannot_open(os, store->path, name, op);
-}
-
-#define DYING_MS 1000u /* a process that was killed lets its files go one after the other */
-
-/* rawdb locks `data` and `regions` exclusively. */
-static int lock_file(sdb_store *store, sdb_fd fd, const sdb_op *op) {
-  uint64_t deadline_ms = sdb_os_now_ms() + DYING_MS;
-  int os = sdb_os_lock(fd, false);
-  for (; os == EWOULDBLOCK && sdb_os_now_ms() < deadline_ms; os = sdb_os_lock(fd, false))
-    sdb_os_give_way(true);
-  if (!os) return SEQDB_OK;
-  if (os == EWOULDBLOCK)
-    return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "database is locked: %s is open in rawdb", store->path);
-  return sdb_error_os(op, os, NULL, 0, "%s: cannot lock", store->path);
-}
 
 /* ---- putting a store together */
 
@@ -118,10 +43,10 @@ static void store_free(sdb_store *store) {
   }
   sdb_damage_free(&store->damage);
   sdb_free(store->named);
-  close_fd(&store->journal.fd);
-  close_fd(&store->regions.fd);
+  sdb_store_close_fd(&store->journal.fd);
+  sdb_store_close_fd(&store->regions.fd);
   if (store->data.fd >= 0) sdb_data_close(&store->data);
-  close_fd(&store->dir);
+  sdb_store_close_fd(&store->dir);
   pthread_mutex_destroy(&store->mutex);
   pthread_mutex_destroy(&store->files_mutex);
   pthread_mutex_destroy(&store->follow_mutex);
@@ -230,148 +155,7 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
   return rc;
 }
 
-/* ---- becoming writable */
-
-/* What a new journal is going to vouch for: the length of `data`, and the entries that rawdb may not have synced. Names
-** first: of a half-made database that is taken for rawdb's, a longer `data` alone would be nobody's. */
-static int sync_adopted(sdb_store *store, const sdb_op *op) {
-  int os, rc = sdb_sync_names(store->dir, store->path, op);
-  if (rc == SEQDB_OK) rc = sdb_data_ensure(&store->data, sdb_store_end(store), op);
-  if (rc == SEQDB_OK) rc = sdb_data_lengthen(&store->data, sdb_store_end(store), op);
-  if (rc != SEQDB_OK) return rc;
-  if ((os = sdb_os_fdatasync(store->data.fd)) != 0) return sdb_error_os(op, os, "data", 0, "data: fdatasync failed");
-  if ((os = sdb_os_fdatasync(store->regions.fd)) != 0)
-    return sdb_error_os(op, os, "regions", 0, "regions: fdatasync failed");
-  return SEQDB_OK;
-}
-
-static int add_journal(sdb_store *store, const sdb_os_access *access, const sdb_op *op) {
-  const sdb_tree *tree = &store->committed->tree;
-  sdb_journal_header header = {.sync_off = store->sync_off,
-                               .data_bytes = sdb_store_end(store),
-                               .regions_bytes = store->regions.pages * SDB_ENTRY_BYTES,
-                               .entries = tree->entries,
-                               .entries_hash = tree->hash};
-  enum sdb_journal_state state;
-  int rc = sync_adopted(store, op);
-  if (rc == SEQDB_OK) rc = sdb_create_files(store->dir, store->path, true, access, &header, op);
-  if (rc == SEQDB_OK) rc = open_file(store, "journal", true, false, &store->journal.fd, op);
-  if (rc == SEQDB_OK) rc = sdb_journal_read(&store->journal, &state, op);
-  if (rc != SEQDB_OK) return rc;
-  memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
-  store->journal.zeroed = SDB_JOURNAL_START;
-  store->recovered = store->names_synced = true;
-  return SEQDB_OK;
-}
-
-/* No journal, and no trailer anywhere: rawdb's directory, or one that happens to look like it. */
-static bool is_foreign(sdb_store *store, const seqdb_options *options) {
-  if (store->journal.fd >= 0 || (options->flags & SEQDB_OPEN_ADOPT)) return false;
-  const sdb_op why = refusal(store);
-  (void)sdb_error_set(&why, SEQDB_READONLY, "journal", 0,
-                      "%s can only be read: it has no journal, as if rawdb had written it; seqdb_adopt() or adopt=1 in "
-                      "CREATE makes it a database of seqdb",
-                      store->path);
-  return true;
-}
-
-/* Other members have it open and cannot write it: nor can we. */
-static int refuse_still(sdb_store *store) {
-  const sdb_op why = refusal(store);
-  (void)sdb_error_set(&why, SEQDB_READONLY, NULL, 0,
-                      "%s can only be read while it is open elsewhere, where it could not be written: close it there",
-                      store->path);
-  return SEQDB_OK;
-}
-
-/* Whoever made the files may have died before they had durable names; who writes a second header has synced them. */
-static int sync_names(sdb_store *store, const sdb_op *op) {
-  int rc = SEQDB_OK;
-  if (!store->names_synced && store->journal.header.sequence == SDB_JOURNAL_FIRST_SEQUENCE)
-    rc = sdb_sync_names(store->dir, store->path, op);
-  store->names_synced = rc == SEQDB_OK;
-  return rc;
-}
-
-/* `data` is to be as large as the handle says; if others are writing, once it grows. */
-static int ensure_least(sdb_store *store, const sdb_op *op) {
-  uint64_t least = SDB_MAX(sdb_store_end(store), store->data.min_bytes);
-  if (least <= atomic_load(&store->data.size_bytes) || !sdb_upkeep_begin(store)) return SEQDB_OK;
-  int rc = sdb_data_ensure(&store->data, least, op);
-  sdb_upkeep_end(store);
-  return rc;
-}
-
-/* The caller does not want to decide about a coordinator's prepare. */
-static bool is_left_undecided(sdb_store *store, const seqdb_options *options) {
-  if (!store->undecided || !(options->flags & SEQDB_OPEN_RESOLVE_LATER)) return false;
-  const sdb_op why = refusal(store);
-  (void)sdb_error_set(&why, SEQDB_READONLY, "journal", store->journal.last,
-                      "%s can only be read: its last commit was left undecided; seqdb_resolve(T, 'keep') or "
-                      "seqdb_resolve(T, 'drop') decides",
-                      store->path);
-  return true;
-}
-
-/* The first handle that may write makes what was recovered durable. May be tried again after it failed. */
-static int make_writable(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
-  int rc = SEQDB_OK;
-  if (store->damage.count) { /* opens, and refuses each write with the reason */
-    store->writing = true;
-    return SEQDB_OK;
-  }
-  if (!store->files_writable || is_foreign(store, options) || is_left_undecided(store, options))
-    return SEQDB_OK; /* the same */
-  if (store->still) return refuse_still(store);
-  if ((rc = sdb_meet_agree(store, op)) != SEQDB_OK) return rc;
-  store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
-  const sdb_os_access access = access_of(options);
-  if (store->journal.fd < 0 && (rc = add_journal(store, &access, op)) != SEQDB_OK) {
-    close_fd(&store->journal.fd);
-    return rc;
-  }
-  if ((rc = sync_names(store, op)) != SEQDB_OK) return rc;
-  if (store->shared) { /* what is owed, whoever takes the writer lock finds out */
-    if ((rc = ensure_least(store, op)) == SEQDB_OK) store->writing = true;
-    return rc;
-  }
-  rc = sdb_data_ensure(&store->data, SDB_MAX(sdb_store_end(store), store->data.min_bytes), op);
-  if (rc == SEQDB_OK && (rc = sdb_checkpoint_recovered(store, op)) == SEQDB_FULL) {
-    store->recovered = false; /* it can be read; each first change tries again */
-    rc = SEQDB_OK;
-  }
-  if (rc == SEQDB_OK) store->writing = true;
-  store->left_undecided &= !store->writing;
-  return rc;
-}
-
 /* ---- opening a store that is not open yet */
-
-static int open_files(sdb_store *store, const seqdb_options *options, bool create, const sdb_op *op) {
-  bool writing = !(options->flags & SEQDB_OPEN_READONLY), pristine = false, missing = false;
-  sdb_fd data = -1;
-  int rc = SEQDB_OK;
-  if (create) {
-    sdb_journal_header header = {.sync_off = store->sync_off};
-    const sdb_os_access access = access_of(options);
-    if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, &missing, op)) != SEQDB_OK) return rc;
-    if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &access, &header, op)) != SEQDB_OK)
-      return rc;
-    store->names_synced = pristine;
-  }
-  if ((rc = open_file(store, "data", writing, false, &data, op)) != SEQDB_OK) return rc;
-  if ((rc = sdb_data_open(&store->data, data, !store->no_mmap, 0, op)) != SEQDB_OK) {
-    store->data.fd = data;
-    return rc;
-  }
-  if ((rc = open_file(store, "regions", writing, false, &store->regions.fd, op)) != SEQDB_OK) return rc;
-  store->regions.map = !store->no_mmap;
-  if ((rc = open_file(store, "journal", writing, true, &store->journal.fd, op)) != SEQDB_OK) return rc;
-  sdb_meet_keep_from_children(store);
-  if (options->flags & SEQDB_OPEN_IMMUTABLE) return SEQDB_OK;
-  if ((rc = lock_file(store, data, op)) != SEQDB_OK) return rc;
-  return lock_file(store, store->regions.fd, op);
-}
 
 /* A file `data` and an empty `regions` are no database: rawdb's have entries, and one that was not finished is finished
 ** by creating it. */
@@ -384,22 +168,15 @@ static int check_complete(const sdb_store *store, const seqdb_options *options, 
                        store->path);
 }
 
-/* They were opened before the door: somebody may have adopted the directory, or closed it, in between. */
-static int look_again(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
-  bool writing = !(options->flags & SEQDB_OPEN_READONLY);
-  if (!store->board) return SEQDB_OK;
-  int rc = store->journal.fd < 0 ? open_file(store, "journal", writing, true, &store->journal.fd, op) : SEQDB_OK;
-  return rc == SEQDB_OK ? sdb_data_look(&store->data, op) : rc;
-}
-
 /* Files and state; alone, as the first member, or as a further one. */
 static int meet_and_load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool joins = false, exclusive = options->flags & SEQDB_OPEN_EXCLUSIVE;
   bool late = exclusive || ((options->flags & SEQDB_OPEN_CREATE) && !sdb_meet_has_database(store));
-  int rc = late ? SEQDB_OK : open_files(store, options, false, op);
+  int rc = late ? SEQDB_OK : sdb_store_open_files(store, options, false, op);
   if (rc == SEQDB_OK) rc = sdb_meet(store, options, &joins, op);
   bool create = (options->flags & SEQDB_OPEN_CREATE) && !joins && (store->board || exclusive);
-  if (rc == SEQDB_OK) rc = late ? open_files(store, options, create, op) : look_again(store, options, op);
+  if (rc == SEQDB_OK)
+    rc = late ? sdb_store_open_files(store, options, create, op) : sdb_store_look_again(store, options, op);
   if (rc != SEQDB_OK) return rc;
   if (joins && !sdb_meet_is_still(store)) return sdb_meet_join(store, op);
   rc = load(store, options, op);
@@ -418,7 +195,7 @@ static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const s
   store->listed = listed;
   int rc = meet_and_load(store, options, op);
   if (rc == SEQDB_OK) rc = check_complete(store, options, op);
-  if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = make_writable(store, options, op);
+  if (rc == SEQDB_OK && !(options->flags & SEQDB_OPEN_READONLY)) rc = sdb_store_make_writable(store, options, op);
   if (rc == SEQDB_OK && !store->shared) rc = sdb_meet_ready(store, op);
   if (rc != SEQDB_OK) {
     store_free(store);
@@ -426,36 +203,6 @@ static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const s
   }
   listed->store = store;
   return SEQDB_OK;
-}
-
-/* One of the files of a store of readers, for writing from now on. */
-static int reopen_file(sdb_store *store, const char *name, bool shared_with_rawdb, sdb_fd fd, const sdb_op *op) {
-  sdb_os_info now = {0}, then = {0};
-  sdb_fd other = -1;
-  if (fd < 0 || !store->files_writable) return SEQDB_OK;
-  int rc = open_file(store, name, true, false, &other, op);
-  int os = rc == SEQDB_OK ? sdb_os_info_of(fd, &then) : 0;
-  if (!os) os = rc == SEQDB_OK ? sdb_os_info_of(other, &now) : 0;
-  if (os) rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot look at it", store->path, name);
-  if (rc == SEQDB_OK && now.inode != then.inode)
-    rc = sdb_error_set(op, SEQDB_CANTOPEN, name, 0, "%s/%s: another file has taken its place", store->path, name);
-  if (rc == SEQDB_OK && shared_with_rawdb) rc = lock_file(store, other, op);
-  if (rc != SEQDB_OK || !store->files_writable) {
-    close_fd(&other);
-  } else if ((os = sdb_os_replace(fd, other)) != 0) {
-    rc = sdb_error_os(op, os, name, 0, "%s/%s: cannot open it for writing", store->path, name);
-  }
-  return rc;
-}
-
-static int reopen_files(sdb_store *store, const sdb_op *op) {
-  if (store->files_writable) return SEQDB_OK;
-  store->files_writable = true;
-  int rc = reopen_file(store, "data", true, store->data.fd, op);
-  if (rc == SEQDB_OK) rc = reopen_file(store, "regions", true, store->regions.fd, op);
-  if (rc == SEQDB_OK) rc = reopen_file(store, "journal", false, store->journal.fd, op);
-  if (rc != SEQDB_OK) store->files_writable = false;
-  return rc;
 }
 
 /* Another handle on an open store. */
@@ -486,20 +233,20 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
     return sdb_error_set(op, SEQDB_LOCKED, NULL, 0,
                          "%s is open in this process for reading: close that first to use resolve=drop or adopt=1",
                          store->path);
-  int rc = store->damage.count ? SEQDB_OK : reopen_files(store, op);
+  int rc = store->damage.count ? SEQDB_OK : sdb_store_reopen_files(store, op);
   if (rc != SEQDB_OK || (!store->damage.count && !store->files_writable)) return rc;
   bool alone = store->still && !store->damage.count;
   if (alone && (rc = sdb_meet_again(store, options, op)) != SEQDB_OK) return rc;
   store->sync_off = sync_off;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
-  rc = make_writable(store, options, op);
+  rc = sdb_store_make_writable(store, options, op);
   return rc == SEQDB_OK && alone ? sdb_meet_ready(store, op) : rc;
 }
 
 static int open_dir(const char *path, const seqdb_options *options, sdb_fd *dir, const sdb_op *op) {
   int os = sdb_os_open_dir(path, dir);
   if (os == ENOENT && (options->flags & SEQDB_OPEN_CREATE)) {
-    const sdb_os_access access = access_of(options);
+    const sdb_os_access access = sdb_store_access(options);
     int made = sdb_os_make_dir(path, access.mode != 0);
     if (made && made != EEXIST) return sdb_error_os(op, made, NULL, 0, "%s: cannot create the directory", path);
     os = sdb_os_open_dir(path, dir);

@@ -143,7 +143,7 @@ static int take_record(void *context, const sdb_journal_record *record) {
   bool kept = is_kept(r, record); /* 2 */
   if (!record->next) {
     out->undecided = record->header->kind == SDB_RECORD_PREPARE && record->header->coordinator_bytes;
-    out->kept_last = out->undecided && kept;
+    out->kept_last = record->header->kind == SDB_RECORD_PREPARE && kept;
   }
   if (!kept) return SEQDB_OK;
   r->last = *record->header;

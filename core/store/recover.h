@@ -39,7 +39,7 @@ typedef struct sdb_recovered {
   bool unclean;      /* the last session did not close: bulk bytes of its transaction may lie in holes */
   bool adopted;      /* the header must be written anew */
   bool undecided;    /* the last record is a prepare that a coordinator decides about */
-  bool kept_last;    /* ... and it was counted as committed */
+  bool kept_last;    /* the last record is a prepare, of whomever, and was counted as committed */
   bool differs;      /* entries are not what the header says */
   bool sync_was_off; /* the last session crashed while it ran with sync=off: only broken structure is damage */
   sdb_damage damage;

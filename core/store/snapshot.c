@@ -15,7 +15,8 @@
 #include "txn/member.h"
 #include "txn/writer_lock.h"
 
-/* The board's slot has the oldest generation that a snapshot reads, or that is about to be one (S2).  store.mutex held. */
+/* The board's slot has the oldest generation that a snapshot reads, or that is about to be one (S2).  store.mutex
+** held. */
 static void pin_slot(sdb_store *store, uint64_t since_ms) {
   if (store->pins++ == 0 && store->shared && !store->still)
     sdb_board_pin(store->board, SDB_MAX(store->committed->generation, 1), since_ms);

@@ -351,9 +351,9 @@ void sdb_commit_publish(seqdb *db) {
     (void)sdb_commit_rollback(db, &sdb_unheard);
     return;
   }
-  publish_in_memory(db);    /* 5 */
-  sdb_store_publish(store); /* ... for other members, too */
-  (void)sdb_store_oldest_elsewhere(store); /* nobody may need any more what it gave up */
+  publish_in_memory(db);                             /* 5 */
+  sdb_store_publish(store);                          /* ... for other members, too */
+  (void)sdb_store_oldest_elsewhere(store);           /* nobody may need any more what it gave up */
   if (SDB_ALWAYS(!sdb_is_poisoned(store))) {         /* the writer alone poisons, and it has just written its record */
     (void)sdb_checkpoint_drain(store, &sdb_unheard); /* 6 */
     sdb_overlay_compact(&store->overlay);

@@ -39,7 +39,7 @@ typedef struct sdb_store {
   bool names_synced;       /* of the files and the directory, by us */
   bool left_undecided;     /* ... and nobody here has decided */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
-  sdb_os_parent kept; /* its descriptors, from children of fork() */
+  sdb_os_parent kept;      /* its descriptors, from children of fork() */
   sdb_fd dir;
   sdb_data_file data;
   sdb_regions_file regions; /* [w] */
@@ -54,14 +54,14 @@ typedef struct sdb_store {
   bool unclean;           /* [w] holes may hold garbage of a crashed session: the first checkpoint punches them all */
 
   /* other processes: member.h */
-  sdb_board *board; /* NULL: nobody else has the database open, or nobody changes it */
-  bool still;       /* nothing is ever published: nobody can write it, or nobody is to */
-  bool shared;      /* a member like others: not the first one while it recovers, nor the last one */
+  sdb_board *board;             /* NULL: nobody else has the database open, or nobody changes it */
+  bool still;                   /* nothing is ever published: nobody can write it, or nobody is to */
+  bool shared;                  /* a member like others: not the first one while it recovers, nor the last one */
   pthread_mutex_t follow_mutex; /* held while the store follows another member */
   _Atomic bool leads;           /* the writer lock of all members is ours, and the store has caught up */
   sdb_published mine;           /* the published state that the last commit here is; `mutex` */
   _Atomic uint64_t sequence;    /* mine.sequence, for a look without `mutex` */
-  bool stale;                                 /* [w] another member has written since sizes of files were asked */
+  bool stale;                   /* [w] another member has written since sizes of files were asked */
   uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of */
 
   pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
@@ -135,8 +135,8 @@ void sdb_store_publish(sdb_store *store);
 /* The writer: are they, or the sizes of files, not what others know? */
 bool sdb_store_has_news(sdb_store *store);
 void sdb_store_remember_sizes(sdb_store *store);
-/* The writer: the oldest generation that a member in another process may read; UINT64_MAX without a board.  Space learns
-** what may be used again. */
+/* The writer: the oldest generation that a member in another process may read; UINT64_MAX without a board.  Space
+** learns what may be used again. */
 uint64_t sdb_store_oldest_elsewhere(sdb_store *store);
 /* The writer: the oldest generation that anybody may read. */
 uint64_t sdb_store_oldest(sdb_store *store);

@@ -46,7 +46,7 @@ typedef struct crew_host {
   bool (*hot)(void);                                      /* few regions, mostly overwritten */
   bool (*finishing)(void);                                /* go home */
   bool (*alone)(void);                                    /* all others are dead */
-  bool (*faulty)(void);                                   /* a sync has failed in this run, or is going to */
+  bool (*faulty)(void);                                   /* a sync or write has failed in this run, or is going to */
   uint64_t (*acked)(void);                                /* the newest generation that a commit has returned */
   /* The state of a generation that is the reader's: NULL if it is not among what may be; `differs` compares. */
   rig_state *(*observe)(uint64_t generation, const char *(*differs)(void *context, const rig_state *state),

@@ -7,7 +7,6 @@
 ** point, and jumps when all sleep.
 */
 #include <errno.h>
-#include <execinfo.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,7 +46,7 @@ static struct {
   int fault;                                                       /* the rule that lets a sync fail; 0: none */
   uint64_t poisoned; /* the epoch of the board while a sync failed; 0: none has */
   uint64_t cut_at;   /* the step of a power cut that follows a death; 0: none */
-  bool loud, finishing, failed, changed, faulty, lonely, hot;
+  bool loud, finishing, failed, changed, faulty, no_room, lonely, hot;
   crew_outcome *outcome;
   char trace[TRACE_LINES][TRACE_BYTES];
   size_t lines;
@@ -209,9 +208,6 @@ static void at_change(void *context, const sdb_call *call) {
 }
 
 static void on_signal(int number) {
-  void *frames[40];
-  int count = backtrace(frames, 40);
-  backtrace_symbols_fd(frames, count, 1);
   printf("failed: signal %d while %s ran, at step %llu\n", number, w.current != NULL ? w.current->name : "the host",
          (unsigned long long)w.steps);
   size_t first = w.lines > 150 ? w.lines - 150 : 0;
@@ -331,18 +327,23 @@ static void cut_power(void) {
   w.outcome->cuts++;
 }
 
-/* ---- syncs that fail (S6) */
+/* ---- syncs that fail (S6), and writes for which there is no room */
 
 static void set_fault(void) {
   static const char *const files[] = {"data", "journal", "regions", NULL};
-  const sdb_fault_rule rule = {
-      .kinds = SDB_CALL_BIT(SDB_CALL_FDATASYNC), .file = files[chance(4)], .nth = 1, .error = EIO};
-  if (w.fault == 0) {
-    sdb_sim_set_fail_seed(chance(1000));
-    w.fault = sdb_fault_add(&rule);
-    w.faulty = true;
-    crew_say("the next sync of %s fails", rule.file != NULL ? rule.file : "any file");
+  sdb_fault_rule rule = {.kinds = SDB_CALL_BIT(SDB_CALL_FDATASYNC), .file = files[chance(4)], .nth = 1, .error = EIO};
+  if (w.fault != 0) {
+    return;
   }
+  w.no_room = chance(2) == 0;
+  if (w.no_room) {
+    rule.kinds = SDB_CALL_BIT(SDB_CALL_PWRITE) | SDB_CALL_BIT(SDB_CALL_TRUNCATE) | SDB_CALL_BIT(SDB_CALL_ALLOCATE);
+    rule.error = ENOSPC;
+  }
+  sdb_sim_set_fail_seed(chance(1000));
+  w.fault = sdb_fault_add(&rule);
+  w.faulty = true;
+  crew_say("the next %s of %s fails", w.no_room ? "write" : "sync", rule.file != NULL ? rule.file : "any file");
 }
 
 /* From the failure on nobody commits, until all are gone. */
@@ -350,9 +351,9 @@ static void watch_fault(void) {
   if (w.fault != 0 && sdb_fault_hits(w.fault, NULL) > 0) {
     sdb_fault_remove(w.fault);
     w.fault = 0;
-    w.poisoned = epoch();
+    w.poisoned = w.no_room ? w.poisoned : epoch();
     w.outcome->faults++;
-    crew_say("the sync has failed");
+    crew_say("it has failed");
   }
 }
 
@@ -406,7 +407,7 @@ static void one_step(const crew_work *const *works) {
 
 static void choose_rates(void) {
   static const unsigned kills[] = {0, 100, 300, 1500}, stops[] = {0, 200, 1000}, cuts[] = {0, 0, 50, 300};
-  static const unsigned limits[] = {4000, 10000, 25000}, faults[] = {0, 0, 0, 100};
+  static const unsigned limits[] = {4000, 10000, 25000}, faults[] = {0, 0, 100, 500};
   w.kill_rate = kills[chance(4)];
   w.stop_rate = stops[chance(3)];
   w.cut_rate = cuts[chance(4)];

@@ -46,8 +46,13 @@ static bool told_busy(int rc, const char *what) {
   return false;
 }
 
+/* What a failing sync or write may lead to. */
+static bool is_excused(int rc) {
+  return host->faulty() && (rc == SEQDB_IO || rc == SEQDB_POISONED || rc == SEQDB_FULL);
+}
+
 static void must(int rc, const char *what) {
-  if (rc < 0 && host->faulty() && (rc == SEQDB_IO || rc == SEQDB_POISONED)) {
+  if (is_excused(rc)) {
     host->say("%s: %s", what, db != NULL ? seqdb_errmsg(db) : "");
     longjmp(given_up, 1);
   }
@@ -338,7 +343,7 @@ static bool open_database(enum crew_kind kind) {
   host->say("open: %s", error.message);
   db = NULL;
   bool early = kind == CREW_READER && (rc == SEQDB_CANTOPEN || rc == SEQDB_NOTFOUND);
-  early |= host->faulty() && (rc == SEQDB_IO || rc == SEQDB_POISONED);
+  early |= is_excused(rc);
   if (rc != SEQDB_BUSY && rc != SEQDB_LOCKED && !early) {
     host->fail("open: %d %s", rc, error.message);
   }

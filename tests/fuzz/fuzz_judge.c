@@ -270,7 +270,8 @@ const fuzz_state *fuzz_seen(void) {
 
 bool fuzz_judge(const fuzz_case *c) {
   fuzz_state second = {0};
-  unsigned flags = SEQDB_OPEN_READONLY | SEQDB_OPEN_IMMUTABLE | (c->flags & (SEQDB_OPEN_NO_MMAP | SEQDB_OPEN_RESOLVE_DROP));
+  unsigned flags =
+      SEQDB_OPEN_READONLY | SEQDB_OPEN_IMMUTABLE | (c->flags & (SEQDB_OPEN_NO_MMAP | SEQDB_OPEN_RESOLVE_DROP));
   sdb_fault_lives lives;
   sdb_fault_set_random(c->seed + 1000);
   sdb_fault_set_map_window(c->small_window ? 65536 : (uint64_t)64 << 20);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+**
+** reread.c: see reread.h.
+*/
+#include "txn/reread.h"
+
+#include "base/check.h"
+#include "os/os.h"
+#include "pure/indexes.h"
+#include "space/tree_file.h"
+
+/* Entries read anew. */
+struct reading {
+  sdb_redo *redo;
+  sdb_journal journal;
+  sdb_regions_file regions;
+  sdb_regions_load load;
+  sdb_tree tree;
+  uint64_t next; /* entries of the tree from this index on are the store's own still */
+  uint64_t applied;
+  sdb_patch patch;
+  sdb_range_pool pool;
+  sdb_range_set held;
+  uint32_t *named;
+  size_t named_count, named_capacity;
+  sdb_record_header last;  /* the last record that counts */
+  sdb_journal_place place; /* the state reached */
+  sdb_file_uuid tip_file;
+  bool any_counts, last_undecided;
+};
+
+/* Own entries below `index` that the file does not have. */
+static int remove_until(struct reading *r, uint64_t index) {
+  sdb_store *store = r->redo->store;
+  uint32_t at;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_tree_next(&r->tree, r->next, &at) && at < index) {
+    rc = sdb_tree_remove(&r->tree, store->names, store->epoch, at);
+    r->next = (uint64_t)at + 1;
+  }
+  return rc;
+}
+
+static bool same_entry(const sdb_entry *entry, const sdb_entry_image *image) {
+  return entry->start == image->start && entry->length == image->length && entry->reserved == image->reserved &&
+         entry->generation == image->generation && entry->created == image->created &&
+         entry->has_trailer == image->has_trailer && sdb_redo_has_name(entry, image);
+}
+
+/* How long it was before nobody knows: all of its reserve may be seen by who reads a generation before its own. */
+static int put_unknown(struct reading *r, uint32_t index, const sdb_entry_image *image) {
+  sdb_store *store = r->redo->store;
+  const sdb_entry *before = sdb_tree_get(&store->committed->tree, index);
+  int rc = sdb_redo_put(store, &r->tree, index, image, before);
+  if (rc != SEQDB_OK) return rc;
+  sdb_entry entry = *sdb_tree_get(&r->tree, index);
+  entry.seen_bytes = entry.reserved;
+  return sdb_tree_put(&r->tree, store->names, store->epoch, index, &entry);
+}
+
+static int read_entry(void *context, uint32_t index, const sdb_entry_image *image, const sdb_op *op) {
+  struct reading *r = context;
+  int rc = remove_until(r, index);
+  const sdb_entry *before = sdb_tree_get(&r->tree, index);
+  if (rc == SEQDB_OK && !(before && same_entry(before, image))) rc = put_unknown(r, index, image);
+  r->next = (uint64_t)index + 1;
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
+}
+
+static int redo_unknown(struct reading *r, const sdb_journal_record *record) {
+  sdb_store *store = r->redo->store;
+  uint64_t cursor = 0;
+  uint32_t index;
+  sdb_record_put put;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_record_next_delete(record->record, record->header, &cursor, &index))
+    if (sdb_tree_get(&r->tree, index)) rc = sdb_tree_remove(&r->tree, store->names, store->epoch, index);
+  cursor = 0;
+  while (rc == SEQDB_OK && sdb_record_next_put(record->record, record->header, &cursor, &put)) {
+    sdb_entry_image image = sdb_redo_image(&put, record->header->generation);
+    rc = put_unknown(r, put.index, &image);
+  }
+  return rc;
+}
+
+static int name_unknown(struct reading *r, const sdb_journal_record *record) {
+  size_t more = (size_t)record->header->puts + record->header->deletes;
+  uint64_t cursor = 0;
+  uint32_t index;
+  sdb_record_put put;
+  if (more > r->named_capacity - r->named_count) {
+    size_t capacity = 2 * (r->named_count + more);
+    uint32_t *grown = sdb_realloc(r->named, capacity * sizeof *grown);
+    if (!grown) return SEQDB_NOMEM;
+    r->named = grown;
+    r->named_capacity = capacity;
+  }
+  while (sdb_record_next_delete(record->record, record->header, &cursor, &index))
+    r->named[r->named_count++] = index;
+  for (cursor = 0; sdb_record_next_put(record->record, record->header, &cursor, &put);)
+    r->named[r->named_count++] = put.index;
+  return SEQDB_OK;
+}
+
+static int take_unknown(void *context, const sdb_journal_record *record) {
+  struct reading *r = context;
+  const sdb_record_header *header = record->header;
+  bool kept = sdb_redo_is_kept(r->redo, record);
+  uint64_t cursor = 0;
+  sdb_record_range range;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_record_next_range(record->record, header, &cursor, &range))
+    rc = sdb_range_add(&r->held, range.offset, range.bytes);
+  if (!record->next) {
+    r->redo->undecided = header->kind == SDB_RECORD_PREPARE;
+    r->redo->kept_last = r->last_undecided = r->redo->undecided && kept;
+  }
+  if (rc == SEQDB_OK && kept) {
+    if (header->kind == SDB_RECORD_PREPARE || header->generation > r->place.generation) {
+      r->place.tip = header->token;
+      r->tip_file = header->file;
+    }
+    r->last = *header;
+    r->any_counts = true;
+    r->place.generation = header->generation;
+    rc = name_unknown(r, record);
+    if (rc == SEQDB_OK) rc = redo_unknown(r, record);
+    if (rc == SEQDB_OK && header->generation > r->applied) rc = sdb_redo_ranges(&r->patch, record);
+  }
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(r->redo->op);
+}
+
+/* Whatever a checkpoint under way has torn, a record names. */
+static bool is_whole(struct reading *r) {
+  const sdb_journal_header *header = &r->journal.header;
+  r->named_count = sdb_indexes_sort(r->named, r->named_count);
+  for (size_t i = 0; i < r->load.bad_count; i++)
+    if (!sdb_indexes_have(r->named, r->named_count, r->load.bad[i].index)) return false;
+  return r->load.odd_bytes == 0 && r->tree.entries == (r->any_counts ? r->last.entries : header->entries) &&
+         r->tree.hash == (r->any_counts ? r->last.entries_hash : header->entries_hash);
+}
+
+sdb_journal_place sdb_reread_place(const sdb_journal *journal) {
+  return (sdb_journal_place){journal->header.base_generation, journal->header.base_token};
+}
+
+/* Steps 1 to 3 of reading (FORMAT.md 5), in memory. */
+static int read_anew(struct reading *r, uint64_t until) {
+  sdb_store *store = r->redo->store;
+  const sdb_op *op = r->redo->op;
+  store->epoch++;
+  r->tree = sdb_tree_share(&store->committed->tree);
+  r->regions = store->regions;
+  r->place = sdb_reread_place(&r->journal);
+  r->tip_file = r->journal.header.base_file;
+  r->applied = r->redo->to_end ? 0 : sdb_board_applied(store->board);
+  int rc = sdb_regions_measure(&r->regions, &r->load, op);
+  if (rc == SEQDB_OK) rc = sdb_regions_read(&r->regions, read_entry, r, &r->load, op);
+  if (rc == SEQDB_OK && remove_until(r, UINT64_MAX) != SEQDB_OK) rc = sdb_error_nomem(op);
+  sdb_journal_place place = r->place;
+  return rc == SEQDB_OK ? sdb_journal_follow(&r->journal, &place, until, take_unknown, r, op) : rc;
+}
+
+/* What was read takes the place of what the store has.  All locks of publishing held.  NOMEM changes nothing. */
+static int take_reading(struct reading *r, uint64_t end) {
+  sdb_store *store = r->redo->store;
+  sdb_layer *spare = NULL;
+  if (sdb_range_pool_reserve(&store->space.pool, r->held.count) != SEQDB_OK) return SEQDB_NOMEM;
+  if (r->patch.count && !(spare = sdb_overlay_layer(&r->patch, r->place.generation))) return SEQDB_NOMEM;
+  sdb_catalog *made = sdb_catalog_new(&store->space.catalogs, &r->tree, SDB_CATALOG_PREPARED, r->place.generation);
+  if (!made) {
+    sdb_overlay_free_spare(&spare);
+    return SEQDB_NOMEM;
+  }
+  sdb_store_decided(store);
+  sdb_store_swap(store, made, r->last_undecided, false);
+  store->unsettled = r->last_undecided && r->last.coordinator_bytes;
+  (void)SDB_NEVER(sdb_space_rebuild(&store->space, end, &r->held) != SEQDB_OK); /* its memory is there */
+  sdb_overlay_replace(&store->overlay, spare);
+  sdb_free(store->named);
+  store->named = r->named;
+  store->named_count = r->named_count;
+  store->named_capacity = r->named_capacity;
+  r->named = NULL;
+  store->journal = r->journal;
+  store->regions = r->regions;
+  store->version = SDB_MAX(store->version, store->journal.header.version);
+  store->tip = r->place.tip;
+  store->tip_file = r->tip_file;
+  sdb_store_stand(store);
+  return SEQDB_OK;
+}
+
+int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to, bool *reached) {
+  sdb_store *store = f->store;
+  struct reading r = {.redo = f, .journal = *journal};
+  sdb_patch_init(&r.patch);
+  sdb_range_pool_init(&r.pool);
+  sdb_range_set_init(&r.held, &r.pool, false);
+  int rc = read_anew(&r, to->end);
+  *reached = rc == SEQDB_OK && is_whole(&r) && r.journal.tail == to->end && r.journal.previous == to->last_checksum;
+  if (*reached) {
+    pthread_mutex_lock(&store->files_mutex);
+    sdb_overlay_lock(&store->overlay);
+    pthread_mutex_lock(&store->mutex);
+    uint64_t end = SDB_MAX(r.journal.header.data_bytes, r.any_counts ? r.last.data_bytes : 0);
+    rc = take_reading(&r, SDB_MAX(end, to->data_bytes));
+    pthread_mutex_unlock(&store->mutex);
+    sdb_overlay_unlock(&store->overlay);
+    pthread_mutex_unlock(&store->files_mutex);
+    if (rc != SEQDB_OK) rc = sdb_error_nomem(f->op);
+  }
+  sdb_tree_drop(&r.tree, store->names);
+  sdb_patch_clear(&r.patch);
+  sdb_range_set_clear(&r.held);
+  sdb_range_pool_destroy(&r.pool);
+  sdb_free(r.named);
+  sdb_free(r.load.bad);
+  return rc;
+}
