@@ -179,8 +179,11 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
     store->mine = (sdb_published){0};
   } else {
     sdb_store_stand(store);
-    if (!durable) rc = sdb_follow_hold(store, op); /* the records stay, for the next writer */
-    store->recovered = true;                       /* ... who finds the board's mark instead */
+    if (!durable) {
+      rc = sdb_follow_hold(store, op); /* the records stay, for the next writer */
+      store->keep_next |= store->kept_prepare;
+    }
+    store->recovered = true; /* ... who finds the board's mark instead */
   }
   if (rc == SEQDB_OK) rc = sdb_board_ready(store->board, store->uuid, &store->mine, durable, op);
   if (rc == SEQDB_OK) share(store);

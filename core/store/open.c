@@ -131,6 +131,7 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   store->unclean = found->unclean;
   store->undecided = found->undecided;
   store->keep_next = found->kept_last;
+  store->kept_prepare = found->kept_prepare;
   store->differs = found->differs;
   store->recovered = have_journal && found->records == 0 && !found->adopted && !found->unclean &&
                      store->journal.header.sync_off == store->sync_off;

@@ -144,6 +144,7 @@ static int take_record(void *context, const sdb_journal_record *record) {
   if (!record->next) {
     out->undecided = record->header->kind == SDB_RECORD_PREPARE && record->header->coordinator_bytes;
     out->kept_last = out->undecided && kept;
+    out->kept_prepare = record->header->kind == SDB_RECORD_PREPARE && kept;
   }
   if (!kept) return SEQDB_OK;
   r->last = *record->header;

@@ -40,6 +40,7 @@ typedef struct sdb_recovered {
   bool adopted;      /* the header must be written anew */
   bool undecided;    /* the last record is a prepare that a coordinator decides about */
   bool kept_last;    /* ... and it was counted as committed */
+  bool kept_prepare; /* the last record is a prepare, anybody's, and it was counted as committed */
   bool differs;      /* entries are not what the header says */
   bool sync_was_off; /* the last session crashed while it ran with sync=off: only broken structure is damage */
   sdb_damage damage;
