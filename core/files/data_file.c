@@ -33,6 +33,11 @@ static bool map_window(sdb_data_file *file, uint64_t bytes) {
   return true;
 }
 
+bool sdb_data_is_backed(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
+  return file->backed && bytes > 0 &&
+         sdb_backed_has(file->backed, file->fd, (sdb_range){offset, bytes}, atomic_load(&file->size_bytes));
+}
+
 const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t bytes) {
   const sdb_window *window = atomic_load_explicit(&file->window, memory_order_acquire);
   if (!window || offset > window->bytes || bytes > window->bytes - offset) return NULL;

@@ -49,6 +49,8 @@ int sdb_data_cut(sdb_data_file *file, uint64_t bytes, const sdb_op *op);
 /* Address of [offset, offset + bytes) in the mapping, or NULL if it is not mapped, or if touching it could need room on
 ** the disk.  The range lies within the file. */
 const uint8_t *sdb_data_at(const sdb_data_file *file, uint64_t offset, uint64_t bytes);
+/* Are there blocks under all of the range, as far as this is kept in mind? */
+bool sdb_data_is_backed(const sdb_data_file *file, uint64_t offset, uint64_t bytes);
 int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op);
 int sdb_data_write(const sdb_data_file *file, uint64_t offset, const void *buffer, size_t bytes, const sdb_op *op);
 /* Blocks for those pages of the range that lie in holes: what is written there later needs no room.  *backed is a range

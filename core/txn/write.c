@@ -11,6 +11,7 @@
 #define RELOCATE_MAX_BYTES (UINT64_C(128) << 20) /* ... and from this on never */
 #define COPY_BYTES         ((uint64_t)1 << 20)
 #define HOLE_COPY_BYTES    ((uint64_t)16 << 10) /* where there is little in a hole */
+#define HOLES_MIN_BYTES    ((uint64_t)64 << 10) /* less is copied without asking where holes are */
 #define PUNCH_NOW_BYTES    ((uint64_t)64 << 10)
 
 static const sdb_entry *entry_of(const sdb_change *change) {
@@ -75,7 +76,8 @@ struct copy {
 /* Ask the file system where there is data from `at` on.  If it cannot say, everything is. */
 static void find_data(struct copy *copy, uint64_t at, uint64_t to) {
   uint64_t from = copy->old_start + at, end = copy->old_start + to, d = from, d_end = end;
-  if (sdb_os_next_data(copy->change->db->store->data.fd, from, end, &d, &d_end) != 0) {
+  const sdb_data_file *file = &copy->change->db->store->data;
+  if (sdb_data_is_backed(file, from, end - from) || sdb_os_next_data(file->fd, from, end, &d, &d_end) != 0) {
     d = from;
     d_end = end;
   }
@@ -115,7 +117,7 @@ static int copy_part(struct copy *copy, uint64_t from, uint64_t to) {
   for (uint64_t at = from, part; at < to && rc == SEQDB_OK; at += part) {
     if ((rc = sdb_ask_inside(change->db, change->op)) != SEQDB_OK) break;
     part = SDB_MIN(COPY_BYTES, to - at);
-    if (to - from >= COPY_BYTES && (!copy->known || at >= copy->data_end)) find_data(copy, at, to);
+    if (to - from >= HOLES_MIN_BYTES && (!copy->known || at >= copy->data_end)) find_data(copy, at, to);
     uint64_t hole = at < copy->data_at ? hole_bytes(change->db, copy->old_start + at, copy->data_at - at) : 0;
     if (hole) {
       part = hole;
