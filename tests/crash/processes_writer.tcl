@@ -50,7 +50,7 @@ proc writer_work {folder name slot mode} {
   set acks [open $folder/acks.$name a]
   set longest 0
   set count 0
-  while {$count % 8 || ![file exists $folder/stop]} {
+  while {$count % 8 || ![told_to_stop $folder]} {
     set begin [clock microseconds]
     transaction $name $slot [incr n] $mode
     puts $acks $n

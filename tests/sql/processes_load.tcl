@@ -57,7 +57,7 @@ proc load_watch {folder names} {
   set looks 0
   set states 0
   set before {}
-  while {![file exists $folder/stop]} {
+  while {![told_to_stop $folder]} {
     set own {}
     set common 0
     set sides {}
@@ -78,7 +78,7 @@ proc load_watch {folder names} {
 # SQLite's shell, again and again; how often.
 proc load_inspect {folder file library} {
   set runs 0
-  while {![file exists $folder/stop]} {
+  while {![told_to_stop $folder]} {
     set got [exec sqlite3 $file ".load $library sqlite3_seqdb_init" ".timeout 10000" \
       {SELECT seqdb_check('r'), seqdb_stat('r') ->> 'regions' > 0, sum(bytes) = max(offset + bytes) FROM\
           seqdb_layout('r')}]
@@ -108,7 +108,7 @@ proc told_wrong {content} {
 proc change_told {folder name seed} {
   expr {srand($seed)}
   set count 0
-  while {![file exists $folder/stop]} {
+  while {![told_to_stop $folder]} {
     incr count
     set region $name[expr {int(rand() * 10)}]
     set other $name[expr {int(rand() * 10)}]
@@ -148,7 +148,7 @@ proc change_told {folder name seed} {
 proc read_told {folder seed} {
   expr {srand($seed)}
   set count 0
-  while {![file exists $folder/stop]} {
+  while {![told_to_stop $folder]} {
     set rest [expr {int(rand() * 12)}]
     set row 0
     db eval {SELECT name, content FROM r} {
