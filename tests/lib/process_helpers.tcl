@@ -12,8 +12,8 @@
 #   worker_end a                     end it as a program ends: its connections are closed
 #   workers_end                      kill all that are left
 #
-# Nothing waits for ever: every answer has a time limit, a worker ends when its parent does, and `timeout` kills one
-# that hangs.  The end of the test file kills them all.
+# Nothing waits for ever: every answer has a time limit, a worker ends when its parent does (one that works in a loop
+# asks told_to_stop), and `timeout` kills one that hangs.  The end of the test file kills them all.
 
 set worker_limit_s 400
 array set worker_channel {}
@@ -21,10 +21,14 @@ array set worker_pids {}
 array set worker_buffer {}
 array set worker_answered {}
 
-set worker_script [string map [list @DIR@ $tests_dir] {
+set worker_script [string map [list @DIR@ $tests_dir @PARENT@ [pid]] {
   source [file join {@DIR@} lib common.tcl]
   source [file join {@DIR@} lib sql_helpers.tcl]
   load_fixture
+  # The file `stop` is in the folder, or the parent was killed.
+  proc told_to_stop {folder} {
+    return [expr {[file exists $folder/stop] || ([file exists /proc/self] && ![file exists /proc/@PARENT@])}]
+  }
   fconfigure stdin -translation binary
   fconfigure stdout -translation binary
   puts [pid]
