@@ -113,15 +113,16 @@ static bool worth_sliding(uint64_t hole_bytes, uint64_t region_bytes) {
   return region_bytes <= SLIDE_ALWAYS_BYTES || hole_bytes >= region_bytes / 64;
 }
 
-/* The lowest hole with a region right behind it that is worth it; the count if there is none, or if a snapshot is open:
-** it would see the region, and its place would be no hole. */
+/* The lowest hole with a region right behind it that is worth it; the count if there is none, or if a snapshot is open,
+** in whatever process: it would see the region, and its place would be no hole. */
 static size_t choose_slide(const struct batch *batch) {
   sdb_store *store = batch->db->store;
   const sdb_owned_extent *extents = batch->extents;
   size_t i = 0, chosen = batch->count;
   sdb_range hole;
+  bool elsewhere = sdb_store_is_read_elsewhere(store);
   pthread_mutex_lock(&store->mutex);
-  bool more = !store->snapshot_count;
+  bool more = !store->snapshot_count && !elsewhere;
   for (uint64_t at = 0; more && sdb_range_next(&store->space.holes, at, &hole); at = hole.start + hole.bytes) {
     while (i < batch->count && extents[i].start < hole.start + hole.bytes)
       i++;

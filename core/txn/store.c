@@ -133,6 +133,17 @@ uint64_t sdb_store_oldest_elsewhere(sdb_store *store) {
   return oldest;
 }
 
+static bool is_foreign(void *context, const sdb_board_pin_info *pin) {
+  *(bool *)context |= !pin->own;
+  return !pin->own;
+}
+
+bool sdb_store_is_read_elsewhere(sdb_store *store) {
+  bool any = false;
+  if (store->shared) sdb_board_each_pin(store->board, is_foreign, &any);
+  return any;
+}
+
 uint64_t sdb_store_oldest(sdb_store *store) {
   uint64_t elsewhere = sdb_store_oldest_elsewhere(store);
   pthread_mutex_lock(&store->mutex);

@@ -138,6 +138,8 @@ void sdb_store_remember_sizes(sdb_store *store);
 /* The writer: the oldest generation that a member in another process may read; UINT64_MAX without a board.  Space
 ** learns what may be used again. */
 uint64_t sdb_store_oldest_elsewhere(sdb_store *store);
+/* Does a member in another process read anything? */
+bool sdb_store_is_read_elsewhere(sdb_store *store);
 /* The writer: the oldest generation that anybody may read. */
 uint64_t sdb_store_oldest(sdb_store *store);
 
