@@ -75,8 +75,10 @@ void crew_fail(const char *format, ...) SDB_PRINTF(1, 2);
 
 /* ---- crew_oracle.c */
 void crew_oracle_reset(void);
-rig_state *crew_oracle_observe(uint64_t generation, const char *(*differs)(void *context, const rig_state *state),
-                               void *context);
+/* The power is cut: what was not seen firmly may be something else afterwards. */
+void crew_oracle_cut(void);
+rig_state *crew_oracle_observe(bool firm, uint64_t generation,
+                               const char *(*differs)(void *context, const rig_state *state), void *context);
 void crew_oracle_candidate(uint64_t generation, rig_state *state);
 void crew_oracle_committed(uint64_t generation, rig_state *state);
 uint64_t crew_oracle_acked(void);

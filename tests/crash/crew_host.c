@@ -134,6 +134,15 @@ static uint64_t epoch(void) {
   return words[1];
 }
 
+static rig_state *take_observed(uint64_t generation, const char *(*differs)(void *context, const rig_state *state),
+                                void *context) {
+  bool firm = true;
+  for (int i = 0; i < w.lives; i++) {
+    firm &= !w.fibres[i].alive || w.fibres[i].kind != CREW_READER;
+  }
+  return crew_oracle_observe(firm, generation, differs, context);
+}
+
 static void take_candidate(uint64_t generation, rig_state *state) {
   w.current->on_poison = w.poisoned != 0 && w.poisoned == epoch();
   crew_oracle_candidate(generation, state);
@@ -159,7 +168,7 @@ static const crew_host host_calls = {.random = chance,
                                      .alone = is_alone,
                                      .faulty = is_faulty,
                                      .acked = crew_oracle_acked,
-                                     .observe = crew_oracle_observe,
+                                     .observe = take_observed,
                                      .candidate = take_candidate,
                                      .committed = take_committed,
                                      .snapshot = snapshot_of};
@@ -323,6 +332,7 @@ static void cut_power(void) {
     sdb_sim_restart(); /* of the processes alone: the board is as it was */
   } else {
     sdb_sim_cut(seed);
+    crew_oracle_cut();
   }
   w.outcome->cuts++;
 }

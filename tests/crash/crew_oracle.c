@@ -17,6 +17,7 @@ typedef struct generation {
   rig_state *candidate[CANDIDATES_MAX];
   int count;
   int settled; /* its index + 1; 0: none yet */
+  bool firm;   /* ... by its committer, or by a member beside whom nobody only reads */
 } generation;
 
 static generation history[GENERATIONS_MAX];
@@ -37,7 +38,8 @@ static generation *find(uint64_t number) {
   return &history[number];
 }
 
-static void settle(uint64_t number, generation *g, int index) {
+static void settle(uint64_t number, generation *g, int index, bool firm) {
+  g->firm |= firm;
   if (g->settled == 0) {
     crew_say("generation %llu is candidate %d of %d", (unsigned long long)number, index + 1, g->count);
     g->settled = index + 1;
@@ -64,8 +66,15 @@ static rig_state *moved_on(uint64_t number, const char *(*differs)(void *context
   return NULL;
 }
 
-rig_state *crew_oracle_observe(uint64_t number, const char *(*differs)(void *context, const rig_state *state),
-                               void *context) {
+/* A first member who only reads shows what may be in the page cache alone, to others, too. */
+void crew_oracle_cut(void) {
+  for (uint64_t number = acked + 1; number < GENERATIONS_MAX; number++) {
+    history[number].settled = history[number].firm ? history[number].settled : 0;
+  }
+}
+
+rig_state *crew_oracle_observe(bool firm, uint64_t number,
+                               const char *(*differs)(void *context, const rig_state *state), void *context) {
   generation *g = find(number);
   const char *why = "nobody has committed it";
   for (int i = g->count - 1; i >= 0; i--) {
@@ -74,7 +83,7 @@ rig_state *crew_oracle_observe(uint64_t number, const char *(*differs)(void *con
     }
     why = differs(context, g->candidate[i]);
     if (why == NULL) {
-      settle(number, g, i);
+      settle(number, g, i, firm);
       return g->candidate[i];
     }
   }
@@ -84,7 +93,7 @@ rig_state *crew_oracle_observe(uint64_t number, const char *(*differs)(void *con
     return NULL;
   }
   g->candidate[g->count++] = rig_state_ref(moved);
-  settle(number, g, g->count - 1);
+  settle(number, g, g->count - 1, firm);
   return moved;
 }
 
@@ -109,7 +118,7 @@ void crew_oracle_candidate(uint64_t number, rig_state *state) {
 
 void crew_oracle_committed(uint64_t number, rig_state *state) {
   generation *g = find(number);
-  settle(number, g, index_of(g, state));
+  settle(number, g, index_of(g, state), true);
   acked = number > acked ? number : acked; /* between publishing and returning others may have committed, too */
 }
 
