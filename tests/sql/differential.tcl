@@ -208,6 +208,7 @@ proc diff::judge {query keys {want {}}} {
   set o [answer $query o]
   set how [difference $query $keys $r $o]
   if {$how eq {} || ($want ne {} && $how ne $want)} {return {}}
+  if {[is_ambiguous $query]} {return indeterminate}
   if {$how eq "rows" && [limited $query $keys $r $o]} {return indeterminate}
   # An answer of the other kind of number, or the text of one, may come from any of several rows that are equal.
   foreach settings {{} {automatic_index reverse_unordered_selects}} {

@@ -331,6 +331,7 @@ proc diff::judge_case {case {wanted_kind {}}} {
   set messages $::diff::messages
   set p [trace_of pc p $case]
   if {$r eq $p || [string match *interrupted* "$r $p"]} {return {}}
+  if {[is_ambiguous [dict get $case statements]]} {return indeterminate}
   set at 0
   while {[lindex $r $at] eq [lindex $p $at]} {incr at}
   set message [lindex $messages [expr {$at / 2}]]
