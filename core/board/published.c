@@ -47,7 +47,7 @@ void sdb_board_publish(sdb_board *board, sdb_published *published) {
 
 int sdb_board_wait(sdb_board *board, uint64_t generation, const sdb_board_patience *patience, const sdb_op *op) {
   sdb_lock_file *file = board->file;
-  sdb_published now;
+  sdb_published now = {0};
   for (;;) {
     uint64_t bell = sdb_word_load(&file->bell), ms = sdb_os_now_ms();
     sdb_word_store(&file->sleeping, 1);

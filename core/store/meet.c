@@ -181,7 +181,7 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
     sdb_store_stand(store);
     if (!durable) rc = sdb_follow_hold(store, op); /* the records stay, for the next writer */
     store->unsettled = store->undecided;
-    store->recovered = true;                       /* ... who finds the board's mark instead */
+    store->recovered = true; /* ... who finds the board's mark instead */
   }
   if (rc == SEQDB_OK) rc = sdb_board_ready(store->board, store->uuid, &store->mine, durable, op);
   if (rc == SEQDB_OK) share(store);

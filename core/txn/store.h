@@ -39,7 +39,7 @@ typedef struct sdb_store {
   bool names_synced;       /* of the files and the directory, by us */
   bool left_undecided;     /* ... and nobody here has decided */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
-  sdb_os_parent kept; /* its descriptors, from children of fork() */
+  sdb_os_parent kept;      /* its descriptors, from children of fork() */
   sdb_fd dir;
   sdb_data_file data;
   sdb_regions_file regions; /* [w] */
