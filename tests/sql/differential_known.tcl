@@ -13,8 +13,8 @@
 # 4  Sub-selects in SET see all rows as they were; an ordinary table changes row by row: SET has none.
 # 5  In a database of UTF-16 a BLOB that is taken for text is read as UTF-8 or as UTF-16, from 3.53 on as its size wants
 #    it, in ordinary tables too: large ones are left out there.
-# 6  3.40 makes `c = 'a' COLLATE NOCASE OR c = 'b'` an IN that forgets the collation, on ordinary tables as well, but not
-#    by every plan: an answer to such words is not judged there.
+# 6  3.40 makes `c = 'a' COLLATE NOCASE OR c = 'b'` an IN that forgets the collation, on ordinary tables as well, but
+#    not by every plan: an answer to such words is not judged there.
 
 namespace eval diff {
   variable known_open {

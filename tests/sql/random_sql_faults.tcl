@@ -40,9 +40,9 @@ proc rnd::set_fault {} {
   sdb_fault reset
   # Memory comes back: that it stays away is tried in fact-9.5.
   if {[chance 30] && $kinds ni {malloc all}} {
-    sdb_fault add $kinds $nth -errno $errno -forever
+    set ::rnd::rule [sdb_fault add $kinds $nth -errno $errno -forever]
   } else {
-    sdb_fault add $kinds $nth -errno $errno
+    set ::rnd::rule [sdb_fault add $kinds $nth -errno $errno]
   }
   return "$kinds call $nth fails with $errno"
 }
@@ -72,6 +72,7 @@ proc rnd::faulty {for_r for_p expected} {
   set was_open [in_transaction]
   set fault [set_fault]
   set got [run db $for_r]
+  set ::rnd::hit [sdb_fault hits $::rnd::rule]
   sdb_fault reset
   log "\[$fault\] [string range [regsub -all {\s+} $for_r { }] 0 150] -> [string range $got 0 120]"
   set word [lindex $got 0]
@@ -162,7 +163,13 @@ proc rnd::faulty_statement {} {
       set plain [run plain $for_p]
       if {$expected eq "unique/none" || $expected eq "refused"} {set plain {}}
       if {$plain ni {ok unique refused {}} && ![string match ok:* $plain]} {return "an ordinary table: $plain"}
-      return [agree]
+      set problem [agree]
+      # What a statement does beside its own work, a checkpoint at its beginning, may be what failed.
+      if {$problem ne {} || !$::rnd::hit || [writable]} {return $problem}
+      if {[in_transaction]} {run db ROLLBACK}
+      catch {plain eval ROLLBACK}
+      set ::rnd::marks {}
+      return [after_failure {}]
     }
     failed {
       if {[may_have_torn $kind $expected]} {
