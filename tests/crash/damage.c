@@ -98,6 +98,16 @@ static bool lonely_zero(const fuzz_file *file, uint64_t at) {
   return true;
 }
 
+/* Inside a record, behind its header and first parts, one byte is as another: its checksum is over all of them. */
+#define RECORD_PARTS_BYTES 256u
+static bool inside_record(const fuzz_file *file, uint64_t at, int which) {
+  uint64_t sector = at / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
+  if (which != FUZZ_JOURNAL || at < SDB_JOURNAL_START) return false;
+  bool begins =
+      fuzz_byte(file, sector) == 's' && fuzz_byte(file, sector + 1) == 'q' && fuzz_byte(file, sector + 2) == 'r';
+  return !begins || at - sector >= RECORD_PARTS_BYTES;
+}
+
 static int flips(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   static const char *const ways[] = {"sparse", "all", NULL};
   series s;
@@ -111,7 +121,7 @@ static int flips(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   if (which == FUZZ_REGIONS) bytes = sdb_page_up(bytes); /* trailers of free pages too */
   bool ok = true;
   for (uint64_t at = 0; at < SDB_MIN(bytes, sound->size) && ok; at++) {
-    bool once = way == 0 && lonely_zero(sound, at);
+    bool once = way == 0 && (lonely_zero(sound, at) || inside_record(sound, at, which));
     if (once && at % 16 != 0) continue;
     for (unsigned bit = once ? at / 16 % 8 : 0; bit < 8 && ok; bit += once ? 8 : 1) {
       fuzz_file *file = fresh(&s, which);
