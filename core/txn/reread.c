@@ -106,11 +106,7 @@ static int take_unknown(void *context, const sdb_journal_record *record) {
   struct reading *r = context;
   const sdb_record_header *header = record->header;
   bool kept = sdb_redo_is_kept(r->redo, record);
-  uint64_t cursor = 0;
-  sdb_record_range range;
-  int rc = SEQDB_OK;
-  while (rc == SEQDB_OK && sdb_record_next_range(record->record, header, &cursor, &range))
-    rc = sdb_range_add(&r->held, range.offset, range.bytes);
+  int rc = sdb_redo_hold(&r->held, record);
   if (!record->next) {
     r->redo->undecided = header->kind == SDB_RECORD_PREPARE;
     r->redo->kept_last = r->last_undecided = r->redo->undecided && kept;
@@ -161,6 +157,16 @@ static int read_anew(struct reading *r, uint64_t until) {
   return rc == SEQDB_OK ? sdb_journal_follow(&r->journal, &place, until, take_unknown, r, op) : rc;
 }
 
+/* Behind a checkpoint all is in `data` but what its records say.  Behind an overlay's record the layers that snapshots
+** here need stay. */
+static int take_layer(struct reading *r, sdb_layer *layer) {
+  sdb_store *store = r->redo->store;
+  if (r->journal.header.overlay)
+    return sdb_overlay_renew(&store->overlay, sdb_store_newest_reader(store), &r->held, layer);
+  sdb_overlay_replace(&store->overlay, layer);
+  return SEQDB_OK;
+}
+
 /* What was read takes the place of what the store has.  All locks of publishing held.  NOMEM changes nothing. */
 static int take_reading(struct reading *r, uint64_t end) {
   sdb_store *store = r->redo->store;
@@ -173,10 +179,14 @@ static int take_reading(struct reading *r, uint64_t end) {
     return SEQDB_NOMEM;
   }
   sdb_store_decided(store);
+  if (take_layer(r, spare) != SEQDB_OK) {
+    sdb_overlay_free_spare(&spare);
+    sdb_space_unref(&store->space, made);
+    return SEQDB_NOMEM;
+  }
   sdb_store_swap(store, made, r->last_undecided, false);
   store->unsettled = r->last_undecided && r->last.coordinator_bytes;
   (void)SDB_NEVER(sdb_space_rebuild(&store->space, end, &r->held) != SEQDB_OK); /* its memory is there */
-  sdb_overlay_replace(&store->overlay, spare);
   sdb_free(store->named);
   store->named = r->named;
   store->named_count = r->named_count;
@@ -200,6 +210,7 @@ int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to,
   int rc = read_anew(&r, to->end);
   *reached = rc == SEQDB_OK && is_whole(&r) && r.journal.tail == to->end && r.journal.previous == to->last_checksum;
   if (*reached) {
+    sdb_overlay_drop(&store->overlay, r.applied);
     pthread_mutex_lock(&store->files_mutex);
     sdb_overlay_lock(&store->overlay);
     pthread_mutex_lock(&store->mutex);
