@@ -160,6 +160,13 @@ static int advance(struct chain *chain, const sdb_record_header *next, uint8_t *
   return rc;
 }
 
+static void stand_behind(sdb_journal *journal, const sdb_record_header *header) {
+  journal->previous = header->checksum;
+  journal->last = header->position;
+  journal->last_bytes = header->bytes;
+  journal->tail = sdb_journal_record_end(header);
+}
+
 /* The records from the tail on, as far as each follows the one before it. */
 static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain *chain, uint64_t size,
                       const sdb_op *op) {
@@ -176,10 +183,7 @@ static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain
       scan->damaged_at = journal->tail;
       break;
     }
-    journal->previous = header.checksum;
-    journal->last = journal->tail;
-    journal->last_bytes = header.bytes;
-    journal->tail = sdb_journal_record_end(&header);
+    stand_behind(journal, &header);
     scan->count++;
     if ((rc = advance(chain, &header, record)) != SEQDB_OK) return rc;
   }
@@ -283,4 +287,20 @@ int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint
   int rc = scan_chain(journal, &scan, &chain, info.size_bytes, op);
   sdb_free(chain.record); /* of a scan that failed */
   return rc;
+}
+
+int sdb_journal_pass_overlay(sdb_journal *journal, bool *whole, const sdb_op *op) {
+  sdb_record_header header;
+  uint8_t *record;
+  sdb_os_info info;
+  *whole = true;
+  if (!journal->header.overlay) return SEQDB_OK;
+  int os = sdb_os_info_of(journal->fd, &info);
+  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
+  int rc = read_record(journal, journal->header.start, info.size_bytes, &header, &record, op);
+  if (rc != SEQDB_OK) return rc;
+  *whole = record && header.kind == SDB_RECORD_OVERLAY && header.previous == journal->header.salt;
+  if (*whole) stand_behind(journal, &header);
+  sdb_free(record);
+  return SEQDB_OK;
 }

@@ -36,5 +36,7 @@ typedef struct sdb_journal_place {
 ** tail is then behind both. */
 int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
                        void *context, const sdb_op *op);
+/* From the header to behind the overlay's record, if it wants one; *whole: it is there. */
+int sdb_journal_pass_overlay(sdb_journal *journal, bool *whole, const sdb_op *op);
 
 #endif /* SDB_JOURNAL_SCAN_H */

@@ -279,15 +279,12 @@ static int corrupt(const sdb_op *op) {
 ** record would take the place of one that others are going to read.  An overlay's record belongs to the header. */
 static int follow_unpublished(sdb_redo *f, const sdb_journal *journal, bool *reached) {
   sdb_journal first = *journal;
-  const sdb_journal_place place = sdb_reread_place(journal);
-  int rc = SEQDB_OK;
-  if (first.header.overlay) rc = sdb_journal_follow(&first, &place, first.tail + 1, NULL, NULL, f->op);
+  int rc = sdb_journal_pass_overlay(&first, reached, f->op);
   const sdb_published base = {.salt = journal->header.salt,
                               .end = first.tail,
                               .last_checksum = first.previous,
                               .generation = journal->header.base_generation,
                               .data_bytes = journal->header.data_bytes};
-  *reached = !first.header.overlay || first.last_bytes;
   if (rc == SEQDB_OK && *reached) rc = follow_header(f, journal, &base, reached);
   if (rc == SEQDB_OK && *reached) sdb_store_publish(f->store);
   return rc;

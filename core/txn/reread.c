@@ -20,7 +20,8 @@ struct reading {
   uint64_t applied;
   sdb_patch patch;
   sdb_range_pool pool;
-  sdb_range_set held;
+  sdb_range_set held;    /* of all records */
+  sdb_range_set overlay; /* of an overlay's record alone */
   uint32_t *named;
   size_t named_count, named_capacity;
   sdb_record_header last;  /* the last record that counts */
@@ -107,6 +108,7 @@ static int take_unknown(void *context, const sdb_journal_record *record) {
   const sdb_record_header *header = record->header;
   bool kept = sdb_redo_is_kept(r->redo, record);
   int rc = sdb_redo_hold(&r->held, record);
+  if (rc == SEQDB_OK && header->kind == SDB_RECORD_OVERLAY) rc = sdb_redo_hold(&r->overlay, record);
   if (!record->next) {
     r->redo->undecided = header->kind == SDB_RECORD_PREPARE;
     r->redo->kept_last = r->last_undecided = r->redo->undecided && kept;
@@ -157,14 +159,36 @@ static int read_anew(struct reading *r, uint64_t until) {
   return rc == SEQDB_OK ? sdb_journal_follow(&r->journal, &place, until, take_unknown, r, op) : rc;
 }
 
+/* The bytes that snapshots here show; `mutex` held. */
+static int shown(const sdb_store *store, uint64_t newest_reader, sdb_range_set *bytes) {
+  const sdb_catalog *at = store->space.catalogs.oldest;
+  int rc = SEQDB_OK;
+  for (; at && at->generation <= newest_reader && rc == SEQDB_OK; at = at->newer) {
+    uint64_t from = 0;
+    uint32_t index;
+    for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&at->tree, from, &index));
+         from = (uint64_t)index + 1)
+      if (entry->length) rc = sdb_range_add(bytes, entry->start, entry->length);
+  }
+  return rc;
+}
+
 /* Behind a checkpoint all is in `data` but what its records say.  Behind an overlay's record the layers that snapshots
-** here need stay. */
+** here need stay; but only of the bytes that they show, for any other one may have been written directly since. */
 static int take_layer(struct reading *r, sdb_layer *layer) {
   sdb_store *store = r->redo->store;
-  if (r->journal.header.overlay)
-    return sdb_overlay_renew(&store->overlay, sdb_store_newest_reader(store), &r->held, layer);
-  sdb_overlay_replace(&store->overlay, layer);
-  return SEQDB_OK;
+  sdb_range_set bytes;
+  if (!r->journal.header.overlay) {
+    sdb_overlay_replace(&store->overlay, layer);
+    return SEQDB_OK;
+  }
+  uint64_t newest_reader = sdb_store_newest_reader(store);
+  sdb_range_set_init(&bytes, &r->pool, false);
+  int rc = shown(store, newest_reader, &bytes);
+  if (rc == SEQDB_OK) rc = sdb_overlay_confine(&store->overlay, &bytes);
+  if (rc == SEQDB_OK) rc = sdb_overlay_renew(&store->overlay, newest_reader, &r->overlay, layer);
+  sdb_range_set_clear(&bytes);
+  return rc;
 }
 
 /* What was read takes the place of what the store has.  All locks of publishing held.  NOMEM changes nothing. */
@@ -207,6 +231,7 @@ int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to,
   sdb_patch_init(&r.patch);
   sdb_range_pool_init(&r.pool);
   sdb_range_set_init(&r.held, &r.pool, false);
+  sdb_range_set_init(&r.overlay, &r.pool, false);
   int rc = read_anew(&r, to->end);
   *reached = rc == SEQDB_OK && is_whole(&r) && r.journal.tail == to->end && r.journal.previous == to->last_checksum;
   if (*reached) {
@@ -224,6 +249,7 @@ int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to,
   sdb_tree_drop(&r.tree, store->names);
   sdb_patch_clear(&r.patch);
   sdb_range_set_clear(&r.held);
+  sdb_range_set_clear(&r.overlay);
   sdb_range_pool_destroy(&r.pool);
   sdb_free(r.named);
   sdb_free(r.load.bad);
