@@ -80,8 +80,8 @@ void sdb_overlay_add(sdb_overlay *overlay, uint64_t generation, uint64_t newest_
 /* The journal begins anew with these ranges: of the layers nothing else stays, for what they have beside them is in
 ** `data`, or nobody's.  Locked.  NOMEM: some of it stays still. */
 int sdb_overlay_confine(sdb_overlay *overlay, const sdb_range_set *redo);
-/* The same where all was read anew: `layer` (NULL: none) says of all of `redo` what it is now.  Of the layers stays what
-** those who read up to generation `newest_reader` need.  Locked.  NOMEM: as above, and `layer` is not taken. */
+/* The same where all was read anew: `layer` (NULL: none) says of all of `redo` what it is now.  Of the layers stays
+** what those who read up to generation `newest_reader` need.  Locked.  NOMEM: as above, and `layer` is not taken. */
 int sdb_overlay_renew(sdb_overlay *overlay, uint64_t newest_reader, const sdb_range_set *redo, sdb_layer *layer);
 /* Nobody reads these bytes any more.  Locked.  Without memory they stay. */
 void sdb_overlay_remove(sdb_overlay *overlay, uint64_t offset, uint64_t bytes);

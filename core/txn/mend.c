@@ -52,8 +52,8 @@ static int cut_ranges(sdb_store *store, uint64_t oldest, sdb_patch *patch) {
   return rc;
 }
 
-/* An overlay's record is of the newest commit in it.  Where that is too new, what no layer holds back was applied before:
-** its sync may have failed. */
+/* An overlay's record is of the newest commit in it.  Where that is too new, what no layer holds back was applied
+** before: its sync may have failed. */
 static int applied_ranges(sdb_store *store, uint64_t generation, bool newer, sdb_patch *patch, const sdb_op *op) {
   const sdb_journal_header *header = &store->journal.header;
   int rc = sdb_follow_ranges(store, newer ? header->base_generation : generation, patch, op);
