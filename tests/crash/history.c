@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+**
+** history.c: the simulated disk as it was after each call that changed it, as a Tcl command.
+**
+**   sdb_history start             forget what is there; from now on each changing call leaves a copy of the disk
+**   sdb_history label TEXT        what the copies made from now on carry: what would be right after a power cut
+**   sdb_history add               a copy now, after no call
+**   sdb_history stop -> number    make no more; so many are there
+**   sdb_history get I -> {kind file offset bytes label}
+**   sdb_history restore I         the disk becomes that one, locks and open files gone
+**   sdb_history seed N            what SQLite and the engine meet at random from now on (0: the system's)
+**   sdb_history clear
+**
+** THREADS: the interpreter's; the workload that is recorded runs in the same thread.
+*/
+#include <stdlib.h>
+#include "disk/os_faults.h"
+#include "disk/os_sim.h"
+#include "disk/vfs_sim.h"
+#include "lib/test_tcl.h"
+#include "lib/testfixture.h"
+
+typedef struct moment {
+  sdb_sim_disk *disk;
+  sdb_call call;
+  Tcl_Obj *label;
+} moment;
+
+static moment *moments;
+static size_t count, room;
+static Tcl_Obj *label;
+
+static void add(void *context, const sdb_call *call) {
+  (void)context;
+  if (count == room) {
+    room = room ? 2 * room : 256;
+    moments = realloc(moments, room * sizeof *moments);
+    if (moments == NULL) abort();
+  }
+  moments[count++] = (moment){sdb_sim_clone(), *call, label};
+  Tcl_IncrRefCount(label);
+}
+
+static int history_clear(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)interp, (void)argc, (void)argv;
+  for (size_t i = 0; i < count; i++) {
+    sdb_sim_free(moments[i].disk);
+    Tcl_DecrRefCount(moments[i].label);
+  }
+  free(moments);
+  moments = NULL;
+  count = room = 0;
+  return TCL_OK;
+}
+
+static int history_label(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)interp, (void)argc;
+  Tcl_Obj *copy = Tcl_DuplicateObj(argv[0]);
+  Tcl_IncrRefCount(copy);
+  if (label != NULL) Tcl_DecrRefCount(label);
+  label = copy;
+  return TCL_OK;
+}
+
+static int history_start(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  Tcl_Obj *empty = Tcl_NewObj();
+  history_clear(interp, argc, argv);
+  history_label(interp, 1, &empty);
+  sdb_fault_set_hook(add, NULL);
+  return TCL_OK;
+}
+
+static int history_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  static const sdb_call none = {.kind = SDB_CALL_KINDS};
+  (void)argc, (void)argv;
+  if (label == NULL) {
+    Tcl_SetObjResult(interp, Tcl_NewStringObj("start first", -1));
+    return TCL_ERROR;
+  }
+  add(NULL, &none);
+  return TCL_OK;
+}
+
+static int history_stop(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)argc, (void)argv;
+  sdb_fault_set_hook(NULL, NULL);
+  Tcl_SetObjResult(interp, sdb_test_wide(count));
+  return TCL_OK;
+}
+
+static moment *moment_of(Tcl_Interp *interp, Tcl_Obj *word) {
+  uint64_t i = 0;
+  if (sdb_test_u64(interp, word, &i) != TCL_OK) return NULL;
+  if (i < count) return &moments[i];
+  Tcl_SetObjResult(interp, Tcl_NewStringObj("no such moment", -1));
+  return NULL;
+}
+
+static int history_get(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  const moment *m = moment_of(interp, argv[0]);
+  (void)argc;
+  if (m == NULL) return TCL_ERROR;
+  const char *kind = sdb_call_name(m->call.kind);
+  Tcl_Obj *words[] = {Tcl_NewStringObj(kind != NULL ? kind : "none", -1), Tcl_NewStringObj(m->call.file, -1),
+                      sdb_test_wide(m->call.offset), sdb_test_wide(m->call.bytes), m->label};
+  Tcl_SetObjResult(interp, Tcl_NewListObj(5, words));
+  return TCL_OK;
+}
+
+static int history_restore(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  const moment *m = moment_of(interp, argv[0]);
+  (void)argc;
+  if (m == NULL) return TCL_ERROR;
+  sdb_sim_restore(m->disk);
+  return TCL_OK;
+}
+
+static int history_seed(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t seed;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &seed) != TCL_OK) return TCL_ERROR;
+  if (!sdb_vfs_registered()) {
+    Tcl_SetObjResult(interp, Tcl_NewStringObj("load sqlite3_sdbtestvfs_init into a connection first", -1));
+    return TCL_ERROR;
+  }
+  sdb_vfs_seed(seed);
+  sdb_fault_set_random(seed);
+  return TCL_OK;
+}
+
+static const sdb_test_sub subs[] = {
+    {"add", 0, 0, NULL, history_add},       {"clear", 0, 0, NULL, history_clear},    {"get", 1, 1, "I", history_get},
+    {"label", 1, 1, "text", history_label}, {"restore", 1, 1, "I", history_restore}, {"seed", 1, 1, "N", history_seed},
+    {"start", 0, 0, NULL, history_start},   {"stop", 0, 0, NULL, history_stop},      {NULL, 0, 0, NULL, NULL}};
+
+int sdb_test_history_init(Tcl_Interp *interp) {
+  Tcl_CreateObjCommand(interp, "sdb_history", sdb_test_dispatch, (ClientData)(uintptr_t)subs, NULL);
+  return TCL_OK;
+}
