@@ -266,6 +266,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     sqlite3_free(f->path);
     return SQLITE_CANTOPEN;
   }
+  sdb_sim_set_orderly(f->fd);
   f->sync_dir = journal && (flags & SQLITE_OPEN_CREATE) != 0;
   f->safe_overwrite = !(flags & SQLITE_OPEN_URI) || sqlite3_uri_boolean(path, "psow", 1) != 0;
   f->base.pMethods = &methods;

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: MIT
+#
+# one_commit.tcl: SQLite's files and seqdb's directories on one simulated disk; the power is cut after any call of either,
+# and both are opened again: are the rows and the regions those of one commit?  For one_commit.test, and to repeat one
+# outcome:
+#
+#   tclsh one_commit.tcl KEY VALUE ...       the whole workload; with `only I.CUT` that one outcome, told in words
+#
+# A workload is a dict: seed, journal (wal delete truncate persist), sync (normal full extra), lock (normal exclusive),
+# kinds (what its
+# steps may be, with commas: see one_commit_steps.tcl), steps, outcomes (so many are looked at, chosen by the seed).
+#
+# WHAT IS COMPARED.  A *state* is what one SELECT sees: `rows` of the ordinary tables, and of each directory its
+# regions.  Before a COMMIT the workload notes the state that it sees itself; the list of those is what may be found.
+#   torn      the parts are those of different commits, or regions are of no commit at all
+#   lost      one commit, but older than what the mode promises (promised)
+#   refused   opening, reading or writing fails
+#   sqlite    the rows alone are of no commit: SQLite's own, or the VFS's
+# An outcome that is none of these is right.  Each goes on with a commit; some are cut again while they recover, or live
+# on for some steps and are cut in one of these.
+source [file join [file dirname [info script]] .. lib common.tcl]
+load_fixture
+package require sqlite3
+source [file join [file dirname [info script]] one_commit_steps.tcl]
+
+set folder sim:w
+set one_commit_defaults {
+  seed 1 journal wal sync full lock normal kinds both steps 12 outcomes 60 only {} options {} psow 1 one 0
+}
+
+# ---- chance ----------------------------------------------------------------------------------------------------
+
+variable chance 1
+proc chance_start {seed} {set ::chance [expr {($seed * 2862933555777941757 + 3037000493) & 0xffffffffffffffff}]}
+proc below {n} {
+  set ::chance [expr {($::chance * 6364136223846793005 + 1442695040888963407) & 0xffffffffffffffff}]
+  return [expr {($::chance >> 33) % $n}]
+}
+proc one_of {list} {return [lindex $list [below [llength $list]]]}
+proc one_in {n} {return [expr {[below $n] == 0}]}
+
+# ---- connections -----------------------------------------------------------------------------------------------
+
+proc vfs_load {} {
+  if {[info exists ::vfs_loaded]} return
+  sqlite3 boot :memory:
+  boot enable_load_extension 1
+  set library [seqdbtest_so]
+  boot eval {SELECT load_extension($library, 'sqlite3_sdbtestvfs_init'),
+      load_extension($library, 'sqlite3_sdbtestsql_init')}
+  boot close
+  set ::vfs_loaded 1
+}
+
+# Open FILE of the folder as handle NAME in the workload's mode; `extension 0`: a stranger, who knows ordinary tables
+# alone.
+proc join_file {name {file host.db} {extension 1}} {
+  upvar #0 work work
+  set path $::folder/$file
+  if {![dict get $work psow]} {set path file:$path?psow=0}
+  sqlite3 $name $path -vfs sim -uri 1
+  if {$extension} {
+    set library [seqdbtest_so]
+    $name enable_load_extension 1
+    $name eval {SELECT load_extension($library, 'sqlite3_seqdb_init')}
+  }
+  $name eval "PRAGMA locking_mode = [dict get $work lock]; PRAGMA synchronous = [dict get $work sync];
+    PRAGMA temp_store = memory; PRAGMA cache_spill = [dict get $work spill]"
+  if {[$name eval {PRAGMA user_version}] ne "0" || $name eq "stranger"} {set_journal $name main}
+  return $name
+}
+
+proc set_journal {name schema} {
+  $name eval "PRAGMA $schema.journal_mode = [dict get $::work journal]"
+}
+
+proc leave_files {} {
+  foreach name {stranger db} {
+    if {[info commands $name] ne {}} {catch {$name close}}
+  }
+}
+
+# ---- states ----------------------------------------------------------------------------------------------------
+
+# The seqdb tables of a connection: {schema name directory} ...
+proc seqdb_tables {db} {
+  set found {}
+  foreach {schema} [expr {"other" in [$db eval {SELECT name FROM pragma_database_list}] ? {main other} : "main"}] {
+    foreach {name sql} [$db eval "SELECT name, sql FROM $schema.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'
+        ORDER BY name"] {
+      regexp {seqdb\('([^']*)'} $sql -> directory
+      lappend found $schema $name $directory
+    }
+  }
+  return $found
+}
+
+# What one SELECT sees: {rows TEXT directory TEXT ...}, and for an attached file {rows.other TEXT}.
+proc observe {db} {
+  set names rows
+  set terms {{(SELECT n FROM a) || ' ' || (SELECT n FROM b) || ' ' || (SELECT count(*) || ' ' || ifnull(sum(n), 0) || ' ' ||
+    ifnull(sum(length(filler)), 0) FROM log) || ' ' || (SELECT group_concat(name) FROM main.sqlite_schema WHERE type = 'table'
+    AND name NOT LIKE '%\_commit' ESCAPE '\')}}
+  if {[dict get $::work other]} {
+    lappend names rows.other
+    lappend terms {(SELECT n FROM other.c)}
+  }
+  foreach {schema name directory} [seqdb_tables $db] {
+    lappend names $directory
+    lappend terms "(SELECT ifnull(group_concat(name || '=' || CAST(content AS TEXT), ';'), 'none')
+      FROM (SELECT name, content FROM $schema.$name ORDER BY name))"
+  }
+  set state {}
+  foreach name $names value [$db eval "SELECT [join $terms ,]"] {
+    if {[string length $value] > 60} {set value "[string range $value 0 40]...[string length $value]:[zlib crc32 $value]"}
+    dict set state $name $value
+  }
+  return $state
+}
+
+# Parts that must be of one commit, as lists of names: of the main file and of the attached one.
+proc groups_of {state} {
+  set main rows
+  set other {}
+  foreach name [dict keys $state] {
+    if {[string match *.other $name]} {lappend other $name} elseif {$name ne "rows"} {lappend main $name}
+  }
+  return [expr {$other eq {} ? [list $main] : [list $main $other]}]
+}
+
+# ---- what is right ---------------------------------------------------------------------------------------------
+
+# Note a state that may be found from now on; its number.
+proc state_add {state} {
+  lappend ::states $state
+  return [expr {[llength $::states] - 1}]
+}
+
+# What copies of the disk carry: the last state acknowledged, the last promised, how many may be found, whether SQLite
+# was lied to by a failing sync, the step.
+proc label {} {
+  sdb_history label [list $::acked $::promised [llength $::states] $::dead $::shaken $::step]
+}
+
+# Is a commit durable when it is acknowledged?
+proc promises_at_once {} {
+  dict with ::work {}
+  if {$journal eq "wal"} {return [expr {$sync in {full extra}}]}
+  if {$journal eq "persist" || ($lock eq "exclusive" && $journal eq "delete")} {return 1}
+  return [expr {$sync eq "extra" || ($journal eq "truncate" && $sync eq "full")}]
+}
+
+# State `index` is acknowledged.  In the other rollback modes the end of SQLite's journal becomes durable with the next
+# commit that writes to the file.
+proc acknowledge {index writes_rows} {
+  set before $::acked
+  set ::acked $index
+  if {[promises_at_once]} {
+    set ::promised $index
+  } elseif {[dict get $::work journal] ne "wal" && $writes_rows} {
+    set ::promised $::waiting
+    set ::waiting $index
+  } elseif {[dict get $::work journal] ne "wal" && $::waiting == $::promised} {
+    set ::promised $index
+    set ::waiting $index
+  }
+  label
+  sdb_history add
+}
+
+# All that is acknowledged is durable: a checkpoint has synced it.
+proc promise_all {} {
+  set ::promised $::acked
+  set ::waiting $::acked
+  label
+}
+
+# Which of states `first` to `last` have these parts as `state` has them?
+proc matching {state parts label} {
+  lassign $label acked promised count dead
+  set found {}
+  for {set i 0} {$i < $count} {incr i} {
+    set same [expr {$i ni $dead}]
+    foreach part $parts {
+      if {!$same} break
+      set known [lindex $::states $i]
+      set same [expr {[dict exists $known $part] == [dict exists $state $part] &&
+        (![dict exists $state $part] || [dict get $known $part] eq [dict get $state $part])}]
+    }
+    if {$same} {lappend found $i}
+  }
+  return $found
+}
+
+# {right N} | {torn TEXT} | {lost TEXT} | {sqlite TEXT}
+proc judge {state label} {
+  lassign $label acked promised count dead shaken
+  set newest {}
+  foreach parts [groups_of $state] {
+    set found [matching $state $parts $label]
+    set rows [matching $state [lsearch -all -inline $parts rows*] $label]
+    if {$rows eq {}} {return [list sqlite "rows of no commit: $state"]}
+    if {$found eq {}} {return [list torn [tell_torn $state $parts $label]]}
+    if {$shaken} {set promised 0}
+    set at [lindex $found end]
+    if {$at < $promised} {return [list lost "found commit $at, promised $promised, acknowledged $acked"]}
+    if {$newest eq {}} {set newest $at}
+  }
+  return [list right $newest]
+}
+
+proc tell_torn {state parts label} {
+  set words {}
+  foreach part $parts {
+    set found [matching $state [list $part] $label]
+    lappend words "$part of [expr {$found eq {} ? "no commit ([dict get $state $part])" : "commit [join $found /]"}]"
+  }
+  return "[join $words {, }] (acknowledged [lindex $label 0], promised [lindex $label 1])"
+}
+
+# ---- a workload ------------------------------------------------------------------------------------------------
+
+# An empty disk with a host file, its directory and a first commit, all durable.
+proc work_begin {} {
+  upvar #0 work work
+  dict set work able [split [dict get $work kinds] ,]
+  dict set work other [expr {"other" in [dict get $work able]}]
+  dict set work spill [expr {"spill" in [dict get $work able] ? 2 : 0}]
+  dict set work directories 1
+  sdb_sim reset
+  sdb_os make_dir $::folder
+  sdb_os sync_parent $::folder
+  set seed [dict get $work seed]
+  chance_start $seed
+  sdb_history seed [expr {$seed + 1}]
+  sdb_sim tear [expr {$seed % 3 == 1}]
+  array set ::count {}
+  foreach name {states acked promised waiting dead shaken step} value {{} 0 0 0 {} 0 0} {set ::$name $value}
+  join_file db
+  db eval {PRAGMA page_size = 1024}
+  set_journal db main
+  db eval {CREATE TABLE a(n); CREATE TABLE b(n); CREATE TABLE log(n, filler); INSERT INTO a VALUES(0);
+    INSERT INTO b VALUES(0); PRAGMA user_version = 1}
+  db eval "CREATE VIRTUAL TABLE r USING seqdb('r'[dict get $work options]); INSERT INTO r(name, content) VALUES('m', 'first')"
+  if {"two" in [dict get $work able]} {
+    db eval "CREATE VIRTUAL TABLE s USING seqdb('s'[dict get $work options]);
+      INSERT INTO s(name, content) VALUES('m', 'first')"
+  }
+  if {[dict get $work other]} {
+    attach_other
+    db eval {CREATE TABLE other.c(n); INSERT INTO other.c VALUES(0)}
+  }
+  state_add [observe db]
+  leave_files
+  sdb_sim cut 1
+  work_join
+}
+
+proc attach_other {} {
+  db eval "ATTACH '$::folder/other.db' AS other"
+  set_journal db other
+}
+
+proc work_join {} {
+  join_file db
+  if {[dict get $::work other]} attach_other
+}
+
+# Run the workload and leave a copy of the disk after each call; the number of copies.
+proc work_run {} {
+  sdb_history start
+  label
+  sdb_history add
+  for {set ::step 1} {$::step <= [dict get $::work steps]} {incr ::step} {
+    label
+    step_run
+  }
+  leave_files
+  return [sdb_history stop]
+}
+
+# ---- outcomes --------------------------------------------------------------------------------------------------
+
+array set total {outcomes 0 torn 0 lost 0 refused 0 sqlite 0 shaken 0 recuts 0 lives 0 calls 0 workloads 0 commits 0}
+variable failures {}
+
+proc note_failure {kind text where} {
+  incr ::total($kind)
+  set words {}
+  dict for {key value} $::one_commit_defaults {
+    if {$key ni {outcomes only} && [dict get $::work $key] ne $value} {lappend words $key '[dict get $::work $key]'}
+  }
+  lappend ::failures "$kind: $text\n    tclsh tests/crash/one_commit.tcl $words only $where"
+}
+
+# Open what is there and compare.  {right N}, or what is wrong.
+proc look {label} {
+  if {[catch {
+    work_join
+    observe db
+  } result]} {
+    set verdict [list refused $result]
+  } else {
+    set verdict [judge $result $label]
+  }
+  return [expr {[lindex $verdict 0] eq "right" ? $verdict : [blame $verdict]}]
+}
+
+# A file that is damaged to SQLite without any extension is SQLite's affair.
+proc blame {verdict} {
+  leave_files
+  if {[catch {
+    join_file stranger host.db 0
+    set check [stranger onecolumn {PRAGMA integrity_check}]
+    stranger eval {SELECT n FROM a}
+    stranger close
+  } message]} {
+    set check $message
+  }
+  leave_files
+  catch work_join
+  return [expr {$check eq "ok" ? $verdict : [list sqlite "$check; $verdict"]}]
+}
+
+# One more commit of both, seen by another connection.
+proc commit_after {} {
+  if {[catch {
+    db eval BEGIN
+    change_rows 1000000
+    change_regions [seqdb_tables db] 1000000
+    set want [observe db]
+    db eval COMMIT
+    leave_files
+    work_join
+    set got [observe db]
+    if {$got ne $want} {error "committed $want, found $got"}
+    foreach {schema name directory} [seqdb_tables db] {
+      set check [db onecolumn "SELECT seqdb_check('$schema.$name')"]
+      if {$check ne "ok"} {error "seqdb_check: $check"}
+    }
+    set check [db onecolumn {PRAGMA integrity_check}]
+    if {$check ne "ok"} {error "integrity_check: $check"}
+  } message]} {
+    return [list refused "a commit afterwards: $message"]
+  }
+  return right
+}
+
+# A session that is cut: the first `calls` changing calls of looking and committing happen.
+proc cut_session {calls seed} {
+  sdb_fault stop $calls
+  catch {
+    work_join
+    observe db
+    if {$seed % 2} {db eval {PRAGMA wal_checkpoint}}
+  }
+  leave_files
+  sdb_fault go
+  sdb_sim cut $seed
+  incr ::total(recuts)
+}
+
+# Copy I of the disk, cut with this seed; everything that is chosen here depends on the two alone.
+proc try_outcome {index cut} {
+  lassign [sdb_history get $index] kind file offset bytes label
+  incr ::total(outcomes)
+  if {[lindex $label 4]} {incr ::total(shaken)}
+  chance_start [expr {$cut * 1000003 + $index}]
+  sdb_history restore $index
+  sdb_sim cut [expr {[one_in 10] ? [below 2] : $cut}]
+  for {set again [expr {[one_in 4] ? 1 + [below 2] : 0}]} {$again > 0} {incr again -1} {
+    cut_session [below 14] [expr {2 + [below 1000]}]
+  }
+  set verdict [look $label]
+  set verdicts [list $verdict]
+  if {[lindex $verdict 0] ni {refused sqlite}} {lappend verdicts [commit_after]}
+  leave_files
+  foreach verdict $verdicts {
+    if {[lindex $verdict 0] ne "right"} {
+      note_failure [lindex $verdict 0] "[lindex $verdict 1], after call $index: $kind $file $offset $bytes in step\
+        [lindex $label 5]" $index.$cut
+    }
+  }
+  return $verdicts
+}
+
+# All of it; returns what this workload alone has found.
+proc one_commit {args} {
+  vfs_load
+  set ::work [dict merge $::one_commit_defaults $args]
+  set before [array get ::total]
+  work_begin
+  set calls [work_run]
+  incr ::total(calls) $calls
+  incr ::total(workloads)
+  incr ::total(commits) $::acked
+  if {[dict get $::work only] ne {}} {
+    return [try_outcome {*}[split [dict get $::work only] .]]
+  }
+  set seed [dict get $::work seed]
+  for {set i 0} {$i < [dict get $::work outcomes]} {incr i} {
+    chance_start [expr {$seed * 7919 + $i}]
+    try_outcome [below $calls] [expr {2 + [below 1000000]}]
+  }
+  sdb_history clear
+  sdb_history seed 0
+  sdb_sim reset
+  set found {}
+  foreach {name value} $before {dict set found $name [expr {$::total($name) - $value}]}
+  return $found
+}
+
+if {[info exists argv0] && [file normalize $argv0] eq [file normalize [info script]]} {
+  puts [one_commit {*}$argv]
+  foreach failure $failures {puts $failure}
+}

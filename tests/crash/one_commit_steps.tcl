@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+#
+# one_commit_steps.tcl: the steps of a workload of one_commit.tcl.  Each may change rows and regions and commits, rolls
+# back or fails; it keeps the list of states, what is acknowledged and what is promised.
+#
+# Kinds, with commas in the workload:
+#   both rows regions     what transactions change together or alone
+#   savepoints            SAVEPOINT, ROLLBACK TO, RELEASE between the changes
+#   rollback              transactions that are rolled back, by ROLLBACK or by a commit hook
+#   busy                  a reader makes COMMIT fail with BUSY; more changes; COMMIT
+#   two, other            a second seqdb table; a second SQLite file, attached
+#   upkeep                VACUUM, wal_checkpoint, flush, checkpoint, compact, closing and opening
+#   ddl                   CREATE, DROP and RENAME of a seqdb table in the transaction
+#   spill                 SQLite writes pages before the commit
+#   faults                a call of COMMIT fails: sync, write, no space;  killed: the process dies in it
+
+proc filler {bytes} {return [string range [string repeat "[below 1000000]." [expr {$bytes / 2 + 1}]] 0 $bytes-1]}
+
+proc change_rows {n} {
+  db eval {UPDATE a SET n = $n; UPDATE b SET n = $n}
+  set filler [filler [expr {[one_in 5] ? 3000 : 40}]]
+  db eval {INSERT INTO log VALUES($n, $filler)}
+  if {[one_in 4]} {db eval {DELETE FROM log WHERE rowid IN (SELECT rowid FROM log ORDER BY rowid LIMIT 2)}}
+  if {[dict get $::work other] && [one_in 2]} {db eval {UPDATE other.c SET n = $n}}
+}
+
+# Some changes of the regions of these tables, at least one of each.
+proc change_regions {tables n} {
+  foreach {schema table directory} $tables {
+    for {set more [below 3]} {$more >= 0} {incr more -1} {change_region $schema.$table $n}
+  }
+}
+
+proc change_region {table n} {
+  set names [db eval "SELECT name FROM $table ORDER BY name"]
+  set name [expr {$names eq {} ? "m" : [one_of $names]}]
+  set text "$n,[filler [expr {[one_in 6] ? 9000 : 30}]]"
+  switch -- [below 6] {
+    0 {db eval "UPDATE $table SET content = :text WHERE name = 'm'"}
+    1 {db eval {SELECT seqdb_append($table, $name, $text)}}
+    2 {db eval {SELECT seqdb_append($table, 'c' || ($n % 3), $text)}}
+    3 {db eval {SELECT seqdb_write($table, 'm', 0, $text)}}
+    4 {
+      if {$name ne "m"} {db eval "DELETE FROM $table WHERE name = :name"}
+      db eval {SELECT seqdb_append($table, 'm', $text)}
+    }
+    5 {db eval {SELECT seqdb_append($table, 'm', $text), seqdb_truncate($table, 'm', 3)}}
+  }
+}
+
+# Some changes of the transaction that will be commit `n`; whether rows are among them.
+proc change {n} {
+  set what [one_of [lsearch -all -inline -regexp [dict get $::work able] {^(both|rows|regions)$}]]
+  if {$what ne "regions"} {change_rows $n}
+  if {$what ne "rows"} {change_regions [seqdb_tables db] $n}
+  return [expr {$what ne "regions"}]
+}
+
+# COMMIT, of a transaction whose changes are made.
+proc commit {writes_rows} {
+  set index [state_add [observe db]]
+  label
+  db eval COMMIT
+  acknowledge $index [expr {$writes_rows || [dict get $::work one]}]
+}
+
+proc next_directory {} {return [dict get [dict incr ::work directories] directories]}
+proc next_number {} {return [llength $::states]}
+
+proc step_run {} {
+  set kinds [dict get $::work able]
+  set able {plain plain plain}
+  foreach {kind step} {savepoints savepoints rollback rollback busy busy upkeep upkeep ddl ddl faults fault killed kill} {
+    if {$kind in $kinds} {lappend able $step}
+  }
+  step_[one_of $able]
+}
+
+proc step_plain {} {
+  db eval [one_of {BEGIN {BEGIN IMMEDIATE}}]
+  set rows [change [next_number]]
+  if {[one_in 3]} {set rows [expr {[change [next_number]] || $rows}]}
+  commit $rows
+}
+
+proc step_savepoints {} {
+  db eval BEGIN
+  set rows [change [next_number]]
+  db eval {SAVEPOINT one}
+  set undone [change [next_number]]
+  if {[one_in 2]} {
+    db eval {SAVEPOINT two}
+    change [next_number]
+    db eval [one_of {{ROLLBACK TO two} {RELEASE two} {ROLLBACK TO one}}]
+  }
+  db eval [one_of {{ROLLBACK TO one} {RELEASE one} {ROLLBACK TO one; RELEASE one}}]
+  commit [expr {$rows || $undone}]
+}
+
+proc step_rollback {} {
+  db eval BEGIN
+  change [next_number]
+  if {[one_in 2]} {
+    db eval ROLLBACK
+    return
+  }
+  db commit_hook {expr 1}
+  set failed [catch {db eval COMMIT} message]
+  db commit_hook {}
+  if {!$failed} {error "the hook has not stopped COMMIT"}
+}
+
+# In the rollback modes a reader of the file stops COMMIT after xSync; in WAL mode it stops nothing.
+proc step_busy {} {
+  if {[dict get $::work lock] eq "exclusive"} {return [step_plain]}
+  join_file stranger host.db 0
+  stranger eval BEGIN
+  stranger eval {SELECT n FROM a}
+  db eval BEGIN
+  set rows [change [next_number]]
+  for {set tries [below 3]} {$tries > 0} {incr tries -1} {
+    if {[dict get $::work journal] ne "wal" && $rows} {
+      if {![catch {db eval COMMIT} message]} {error "COMMIT beside a reader"}
+      if {![string match *locked* $message]} {error "COMMIT beside a reader: $message"}
+    }
+    set rows [expr {[change [next_number]] || $rows}]
+  }
+  stranger eval COMMIT
+  stranger close
+  if {[one_in 5]} {
+    db eval ROLLBACK
+  } else {
+    commit $rows
+  }
+}
+
+proc step_upkeep {} {
+  set tables [seqdb_tables db]
+  set table [lindex $tables 1]
+  switch -- [below 7] {
+    0 {db eval VACUUM}
+    1 {db eval {PRAGMA wal_checkpoint(PASSIVE)}}
+    2 {
+      db eval {PRAGMA wal_checkpoint(TRUNCATE)}
+      if {[dict get $::work journal] eq "wal"} promise_all
+    }
+    3 {db eval "INSERT INTO ${table}(${table}) VALUES('checkpoint')"}
+    4 {db eval {SELECT seqdb_compact($table)}}
+    5 {db eval {SELECT seqdb_flush($table)}}
+    6 {
+      db close
+      if {[dict get $::work journal] eq "wal"} promise_all
+      work_join
+    }
+  }
+}
+
+# A new table with a directory of its own, or one less, or another name, and changes, in one transaction.
+proc step_ddl {} {
+  db eval BEGIN
+  set rows [change [next_number]]
+  set tables [db eval {SELECT name FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'}]
+  if {[llength $tables] < 2 || ([llength $tables] < 4 && [one_in 2])} {
+    set number [next_directory]
+    db eval "CREATE VIRTUAL TABLE t$number USING seqdb('d$number'[dict get $::work options]);
+      INSERT INTO t$number (name, content) VALUES('m', 'new $number')"
+  } elseif {[one_in 2]} {
+    db eval "ALTER TABLE [one_of $tables] RENAME TO q[next_directory]"
+  } else {
+    db eval ROLLBACK
+    db eval BEGIN
+    change_rows [next_number]
+    db eval "DROP TABLE [one_of $tables]"
+  }
+  if {[one_in 3]} {
+    db eval ROLLBACK
+  } else {
+    commit 1
+  }
+}
+
+# ---- failures --------------------------------------------------------------------------------------------------
+
+# COMMIT while something is wrong with the disk; afterwards the session ends, and another one looks what has become of
+# it.  A sync that has failed may be one that SQLite believes in later.
+proc commit_in_trouble {begin end shaken} {
+  db eval BEGIN
+  set rows [change [next_number]]
+  set index [state_add [observe db]]
+  label
+  eval $begin
+  set failed [catch {db eval COMMIT} message]
+  if {!$failed} {acknowledge $index $rows}
+  leave_files
+  eval $end
+  if {$failed && $shaken} {set ::shaken 1}
+  live_on [list $::acked $::promised [llength $::states] $::dead $::shaken]
+}
+
+# Open after the end of a session, with the page cache as it is; what is found is what the next commits build on.
+proc live_on {label} {
+  set verdict [look [lreplace $label 1 1 [lindex $label 0]]]
+  if {[lindex $verdict 0] eq "right"} {
+    set found [lindex $verdict 1]
+    for {set i [expr {$::acked + 1}]} {$i < [llength $::states]} {incr i} {
+      if {$i != $found && $i ni $::dead} {lappend ::dead $i}
+    }
+    if {$found > $::acked} {set ::acked $found}
+  } else {
+    note_failure [lindex $verdict 0] "[lindex $verdict 1], in a session after step $::step" life
+    set ::states [list [observe db]]
+    error stop
+  }
+  label
+}
+
+proc step_fault {} {
+  switch -- [below 3] {
+    0 {set rule [list {fdatasync fsync syncdir} [expr {1 + [below 6]}] -errno EIO]}
+    1 {set rule [list pwrite [expr {1 + [below 12]}] -errno EIO]}
+    2 {set rule [list {pwrite allocate ftruncate} [expr {1 + [below 12]}] -forever -errno ENOSPC]}
+  }
+  set sync [expr {"fsync" in [lindex $rule 0]}]
+  if {$sync} {sdb_sim failseed [below 1000]}
+  commit_in_trouble "set ::rule \[sdb_fault add $rule\]" {sdb_fault remove $::rule} $sync
+}
+
+# The process dies at some call; the machine goes on.
+proc step_kill {} {
+  commit_in_trouble {sdb_fault stop [below 20]} {sdb_fault go; sdb_sim restart} 0
+}
