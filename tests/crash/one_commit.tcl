@@ -15,6 +15,7 @@
 #   torn      the parts are those of different commits, or regions are of no commit at all
 #   lost      one commit, but older than what the mode promises (promised)
 #   refused   opening, reading or writing fails
+#   doubt     torn, after a session that started on the page cache which a failed sync has left
 #   sqlite    the rows alone are of no commit: SQLite's own, or the VFS's
 # An outcome that is none of these is right.  Each goes on with a commit; some are cut again while they recover, or live
 # on for some steps and are cut in one of these.
@@ -31,6 +32,7 @@ set one_commit_defaults {
 # ---- chance ----------------------------------------------------------------------------------------------------
 
 variable chance 1
+variable recording 0
 proc chance_start {seed} {set ::chance [expr {($seed * 2862933555777941757 + 3037000493) & 0xffffffffffffffff}]}
 proc below {n} {
   set ::chance [expr {($::chance * 6364136223846793005 + 1442695040888963407) & 0xffffffffffffffff}]
@@ -75,7 +77,7 @@ proc set_journal {name schema} {
 }
 
 proc leave_files {} {
-  foreach name {stranger db} {
+  foreach name {stranger second db} {
     if {[info commands $name] ne {}} {catch {$name close}}
   }
 }
@@ -95,12 +97,28 @@ proc seqdb_tables {db} {
   return $found
 }
 
-# What one SELECT sees: {rows TEXT directory TEXT ...}, and for an attached file {rows.other TEXT}.
+# What one SELECT sees: {rows TEXT directory TEXT ...}, for an attached file {rows.other TEXT} too; and what one of a second
+# file on the same directory sees of its rows.
 proc observe {db} {
+  set state [observe_file $db]
+  if {"files" in [dict get $::work able] && $db ne "stranger"} {
+    set name [expr {$db eq "db" ? "second" : "db"}]
+    dict set state rows.[file_of $name] [dict get [observe_file $name] rows]
+    dict set state rows.[file_of $db] [dict get $state rows]
+    dict unset state rows
+  }
+  return $state
+}
+
+proc file_of {db} {return [file tail [$db eval {SELECT file FROM pragma_database_list WHERE name = 'main'}]]}
+
+set rows_term {(SELECT n FROM a) || ' ' || (SELECT n FROM b) || ' ' || (SELECT count(*) || ' ' || ifnull(sum(n), 0) || ' ' ||
+  ifnull(sum(length(filler)), 0) FROM log) || ' ' || (SELECT group_concat(name) FROM main.sqlite_schema
+  WHERE type = 'table' AND name NOT LIKE '%\_commit' ESCAPE '\')}
+
+proc observe_file {db} {
   set names rows
-  set terms {{(SELECT n FROM a) || ' ' || (SELECT n FROM b) || ' ' || (SELECT count(*) || ' ' || ifnull(sum(n), 0) || ' ' ||
-    ifnull(sum(length(filler)), 0) FROM log) || ' ' || (SELECT group_concat(name) FROM main.sqlite_schema WHERE type = 'table'
-    AND name NOT LIKE '%\_commit' ESCAPE '\')}}
+  set terms [list $::rows_term]
   if {[dict get $::work other]} {
     lappend names rows.other
     lappend terms {(SELECT n FROM other.c)}
@@ -125,6 +143,7 @@ proc groups_of {state} {
   foreach name [dict keys $state] {
     if {[string match *.other $name]} {lappend other $name} elseif {$name ne "rows"} {lappend main $name}
   }
+  if {![dict exists $state rows]} {set main [lrange $main 1 end]}
   return [expr {$other eq {} ? [list $main] : [list $main $other]}]
 }
 
@@ -165,7 +184,7 @@ proc acknowledge {index writes_rows} {
     set ::waiting $index
   }
   label
-  sdb_history add
+  if {$::recording} {sdb_history add}
 }
 
 # All that is acknowledged is durable: a checkpoint has synced it.
@@ -195,13 +214,13 @@ proc matching {state parts label} {
 # {right N} | {torn TEXT} | {lost TEXT} | {sqlite TEXT}
 proc judge {state label} {
   lassign $label acked promised count dead shaken
+  if {$shaken} {set label [list $acked [set promised 0] $count {} 1]}
   set newest {}
   foreach parts [groups_of $state] {
     set found [matching $state $parts $label]
     set rows [matching $state [lsearch -all -inline $parts rows*] $label]
     if {$rows eq {}} {return [list sqlite "rows of no commit: $state"]}
-    if {$found eq {}} {return [list torn [tell_torn $state $parts $label]]}
-    if {$shaken} {set promised 0}
+    if {$found eq {}} {return [list [expr {$shaken ? "doubt" : "torn"}] [tell_torn $state $parts $label]]}
     set at [lindex $found end]
     if {$at < $promised} {return [list lost "found commit $at, promised $promised, acknowledged $acked"]}
     if {$newest eq {}} {set newest $at}
@@ -237,11 +256,12 @@ proc work_begin {} {
   array set ::count {}
   foreach name {states acked promised waiting dead shaken step} value {{} 0 0 0 {} 0 0} {set ::$name $value}
   join_file db
-  db eval {PRAGMA page_size = 1024}
-  set_journal db main
-  db eval {CREATE TABLE a(n); CREATE TABLE b(n); CREATE TABLE log(n, filler); INSERT INTO a VALUES(0);
-    INSERT INTO b VALUES(0); PRAGMA user_version = 1}
-  db eval "CREATE VIRTUAL TABLE r USING seqdb('r'[dict get $work options]); INSERT INTO r(name, content) VALUES('m', 'first')"
+  make_file db
+  db eval {INSERT INTO r(name, content) VALUES('m', 'first')}
+  if {"files" in [dict get $work able]} {
+    join_file second second.db
+    make_file second
+  }
   if {"two" in [dict get $work able]} {
     db eval "CREATE VIRTUAL TABLE s USING seqdb('s'[dict get $work options]);
       INSERT INTO s(name, content) VALUES('m', 'first')"
@@ -256,6 +276,14 @@ proc work_begin {} {
   work_join
 }
 
+proc make_file {name} {
+  $name eval {PRAGMA page_size = 1024}
+  set_journal $name main
+  $name eval {CREATE TABLE a(n); CREATE TABLE b(n); CREATE TABLE log(n, filler); INSERT INTO a VALUES(0);
+    INSERT INTO b VALUES(0); PRAGMA user_version = 1}
+  $name eval "CREATE VIRTUAL TABLE r USING seqdb('r'[dict get $::work options])"
+}
+
 proc attach_other {} {
   db eval "ATTACH '$::folder/other.db' AS other"
   set_journal db other
@@ -264,24 +292,31 @@ proc attach_other {} {
 proc work_join {} {
   join_file db
   if {[dict get $::work other]} attach_other
+  if {"pair" in [dict get $::work able]} {join_file second}
+  if {"files" in [dict get $::work able]} {join_file second second.db}
 }
 
 # Run the workload and leave a copy of the disk after each call; the number of copies.
 proc work_run {} {
   sdb_history start
+  set ::recording 1
   label
   sdb_history add
   for {set ::step 1} {$::step <= [dict get $::work steps]} {incr ::step} {
     label
-    step_run
+    if {[catch step_run message options]} {
+      if {$message ne "stop"} {return -options $options $message}
+      break
+    }
   }
   leave_files
+  set ::recording 0
   return [sdb_history stop]
 }
 
 # ---- outcomes --------------------------------------------------------------------------------------------------
 
-array set total {outcomes 0 torn 0 lost 0 refused 0 sqlite 0 shaken 0 recuts 0 lives 0 calls 0 workloads 0 commits 0}
+array set total {outcomes 0 torn 0 lost 0 refused 0 doubt 0 sqlite 0 shaken 0 recuts 0 lives 0 calls 0 workloads 0 commits 0}
 variable failures {}
 
 proc note_failure {kind text where} {
@@ -360,6 +395,28 @@ proc cut_session {calls seed} {
   incr ::total(recuts)
 }
 
+# The workload goes on for some steps after a recovery, and is cut in one of them.
+proc second_life {index} {
+  set names {states acked promised waiting dead shaken step work}
+  foreach name $names {set saved($name) [set ::$name]}
+  foreach name {acked promised waiting dead shaken} value {0 0 0 {} 0} {set ::$name $value}
+  dict set ::work able [lsearch -all -inline -not -regexp [dict get $::work able] {^(faults|killed)$}]
+  set ::states [list [observe db]]
+  sdb_fault stop [expr {3 + [below 60]}]
+  catch {
+    for {set more [below 4]} {$more >= 0} {incr more -1} {step_run}
+  }
+  set label [list $::acked $::promised [llength $::states] {} 0 $::step]
+  leave_files
+  sdb_fault go
+  sdb_sim cut [expr {2 + [below 1000000]}]
+  incr ::total(lives)
+  set verdict [look $label]
+  foreach name $names {set ::$name $saved($name)}
+  if {[lindex $verdict 0] eq "right"} {return $verdict}
+  return [list [lindex $verdict 0] "cut again later: [lindex $verdict 1]"]
+}
+
 # Copy I of the disk, cut with this seed; everything that is chosen here depends on the two alone.
 proc try_outcome {index cut} {
   lassign [sdb_history get $index] kind file offset bytes label
@@ -373,7 +430,11 @@ proc try_outcome {index cut} {
   }
   set verdict [look $label]
   set verdicts [list $verdict]
-  if {[lindex $verdict 0] ni {refused sqlite}} {lappend verdicts [commit_after]}
+  if {[lindex $verdict 0] eq "right" && [one_in 10]} {
+    lappend verdicts [second_life $index]
+  } elseif {[lindex $verdict 0] ni {refused sqlite}} {
+    lappend verdicts [commit_after]
+  }
   leave_files
   foreach verdict $verdicts {
     if {[lindex $verdict 0] ne "right"} {
@@ -394,6 +455,7 @@ proc one_commit {args} {
   incr ::total(calls) $calls
   incr ::total(workloads)
   incr ::total(commits) $::acked
+  if {[dict get $::work only] eq "life"} {return {}}
   if {[dict get $::work only] ne {}} {
     return [try_outcome {*}[split [dict get $::work only] .]]
   }

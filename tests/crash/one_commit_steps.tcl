@@ -12,6 +12,7 @@
 #   upkeep                VACUUM, wal_checkpoint, flush, checkpoint, compact, closing and opening
 #   ddl                   CREATE, DROP and RENAME of a seqdb table in the transaction
 #   spill                 SQLite writes pages before the commit
+#   pair, files           a second connection on the file; one on a second file with the same directory
 #   faults                a call of COMMIT fails: sync, write, no space;  killed: the process dies in it
 
 proc filler {bytes} {return [string range [string repeat "[below 1000000]." [expr {$bytes / 2 + 1}]] 0 $bytes-1]}
@@ -73,6 +74,11 @@ proc step_run {} {
   foreach {kind step} {savepoints savepoints rollback rollback busy busy upkeep upkeep ddl ddl faults fault killed kill} {
     if {$kind in $kinds} {lappend able $step}
   }
+  if {[info commands second] ne {} && [one_in 2]} {
+    rename db aside
+    rename second db
+    rename aside second
+  }
   step_[one_of $able]
 }
 
@@ -113,7 +119,7 @@ proc step_rollback {} {
 # In the rollback modes a reader of the file stops COMMIT after xSync; in WAL mode it stops nothing.
 proc step_busy {} {
   if {[dict get $::work lock] eq "exclusive"} {return [step_plain]}
-  join_file stranger host.db 0
+  join_file stranger [file_of db] 0
   stranger eval BEGIN
   stranger eval {SELECT n FROM a}
   db eval BEGIN
@@ -148,7 +154,7 @@ proc step_upkeep {} {
     4 {db eval {SELECT seqdb_compact($table)}}
     5 {db eval {SELECT seqdb_flush($table)}}
     6 {
-      db close
+      leave_files
       if {[dict get $::work journal] eq "wal"} promise_all
       work_join
     }
@@ -208,7 +214,6 @@ proc live_on {label} {
     if {$found > $::acked} {set ::acked $found}
   } else {
     note_failure [lindex $verdict 0] "[lindex $verdict 1], in a session after step $::step" life
-    set ::states [list [observe db]]
     error stop
   }
   label
