@@ -34,6 +34,7 @@ set one_commit_defaults {
 
 variable chance 1
 variable recording 0
+variable outer 0 ;# the transaction was begun by a savepoint
 proc chance_start {seed} {set ::chance [expr {($seed * 2862933555777941757 + 3037000493) & 0xffffffffffffffff}]}
 proc below {n} {
   set ::chance [expr {($::chance * 6364136223846793005 + 1442695040888963407) & 0xffffffffffffffff}]
@@ -137,7 +138,8 @@ proc observe_file {db} {
   return $state
 }
 
-# Parts that must be of one commit, as lists of names: of the main file and of the attached one.
+# Parts that must be of one commit, as lists of names: of the main file and of the attached one.  In the rollback modes
+# SQLite commits both at once.
 proc groups_of {state} {
   set main rows
   set other {}
@@ -145,7 +147,12 @@ proc groups_of {state} {
     if {[string match *.other $name]} {lappend other $name} elseif {$name ne "rows"} {lappend main $name}
   }
   if {![dict exists $state rows]} {set main [lrange $main 1 end]}
-  return [expr {$other eq {} ? [list $main] : [list $main $other]}]
+  if {$other eq {}} {return [list $main]}
+  return [expr {[files_are_one] ? [list [concat $main $other]] : [list $main $other]}]
+}
+
+proc files_are_one {} {
+  return [expr {[dict get $::work journal] ne "wal" && [dict get $::work sync] ne "normal"}]
 }
 
 # ---- what is right ---------------------------------------------------------------------------------------------
@@ -274,6 +281,10 @@ proc work_begin {} {
   if {[dict get $work other]} {
     attach_other
     db eval {CREATE TABLE other.c(n); INSERT INTO other.c VALUES(0)}
+    if {"regions" in [dict get $work able]} {
+      db eval "CREATE VIRTUAL TABLE other.o USING seqdb('o.other'[dict get $work options]);
+        INSERT INTO other.o(name, content) VALUES('m', 'first')"
+    }
   }
   dict set work one [db exists {SELECT 1 FROM sqlite_schema WHERE name = 'r_commit'}]
   state_add [observe db]

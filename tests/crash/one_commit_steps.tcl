@@ -8,7 +8,7 @@
 #   savepoints            SAVEPOINT, ROLLBACK TO, RELEASE between the changes
 #   rollback              transactions that are rolled back, by ROLLBACK or by a commit hook
 #   busy                  a reader makes COMMIT fail with BUSY; more changes; COMMIT
-#   two, other            a second seqdb table; a second SQLite file, attached
+#   two, other            a second seqdb table; a second SQLite file, attached, with a seqdb table of its own
 #   upkeep                VACUUM, wal_checkpoint, flush, checkpoint, compact, closing and opening
 #   ddl                   CREATE, DROP and RENAME of a seqdb table in the transaction
 #   spill                 SQLite writes pages before the commit
@@ -25,7 +25,8 @@ proc change_rows {n} {
   if {[dict get $::work other] && [one_in 2]} {db eval {UPDATE other.c SET n = $n}}
 }
 
-# Some changes of the regions of these tables, at least one of each.
+# Some changes of the regions of these tables, at least one of each.  Whatever they do leaves the number behind: no two
+# transactions end in the same contents.
 proc change_regions {tables n} {
   foreach {schema table directory} $tables {
     for {set more [below 3]} {$more >= 0} {incr more -1} {change_region $schema.$table $n}
@@ -45,7 +46,7 @@ proc change_region {table n} {
       if {$name ne "m"} {db eval "DELETE FROM $table WHERE name = :name"}
       db eval {SELECT seqdb_append($table, 'm', $text)}
     }
-    5 {db eval {SELECT seqdb_append($table, 'm', $text), seqdb_truncate($table, 'm', 3)}}
+    5 {db eval {SELECT seqdb_append($table, 'm', $text), seqdb_truncate($table, 'm', 3), seqdb_append($table, 'm', $n || ';')}}
   }
 }
 
@@ -59,10 +60,14 @@ proc change {n} {
 
 # COMMIT, of a transaction whose changes are made.
 proc commit {writes_rows} {
-  set index [state_add [observe db]]
+  set state [observe db]
+  set index [state_add $state]
   label
-  db eval COMMIT
+  db eval [expr {$::outer ? "RELEASE outer" : "COMMIT"}]
   acknowledge $index [expr {$writes_rows || [dict get $::work one]}]
+  if {"pair" in [dict get $::work able] && [observe second] ne $state} {
+    error "committed $state, the other connection sees [observe second]"
+  }
 }
 
 proc next_directory {} {return [dict get [dict incr ::work directories] directories]}
@@ -70,7 +75,7 @@ proc next_number {} {return [llength $::states]}
 
 proc step_run {} {
   set kinds [dict get $::work able]
-  set able {plain plain plain}
+  set able {plain plain single}
   foreach {kind step} {savepoints savepoints rollback rollback busy busy upkeep upkeep ddl ddl faults fault killed kill} {
     if {$kind in $kinds} {lappend able $step}
   }
@@ -79,14 +84,41 @@ proc step_run {} {
     rename second db
     rename aside second
   }
+  set ::outer 0
   step_[one_of $able]
 }
 
 proc step_plain {} {
-  db eval [one_of {BEGIN {BEGIN IMMEDIATE}}]
+  set ::outer [one_in 4]
+  db eval [expr {$::outer ? "SAVEPOINT outer" : [one_of {BEGIN {BEGIN IMMEDIATE}}]}]
   set rows [change [next_number]]
   if {[one_in 3]} {set rows [expr {[change [next_number]] || $rows}]}
   commit $rows
+}
+
+# One statement without BEGIN.  What it will do is tried before.
+proc step_single {} {
+  set n [next_number]
+  set text $n,
+  set statements {{UPDATE a SET n = $n}}
+  set table [lindex [seqdb_tables db] 1]
+  if {$table ne {} && [regexp {both|regions} [dict get $::work able]]} {
+    set statements {
+      {SELECT seqdb_append('@', 'm', $text)}
+      {INSERT INTO @(name, append) VALUES('m', $text)}
+      {UPDATE @ SET content = $text || content}
+      {INSERT OR REPLACE INTO @(name, content) VALUES('c' || ($n % 3), $text)}
+    }
+  }
+  set sql [string map [list @ $table] [one_of $statements]]
+  db eval BEGIN
+  db eval $sql
+  set state [observe db]
+  db eval ROLLBACK
+  set index [state_add $state]
+  label
+  db eval $sql
+  acknowledge $index [expr {[string match "UPDATE a*" $sql] || [dict get $::work one]}]
 }
 
 proc step_savepoints {} {
