@@ -9,6 +9,7 @@
 **   sdb_history get I -> {kind file offset bytes label}
 **   sdb_history restore I         the disk becomes that one, locks and open files gone
 **   sdb_history seed N            what SQLite and the engine meet at random from now on (0: the system's)
+**   sdb_history opens -> number   how often SQLite has opened a database file, ever
 **   sdb_history clear
 **
 ** THREADS: the interpreter's; the workload that is recorded runs in the same thread.
@@ -128,10 +129,17 @@ static int history_seed(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
-static const sdb_test_sub subs[] = {
-    {"add", 0, 0, NULL, history_add},       {"clear", 0, 0, NULL, history_clear},    {"get", 1, 1, "I", history_get},
-    {"label", 1, 1, "text", history_label}, {"restore", 1, 1, "I", history_restore}, {"seed", 1, 1, "N", history_seed},
-    {"start", 0, 0, NULL, history_start},   {"stop", 0, 0, NULL, history_stop},      {NULL, 0, 0, NULL, NULL}};
+static int history_opens(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)argc, (void)argv;
+  Tcl_SetObjResult(interp, sdb_test_wide(sdb_vfs_opens()));
+  return TCL_OK;
+}
+
+static const sdb_test_sub subs[] = {{"add", 0, 0, NULL, history_add},     {"clear", 0, 0, NULL, history_clear},
+                                    {"get", 1, 1, "I", history_get},      {"label", 1, 1, "text", history_label},
+                                    {"opens", 0, 0, NULL, history_opens}, {"restore", 1, 1, "I", history_restore},
+                                    {"seed", 1, 1, "N", history_seed},    {"start", 0, 0, NULL, history_start},
+                                    {"stop", 0, 0, NULL, history_stop},   {NULL, 0, 0, NULL, NULL}};
 
 int sdb_test_history_init(Tcl_Interp *interp) {
   Tcl_CreateObjCommand(interp, "sdb_history", sdb_test_dispatch, (ClientData)(uintptr_t)subs, NULL);

@@ -322,7 +322,7 @@ proc work_run {} {
   if {[dict get $::work lie] ne {}} {sdb_fault add [dict get $::work lie] 1 -forever -skip -file [dict get $::work liar]}
   for {set ::step 1} {$::step <= [dict get $::work steps]} {incr ::step} {
     label
-    if {[catch step_run message options]} {
+    if {[catch work_step message options]} {
       if {$message ne "stop"} {return -options $options $message}
       break
     }
@@ -332,6 +332,15 @@ proc work_run {} {
   set calls [sdb_history stop]
   sdb_fault reset
   return $calls
+}
+
+# A store that a failure has poisoned (R7) says so: all leave, and come again.
+proc work_step {} {
+  if {[catch step_run message options]} {
+    if {![string match "*open it anew*" $message]} {return -options $options $message}
+    leave_files
+    live_on [look [list $::acked $::acked [llength $::states] $::dead $::shaken]]
+  }
 }
 
 # ---- outcomes --------------------------------------------------------------------------------------------------
@@ -368,17 +377,20 @@ proc look {label} {
 # A file that is damaged to SQLite without any extension is SQLite's affair.
 proc blame {verdict} {
   leave_files
-  if {[catch {
-    join_file stranger host.db 0
-    set check [stranger onecolumn {PRAGMA integrity_check}]
-    stranger eval {SELECT n FROM a}
-    stranger close
-  } message]} {
-    set check $message
+  set checks ok
+  foreach file [expr {"files" in [dict get $::work able] ? {host.db second.db} : "host.db"}] {
+    if {[catch {
+      join_file stranger $file 0
+      lappend checks [stranger onecolumn {PRAGMA integrity_check}]
+      stranger eval {SELECT n FROM a}
+    } message]} {
+      lappend checks $message
+    }
+    leave_files
   }
-  leave_files
   catch work_join
-  return [expr {$check eq "ok" ? $verdict : [list sqlite "$check; $verdict"]}]
+  set checks [lsort -unique $checks]
+  return [expr {$checks eq "ok" ? $verdict : [list sqlite "$checks; $verdict"]}]
 }
 
 # One more commit of both, seen by another connection.

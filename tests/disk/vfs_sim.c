@@ -27,6 +27,7 @@ __attribute__((visibility("default"))) int sqlite3_sdbtestvfs_init(sqlite3 *db, 
 static sqlite3_vfs *base_vfs; /* the default one, for what is not simulated */
 static sqlite3_vfs sim_vfs;
 static uint64_t random_state = 1;
+static uint64_t opens; /* of files that are no journals */
 
 static sdb_vfs_file *of(sqlite3_file *file) {
   return (sdb_vfs_file *)file;
@@ -266,6 +267,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     sqlite3_free(f->path);
     return SQLITE_CANTOPEN;
   }
+  opens += !journal;
   sdb_sim_set_orderly(f->fd);
   f->sync_dir = journal && (flags & SQLITE_OPEN_CREATE) != 0;
   f->safe_overwrite = !(flags & SQLITE_OPEN_URI) || sqlite3_uri_boolean(path, "psow", 1) != 0;
@@ -394,6 +396,10 @@ static sqlite3_vfs sim_vfs = {
     .xGetLastError = vfs_last_error,
     .xCurrentTimeInt64 = vfs_time_ms,
 };
+
+uint64_t sdb_vfs_opens(void) {
+  return opens;
+}
 
 bool sdb_vfs_registered(void) {
   return base_vfs != NULL;

@@ -39,5 +39,8 @@ int sdb_vfs_shared_unmap(sqlite3_file *file, int forget);
 /* What SQLite's random numbers are made of from now on; the VFS must be registered. */
 void sdb_vfs_seed(uint64_t seed);
 bool sdb_vfs_registered(void);
+/* How often SQLite has opened a database file.  Whoever else opens one drops the locks that SQLite has on it, with POSIX
+** locks: they belong to the process. */
+uint64_t sdb_vfs_opens(void);
 
 #endif /* SDB_VFS_SIM_H */
