@@ -46,7 +46,10 @@ proc change_region {table n} {
       if {$name ne "m"} {db eval "DELETE FROM $table WHERE name = :name"}
       db eval {SELECT seqdb_append($table, 'm', $text)}
     }
-    5 {db eval {SELECT seqdb_append($table, 'm', $text), seqdb_truncate($table, 'm', 3), seqdb_append($table, 'm', $n || ';')}}
+    5 {
+      db eval {SELECT seqdb_append($table, 'm', $text), seqdb_truncate($table, 'm', 3),
+          seqdb_append($table, 'm', $n || ';')}
+    }
   }
 }
 
@@ -76,7 +79,9 @@ proc next_number {} {return [llength $::states]}
 proc step_run {} {
   set kinds [dict get $::work able]
   set able {plain plain single}
-  foreach {kind step} {savepoints savepoints rollback rollback busy busy upkeep upkeep ddl ddl faults fault killed kill} {
+  foreach {kind step} {
+    savepoints savepoints rollback rollback busy busy upkeep upkeep ddl ddl faults fault killed kill
+  } {
     if {$kind in $kinds} {lappend able $step}
   }
   if {[info commands second] ne {} && [one_in 2]} {
@@ -224,9 +229,9 @@ proc step_ddl {} {
 # ---- failures --------------------------------------------------------------------------------------------------
 
 # COMMIT while something is wrong with the disk.  What has become of it this session sees (`stay`), or another one after
-# its end.  `shaken`: what becomes of a failed COMMIT is not settled by that.  A sync that has failed is one that SQLite may
-# believe in; in WAL mode its last frame may be whole, is nothing to this session, and counts again if the power cut
-# brings the file back that was unlinked.
+# its end.  `shaken`: a later power cut may show something else.  A sync that has failed is one that SQLite may believe
+# in; in WAL mode its last frame may be whole, is nothing to this session, and counts again if the power cut brings the
+# file back that was unlinked.
 proc commit_in_trouble {begin end shaken stay} {
   db eval BEGIN
   set rows [change [next_number]]

@@ -456,8 +456,8 @@ static void apply_part(sdb_chance *chance, const sdb_event *event, sdb_image *im
   }
 }
 
-/* A file whose blocks follow its sizes.  A shrinking that is kept takes the bytes past it along; one that is lost leaves
-** the old blocks in place, and nothing that came later can have reached them. */
+/* A file whose blocks follow its sizes.  A shrinking that is kept takes the bytes past it along; one that is lost
+** leaves the old blocks in place, and nothing that came later can have reached them. */
 typedef struct orderly_sizes {
   bool on;
   uint64_t lost_from; /* sectors past this byte show none of the later events */

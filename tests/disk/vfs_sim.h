@@ -5,8 +5,8 @@
 ** -vfs sim` opens such a file.  Whatever SQLite does to its files goes through os.h, so that rules, the log, the hook
 ** and the crash point of os_faults.h see SQLite's calls and the engine's in one order.
 **
-** What it says of the disk is what SQLite's unix VFS says on Linux: sectors of 4096 bytes, and powersafe overwrite unless
-** the URI has psow=0 (then no promise at all).  Files without a name go to the VFS that was the default.
+** What it says of the disk is what SQLite's unix VFS says on Linux: sectors of 4096 bytes, and powersafe overwrite
+** unless the URI has psow=0 (then no promise at all).  Files without a name go to the VFS that was the default.
 ** Shared memory is process memory of all connections that have the file open; it is zero again for who comes when none
 ** has, as the unix VFS's.  A cut, a restore or a restart gives each file another device: who opens it then meets
 ** nobody, neither locks nor shared memory.
@@ -39,8 +39,8 @@ int sdb_vfs_shared_unmap(sqlite3_file *file, int forget);
 /* What SQLite's random numbers are made of from now on; the VFS must be registered. */
 void sdb_vfs_seed(uint64_t seed);
 bool sdb_vfs_registered(void);
-/* How often SQLite has opened a database file.  Whoever else opens one drops the locks that SQLite has on it, with POSIX
-** locks: they belong to the process. */
+/* How often SQLite has opened a database file.  Whoever else opens and closes one drops the locks that SQLite has on it
+** with POSIX locks, which belong to the process. */
 uint64_t sdb_vfs_opens(void);
 
 #endif /* SDB_VFS_SIM_H */
