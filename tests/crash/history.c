@@ -9,11 +9,16 @@
 **   sdb_history get I -> {kind file offset bytes label}
 **   sdb_history restore I         the disk becomes that one, locks and open files gone
 **   sdb_history seed N            what SQLite and the engine meet at random from now on (0: the system's)
+**   sdb_history die N FILES       one of several members dies after its Nth changing call: it can make no more calls,
+**                                 and what it does to memory that it shares with others (SQLite's, and these files)
+**                                 is undone by ...
+**   sdb_history dead -> 0 | 1     ... this, after its connection was closed; 0: it has not died
 **   sdb_history opens -> number   how often SQLite has opened a database file, ever
 **   sdb_history clear
 **
 ** THREADS: the interpreter's; the workload that is recorded runs in the same thread.
 */
+#include <stdio.h>
 #include <stdlib.h>
 #include "disk/os_faults.h"
 #include "disk/os_sim.h"
@@ -31,8 +36,29 @@ static moment *moments;
 static size_t count, room;
 static Tcl_Obj *label;
 
-static void add(void *context, const sdb_call *call) {
-  (void)context;
+#define BOARDS_MAX  8
+#define BOARD_BYTES 65536
+
+static struct {
+  char path[128];
+  size_t bytes;
+  unsigned char before[BOARD_BYTES];
+} boards[BOARDS_MAX];
+static size_t board_count;
+static uint64_t calls_to_live; /* 0: nobody is going to die, or somebody has */
+static bool recording, died;
+
+static void die(void) {
+  died = true;
+  sdb_vfs_shared_save();
+  for (size_t i = 0; i < board_count; i++) {
+    boards[i].bytes = 0;
+    (void)sdb_sim_peek(boards[i].path, 0, boards[i].before, BOARD_BYTES, &boards[i].bytes);
+  }
+  sdb_fault_stop_start(0);
+}
+
+static void add(const sdb_call *call) {
   if (count == room) {
     room = room ? 2 * room : 256;
     moments = realloc(moments, room * sizeof *moments);
@@ -40,6 +66,43 @@ static void add(void *context, const sdb_call *call) {
   }
   moments[count++] = (moment){sdb_sim_clone(), *call, label};
   Tcl_IncrRefCount(label);
+}
+
+static void on_change(void *context, const sdb_call *call) {
+  (void)context;
+  if (recording) add(call);
+  if (calls_to_live > 0 && --calls_to_live == 0) die();
+}
+
+static int history_die(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  Tcl_Obj **paths;
+  int n;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &calls_to_live) != TCL_OK ||
+      Tcl_ListObjGetElements(interp, argv[1], &n, &paths) != TCL_OK)
+    return TCL_ERROR;
+  died = false;
+  board_count = (size_t)SDB_MIN(n, BOARDS_MAX);
+  for (size_t i = 0; i < board_count; i++)
+    snprintf(boards[i].path, sizeof boards[i].path, "%s", Tcl_GetString(paths[i]));
+  sdb_fault_set_hook(on_change, NULL);
+  return TCL_OK;
+}
+
+/* The bytes go where the mappings show them; a power cut gives every board a new beginning anyway. */
+static int history_dead(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)argc, (void)argv;
+  calls_to_live = 0;
+  sdb_fault_stop_end();
+  if (!recording) sdb_fault_set_hook(NULL, NULL);
+  if (died) {
+    sdb_vfs_shared_restore();
+    for (size_t i = 0; i < board_count; i++)
+      (void)sdb_sim_poke(boards[i].path, 0, boards[i].before, boards[i].bytes);
+  }
+  Tcl_SetObjResult(interp, Tcl_NewIntObj(died));
+  died = false;
+  return TCL_OK;
 }
 
 static int history_clear(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
@@ -67,7 +130,8 @@ static int history_start(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   Tcl_Obj *empty = Tcl_NewObj();
   history_clear(interp, argc, argv);
   history_label(interp, 1, &empty);
-  sdb_fault_set_hook(add, NULL);
+  recording = true;
+  sdb_fault_set_hook(on_change, NULL);
   return TCL_OK;
 }
 
@@ -78,12 +142,13 @@ static int history_add(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
     Tcl_SetObjResult(interp, Tcl_NewStringObj("start first", -1));
     return TCL_ERROR;
   }
-  add(NULL, &none);
+  add(&none);
   return TCL_OK;
 }
 
 static int history_stop(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   (void)argc, (void)argv;
+  recording = false;
   sdb_fault_set_hook(NULL, NULL);
   Tcl_SetObjResult(interp, sdb_test_wide(count));
   return TCL_OK;
@@ -136,6 +201,7 @@ static int history_opens(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
 }
 
 static const sdb_test_sub subs[] = {{"add", 0, 0, NULL, history_add},     {"clear", 0, 0, NULL, history_clear},
+                                    {"dead", 0, 0, NULL, history_dead},   {"die", 2, 2, "N files", history_die},
                                     {"get", 1, 1, "I", history_get},      {"label", 1, 1, "text", history_label},
                                     {"opens", 0, 0, NULL, history_opens}, {"restore", 1, 1, "I", history_restore},
                                     {"seed", 1, 1, "N", history_seed},    {"start", 0, 0, NULL, history_start},

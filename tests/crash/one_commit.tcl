@@ -42,6 +42,11 @@ proc below {n} {
 proc one_of {list} {return [lindex $list [below [llength $list]]]}
 proc one_in {n} {return [expr {[below $n] == 0}]}
 
+# The library once more: a second member in this process.
+proc seqdb_member_so {} {return $::build_dir/tests/seqdb_member.so}
+# Two connections on one file.
+proc has_pair {} {return [regexp {pair|members} [dict get $::work able]]}
+
 # ---- connections -----------------------------------------------------------------------------------------------
 
 proc vfs_load {} {
@@ -63,7 +68,7 @@ proc join_file {name {file host.db} {extension 1}} {
   if {![dict get $work psow]} {set path file:$path?psow=0}
   sqlite3 $name $path -vfs sim -uri 1
   if {$extension} {
-    set library [seqdbtest_so]
+    set library $::library($name)
     $name enable_load_extension 1
     $name eval {SELECT load_extension($library, 'sqlite3_seqdb_init')}
   }
@@ -92,7 +97,7 @@ proc work_begin {} {
   dict set work other [expr {"other" in [dict get $work able]}]
   dict set work spill [expr {"spill" in [dict get $work able] ? 2 : 0}]
   dict set work directories 1
-  if {"pair" in [dict get $work able]} {dict set work lock normal}
+  if {[has_pair]} {dict set work lock normal}
   sdb_sim reset
   sdb_os make_dir $::folder
   sdb_os sync_parent $::folder
@@ -102,6 +107,7 @@ proc work_begin {} {
   sdb_sim tear [expr {$seed % 3 == 1}]
   array set ::count {}
   foreach name {states acked promised waiting dead shaken step} value {{} 0 0 0 {} 0 0} {set ::$name $value}
+  array set ::library [list db [seqdbtest_so] second [seqdbtest_so]]
   join_file db
   make_file db
   db eval {INSERT INTO r(name, content) VALUES('m', 'first')}
@@ -142,9 +148,11 @@ proc attach_other {} {
 }
 
 proc work_join {} {
+  array set ::library [list db [seqdbtest_so] second [seqdbtest_so]]
+  if {"members" in [dict get $::work able]} {set ::library(second) [seqdb_member_so]}
   join_file db
   if {[dict get $::work other]} attach_other
-  if {"pair" in [dict get $::work able]} {join_file second}
+  if {[has_pair]} {join_file second}
   if {"files" in [dict get $::work able]} {join_file second second.db}
 }
 

@@ -108,7 +108,9 @@ proc promises_at_once {} {
 # State `index` is acknowledged.  In the other rollback modes the end of SQLite's journal becomes durable with the next
 # commit that writes to the file.
 proc acknowledge {index writes_rows} {
-  set before $::acked
+  for {set i [expr {$::acked + 1}]} {$i < $index} {incr i} {
+    if {$i ni $::dead} {lappend ::dead $i} ;# of somebody who died, and gone now
+  }
   set ::acked $index
   if {[promises_at_once]} {
     set ::promised $index

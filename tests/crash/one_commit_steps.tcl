@@ -12,6 +12,7 @@
 #   upkeep                VACUUM, wal_checkpoint, flush, checkpoint, compact, closing and opening
 #   ddl                   CREATE, DROP and RENAME of a seqdb table in the transaction
 #   spill                 SQLite writes pages before the commit
+#   members               a second member on the directory; one of both dies in COMMIT, and the other one goes on
 #   pair, files           a second connection on the file; one on a second file with the same directory
 #   faults                a call of COMMIT fails: sync, write, no space;  killed: the process dies in it
 
@@ -68,7 +69,7 @@ proc commit {writes_rows} {
   label
   db eval [expr {$::outer ? "RELEASE outer" : "COMMIT"}]
   acknowledge $index [expr {$writes_rows || [dict get $::work one]}]
-  if {"pair" in [dict get $::work able] && [observe second] ne $state} {
+  if {[has_pair] && [observe second] ne $state} {
     error "committed $state, the other connection sees [observe second]"
   }
 }
@@ -80,17 +81,21 @@ proc step_run {} {
   set kinds [dict get $::work able]
   set able {plain plain single}
   foreach {kind step} {
-    savepoints savepoints rollback rollback busy busy upkeep upkeep ddl ddl faults fault killed kill
+    members die savepoints savepoints rollback rollback busy busy upkeep upkeep ddl ddl faults fault killed kill
   } {
-    if {$kind in $kinds} {lappend able $step}
+    if {$kind in $kinds && ($::recording || $step ne "die")} {lappend able $step}
   }
-  if {[info commands second] ne {} && [one_in 2]} {
-    rename db aside
-    rename second db
-    rename aside second
-  }
+  if {[has_pair] && [info commands second] eq {}} {join_file second}
+  if {[info commands second] ne {} && [one_in 2]} {swap}
   set ::outer 0
   step_[one_of $able]
+}
+
+proc swap {} {
+  rename db aside
+  rename second db
+  rename aside second
+  array set ::library [list db $::library(second) second $::library(db)]
 }
 
 proc step_plain {} {
@@ -281,4 +286,28 @@ proc step_fault {} {
 # The process dies at some call; the machine goes on.
 proc step_kill {} {
   commit_in_trouble {sdb_fault stop [below 20]} {sdb_fault go; sdb_sim restart} 0 0
+}
+
+# One of two members dies at some call of COMMIT; the other one sees at once what is committed, and goes on.  Until its
+# next commit SQLite may still find the dead one's in the WAL.
+proc step_die {} {
+  db eval BEGIN
+  set rows [change [next_number]]
+  set index [state_add [observe db]]
+  label
+  set boards {}
+  foreach {schema name directory} [seqdb_tables db] {lappend boards $::folder/$directory/lock}
+  sdb_history die [expr {1 + [below 20]}] $boards
+  set failed [catch {db eval COMMIT}]
+  db close
+  if {![sdb_history dead] && !$failed} {acknowledge $index [expr {$rows || [dict get $::work one]}]}
+  rename second db
+  array set ::library [list db $::library(second) second $::library(db)]
+  set verdict [judge [observe db] [list $::acked $::acked [llength $::states] $::dead $::shaken]]
+  if {[lindex $verdict 0] ne "right"} {
+    note_failure [lindex $verdict 0] "[lindex $verdict 1], seen by the other member after step $::step" life
+    error stop
+  }
+  if {[lindex $verdict 1] > $::acked} {set ::acked [lindex $verdict 1]}
+  label
 }

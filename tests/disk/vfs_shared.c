@@ -12,7 +12,8 @@
 #include "os_faults.h"
 #include "vfs_sim.h"
 
-#define SLOTS SQLITE_SHM_NLOCK
+#define SLOTS        SQLITE_SHM_NLOCK
+#define REGION_BYTES 32768 /* as SQLite has them */
 
 struct sdb_vfs_shared {
   sdb_vfs_shared *next;
@@ -21,6 +22,8 @@ struct sdb_vfs_shared {
   void **regions;
   int count;
   int held[SLOTS]; /* 0 free, -1 exclusively, else by so many */
+  void *saved;     /* the regions as they were, one after the other */
+  int saved_count;
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -59,7 +62,7 @@ static int attach(sdb_vfs_file *file) {
 static int map_region(sdb_vfs_shared *s, int region, int bytes, int extend, void volatile **address) {
   while (s->count <= region && extend) {
     void **longer = realloc(s->regions, ((size_t)s->count + 1) * sizeof *longer);
-    void *memory = calloc(1, (size_t)bytes);
+    void *memory = calloc(1, (size_t)SDB_MAX(bytes, REGION_BYTES));
     if (longer != NULL) {
       s->regions = longer;
     }
@@ -153,7 +156,40 @@ static void free_shared(sdb_vfs_shared *s) {
     free(s->regions[i]);
   }
   free(s->regions);
+  free(s->saved);
   free(s);
+}
+
+void sdb_vfs_shared_save(void) {
+  pthread_mutex_lock(&mutex);
+  for (sdb_vfs_shared *s = all; s != NULL; s = s->next) {
+    free(s->saved);
+    s->saved = calloc((size_t)s->count + 1, REGION_BYTES);
+    if (s->saved == NULL) {
+      abort();
+    }
+    s->saved_count = s->count;
+    for (int i = 0; i < s->count; i++) {
+      memcpy((char *)s->saved + i * REGION_BYTES, s->regions[i], REGION_BYTES);
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+void sdb_vfs_shared_restore(void) {
+  pthread_mutex_lock(&mutex);
+  for (sdb_vfs_shared *s = all; s != NULL; s = s->next) {
+    for (int i = 0; s->saved != NULL && i < s->count; i++) {
+      if (i < s->saved_count) {
+        memcpy(s->regions[i], (char *)s->saved + i * REGION_BYTES, REGION_BYTES);
+      } else {
+        memset(s->regions[i], 0, REGION_BYTES);
+      }
+    }
+    free(s->saved);
+    s->saved = NULL;
+  }
+  pthread_mutex_unlock(&mutex);
 }
 
 int sdb_vfs_shared_unmap(sqlite3_file *given, int forget) {

@@ -35,6 +35,9 @@ int sdb_vfs_shared_map(sqlite3_file *file, int region, int bytes, int extend, vo
 int sdb_vfs_shared_lock(sqlite3_file *file, int first, int count, int flags);
 void sdb_vfs_shared_barrier(sqlite3_file *file);
 int sdb_vfs_shared_unmap(sqlite3_file *file, int forget);
+/* What all of it holds is kept, and becomes what it holds: somebody who dies writes nothing any more. */
+void sdb_vfs_shared_save(void);
+void sdb_vfs_shared_restore(void);
 
 /* What SQLite's random numbers are made of from now on; the VFS must be registered. */
 void sdb_vfs_seed(uint64_t seed);
