@@ -13,6 +13,8 @@
 **                                 and what it does to memory that it shares with others (SQLite's, and these files)
 **                                 is undone by ...
 **   sdb_history dead -> 0 | 1     ... this, after its connection was closed; 0: it has not died
+**   sdb_history watch SCRIPT      evaluated before each call of os.h and each access to shared memory, calls made by
+**                                 the script aside; who sleeps meanwhile finds the time over.  {}: no more
 **   sdb_history opens -> number   how often SQLite has opened a database file, ever
 **   sdb_history clear
 **
@@ -102,6 +104,55 @@ static int history_dead(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   }
   Tcl_SetObjResult(interp, Tcl_NewIntObj(died));
   died = false;
+  return TCL_OK;
+}
+
+static struct {
+  Tcl_Interp *interp;
+  Tcl_Obj *script; /* NULL: nobody watches */
+  bool at_work;
+  uint64_t slept_ms;
+} watcher;
+
+static void watch_point(void *context) {
+  (void)context;
+  if (watcher.at_work) return;
+  watcher.at_work = true;
+  Tcl_InterpState state = Tcl_SaveInterpState(watcher.interp, TCL_OK);
+  if (Tcl_EvalObjEx(watcher.interp, watcher.script, TCL_EVAL_GLOBAL) != TCL_OK) Tcl_BackgroundError(watcher.interp);
+  Tcl_RestoreInterpState(watcher.interp, state);
+  watcher.at_work = false;
+}
+
+static void watch_sleep(void *context, uint64_t ms) {
+  (void)context;
+  watcher.slept_ms += ms;
+}
+
+static uint64_t watch_now_ms(void *context) {
+  (void)context;
+  return sdb_real_now_ms() + watcher.slept_ms;
+}
+
+static uint64_t watch_pid(void *context) {
+  (void)context;
+  return sdb_real_pid();
+}
+
+static int history_watch(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  static const sdb_fault_scheduler scheduler = {watch_point, watch_sleep, watch_now_ms, watch_pid, NULL};
+  int bytes;
+  (void)argc;
+  sdb_fault_set_scheduler(NULL);
+  if (watcher.script != NULL) Tcl_DecrRefCount(watcher.script);
+  watcher.script = NULL;
+  (void)Tcl_GetStringFromObj(argv[0], &bytes);
+  if (bytes > 0) {
+    watcher.interp = interp;
+    watcher.script = argv[0];
+    Tcl_IncrRefCount(watcher.script);
+    sdb_fault_set_scheduler(&scheduler);
+  }
   return TCL_OK;
 }
 
@@ -200,12 +251,19 @@ static int history_opens(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return TCL_OK;
 }
 
-static const sdb_test_sub subs[] = {{"add", 0, 0, NULL, history_add},     {"clear", 0, 0, NULL, history_clear},
-                                    {"dead", 0, 0, NULL, history_dead},   {"die", 2, 2, "N files", history_die},
-                                    {"get", 1, 1, "I", history_get},      {"label", 1, 1, "text", history_label},
-                                    {"opens", 0, 0, NULL, history_opens}, {"restore", 1, 1, "I", history_restore},
-                                    {"seed", 1, 1, "N", history_seed},    {"start", 0, 0, NULL, history_start},
-                                    {"stop", 0, 0, NULL, history_stop},   {NULL, 0, 0, NULL, NULL}};
+static const sdb_test_sub subs[] = {{"add", 0, 0, NULL, history_add},
+                                    {"clear", 0, 0, NULL, history_clear},
+                                    {"dead", 0, 0, NULL, history_dead},
+                                    {"die", 2, 2, "N files", history_die},
+                                    {"get", 1, 1, "I", history_get},
+                                    {"label", 1, 1, "text", history_label},
+                                    {"opens", 0, 0, NULL, history_opens},
+                                    {"restore", 1, 1, "I", history_restore},
+                                    {"seed", 1, 1, "N", history_seed},
+                                    {"start", 0, 0, NULL, history_start},
+                                    {"stop", 0, 0, NULL, history_stop},
+                                    {"watch", 1, 1, "script", history_watch},
+                                    {NULL, 0, 0, NULL, NULL}};
 
 int sdb_test_history_init(Tcl_Interp *interp) {
   Tcl_CreateObjCommand(interp, "sdb_history", sdb_test_dispatch, (ClientData)(uintptr_t)subs, NULL);

@@ -191,7 +191,7 @@ proc work_step {} {
 # ---- outcomes --------------------------------------------------------------------------------------------------
 
 array set total {
-  outcomes 0 torn 0 lost 0 refused 0 doubt 0 weak 0 sqlite 0  shaken 0 recuts 0 lives 0 calls 0 workloads 0 commits 0
+  outcomes 0 torn 0 half 0 lost 0 refused 0 doubt 0 weak 0 sqlite 0  watched 0 shaken 0 recuts 0 lives 0 calls 0 workloads 0 commits 0
 }
 variable failures {}
 

@@ -5,6 +5,7 @@
 # A *state* is what one SELECT sees: `rows` of the ordinary tables, and of each directory its
 # regions.  Before a COMMIT the workload notes the state that it sees itself; the list of those is what may be found.
 #   torn      the parts are those of different commits, or regions are of no commit at all
+#   half      torn, as another member sees it beside a COMMIT
 #   lost      one commit, but older than what the mode promises (promises_at_once, acknowledge)
 #   refused   opening, reading or writing fails
 #   sqlite    the rows alone are of no commit, or SQLite finds its file damaged: SQLite's own fault, or the VFS's

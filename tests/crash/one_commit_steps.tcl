@@ -13,6 +13,7 @@
 #   ddl                   CREATE, DROP and RENAME of a seqdb table in the transaction
 #   spill                 SQLite writes pages before the commit
 #   members               a second member on the directory; one of both dies in COMMIT, and the other one goes on
+#   watch                 the second member reads at each call of a COMMIT, and each access to what members share
 #   pair, files           a second connection on the file; one on a second file with the same directory
 #   faults                a call of COMMIT fails: sync, write, no space;  killed: the process dies in it
 
@@ -67,10 +68,31 @@ proc commit {writes_rows} {
   set state [observe db]
   set index [state_add $state]
   label
-  db eval [expr {$::outer ? "RELEASE outer" : "COMMIT"}]
+  watched {db eval [expr {$::outer ? "RELEASE outer" : "COMMIT"}]}
   acknowledge $index [expr {$writes_rows || [dict get $::work one]}]
   if {[has_pair] && [observe second] ne $state} {
     error "committed $state, the other connection sees [observe second]"
+  }
+}
+
+# Run a COMMIT, `watch`ed by the second member: whatever it can read is of one commit.
+proc watched {script} {
+  set watch [expr {$::recording && "watch" in [dict get $::work able] && [info commands second] ne {}}]
+  if {$watch} {sdb_history watch watch_call}
+  set code [catch {uplevel 1 $script} result options]
+  if {$watch} {sdb_history watch {}}
+  return -options $options $result
+}
+
+proc watch_call {} {
+  if {[catch {observe second} state]} {
+    if {![regexp {locked|busy} $state]} {note_failure refused "$state, beside a COMMIT in step $::step" life}
+    return
+  }
+  incr ::total(watched)
+  set verdict [judge $state [list $::acked $::acked [llength $::states] $::dead 0]]
+  if {[lindex $verdict 0] ne "right"} {
+    note_failure half "[lindex $verdict 1], seen beside a COMMIT in step $::step" life
   }
 }
 

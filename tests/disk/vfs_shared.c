@@ -43,15 +43,11 @@ static sdb_vfs_shared *find(uint64_t device, uint64_t inode) {
   return s;
 }
 
-static int attach(sdb_vfs_file *file) {
-  sdb_os_info info;
+static int attach(sdb_vfs_file *file, const sdb_os_info *info) {
   if (file->shared != NULL) {
     return SQLITE_OK;
   }
-  if (sdb_os_info_of(file->fd, &info) != 0) {
-    return SQLITE_IOERR_FSTAT;
-  }
-  file->shared = find(info.device, info.inode);
+  file->shared = find(info->device, info->inode);
   if (file->shared == NULL) {
     return SQLITE_NOMEM;
   }
@@ -78,9 +74,13 @@ static int map_region(sdb_vfs_shared *s, int region, int bytes, int extend, void
 
 int sdb_vfs_shared_map(sqlite3_file *given, int region, int bytes, int extend, void volatile **address) {
   sdb_vfs_file *file = (sdb_vfs_file *)given;
+  sdb_os_info info = {0};
   *address = NULL;
+  if (file->shared == NULL && sdb_os_info_of(file->fd, &info) != 0) { /* a call, during which others may come here */
+    return SQLITE_IOERR_FSTAT;
+  }
   pthread_mutex_lock(&mutex);
-  int rc = attach(file);
+  int rc = attach(file, &info);
   if (rc == SQLITE_OK) {
     rc = map_region(file->shared, region, bytes, extend, address);
   }
