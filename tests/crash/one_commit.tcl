@@ -191,14 +191,15 @@ proc work_step {} {
 # ---- outcomes --------------------------------------------------------------------------------------------------
 
 array set total {
-  outcomes 0 torn 0 half 0 lost 0 refused 0 doubt 0 weak 0 sqlite 0  watched 0 shaken 0 recuts 0 lives 0 calls 0 workloads 0 commits 0
+  outcomes 0 torn 0 half 0 lost 0 refused 0 doubt 0 weak 0 sqlite 0
+  watched 0 shaken 0 recuts 0 lives 0 calls 0 workloads 0 commits 0
 }
 variable failures {}
 
 # What SQLite does to itself is told apart where it is known to: after a failed sync, and with synchronous=NORMAL in the
 # rollback modes, where the journal's records and their number become durable in any order.
 proc note_failure {kind text where {shaken 0}} {
-  if {$shaken && $kind in {torn sqlite}} {set kind doubt}
+  if {($shaken eq "all" && $kind in {torn sqlite}) || ($shaken eq "file" && $kind eq "sqlite")} {set kind doubt}
   if {$kind eq "sqlite" && [dict get $::work journal] ne "wal" && [dict get $::work sync] eq "normal"} {set kind weak}
   incr ::total($kind)
   set words {}
@@ -304,7 +305,7 @@ proc second_life {index} {
 proc try_outcome {index cut} {
   lassign [sdb_history get $index] kind file offset bytes label
   incr ::total(outcomes)
-  if {[lindex $label 4]} {incr ::total(shaken)}
+  if {[lindex $label 4] ne 0} {incr ::total(shaken)}
   chance_start [expr {$cut * 1000003 + $index}]
   sdb_history restore $index
   sdb_sim cut [expr {[one_in 10] ? [below 2] : $cut}]

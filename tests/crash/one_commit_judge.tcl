@@ -155,7 +155,9 @@ proc matching {state parts label} {
 # {right N} | {torn TEXT} | {lost TEXT} | {sqlite TEXT}
 proc judge {state label} {
   lassign $label acked promised count dead shaken
-  if {$shaken} {set label [list $acked [set promised 0] $count {} 1]} ;# whatever was tried may be on the disk
+  if {$shaken eq "all"} { ;# whatever was tried may be on the disk
+    set label [list $acked [set promised 0] $count {} all]
+  }
   set newest {}
   foreach parts [groups_of $state] {
     set found [matching $state $parts $label]

@@ -255,10 +255,19 @@ proc step_ddl {} {
 
 # ---- failures --------------------------------------------------------------------------------------------------
 
+# What a later power cut may show is in doubt: of `all`, or of SQLite's `file`.
+proc shake {how} {
+  if {$how ne 0 && $::shaken ne "all"} {set ::shaken $how}
+}
+
+# Who dies between overwriting the head of SQLite's journal and its sync leaves one that is over in the page cache, and
+# whole on the disk, while the next transaction writes into it: after a power cut SQLite rolls back a mixture.
+proc of_the_dead {} {return [expr {[dict get $::work journal] eq "wal" ? 0 : "file"}]}
+
 # COMMIT while something is wrong with the disk.  What has become of it this session sees (`stay`), or another one after
-# its end.  `shaken`: a later power cut may show something else.  A sync that has failed is one that SQLite may believe
-# in; in WAL mode its last frame may be whole, is nothing to this session, and counts again if the power cut brings the
-# file back that was unlinked.
+# its end.  `shaken`: what is in doubt if it fails.  A sync that has failed is one that SQLite may believe in; in WAL mode
+# its last frame may be whole, is nothing to this session, and counts again if the power cut brings the file back that
+# was unlinked.
 proc commit_in_trouble {begin end shaken stay} {
   db eval BEGIN
   set rows [change [next_number]]
@@ -269,7 +278,7 @@ proc commit_in_trouble {begin end shaken stay} {
   if {!$failed} {acknowledge $index [expr {$rows || [dict get $::work one]}]}
   if {!$stay} leave_files
   eval $end
-  if {$failed && $shaken} {set ::shaken 1}
+  if {$failed} {shake $shaken}
   set label [list $::acked $::acked [llength $::states] $::dead $::shaken]
   if {$stay} {
     catch {db eval ROLLBACK}
@@ -302,12 +311,12 @@ proc step_fault {} {
   set sync [expr {"fsync" in [lindex $rule 0]}]
   if {$sync} {sdb_sim failseed [below 1000]}
   commit_in_trouble "set ::rule \[sdb_fault add $rule\]" {sdb_fault remove $::rule} \
-      [expr {$sync || [dict get $::work journal] eq "wal"}] [expr {!$sync && [one_in 2]}]
+      [expr {$sync || [dict get $::work journal] eq "wal" ? "all" : 0}] [expr {!$sync && [one_in 2]}]
 }
 
 # The process dies at some call; the machine goes on.
 proc step_kill {} {
-  commit_in_trouble {sdb_fault stop [below 20]} {sdb_fault go; sdb_sim restart} 0 0
+  commit_in_trouble {sdb_fault stop [below 20]} {sdb_fault go; sdb_sim restart} [of_the_dead] 0
 }
 
 # One of two members dies at some call of COMMIT; the other one sees at once what is committed, and goes on.  Until its
@@ -322,7 +331,11 @@ proc step_die {} {
   sdb_history die [expr {1 + [below 20]}] $boards
   set failed [catch {db eval COMMIT}]
   db close
-  if {![sdb_history dead] && !$failed} {acknowledge $index [expr {$rows || [dict get $::work one]}]}
+  if {[sdb_history dead]} {
+    shake [of_the_dead]
+  } elseif {!$failed} {
+    acknowledge $index [expr {$rows || [dict get $::work one]}]
+  }
   rename second db
   array set ::library [list db $::library(second) second $::library(db)]
   set verdict [judge [observe db] [list $::acked $::acked [llength $::states] $::dead $::shaken]]
