@@ -109,8 +109,10 @@ proc promises_at_once {} {
 # State `index` is acknowledged.  In the other rollback modes the end of SQLite's journal becomes durable with the next
 # commit that writes to the file.
 proc acknowledge {index writes_rows} {
-  for {set i [expr {$::acked + 1}]} {$i < $index} {incr i} {
-    if {$i ni $::dead} {lappend ::dead $i} ;# of somebody who died, and gone now
+  if {$writes_rows && ([dict get $::work journal] ne "wal" || [promises_at_once])} {
+    for {set i [expr {$::acked + 1}]} {$i < $index} {incr i} {
+      if {$i ni $::dead} {lappend ::dead $i} ;# of somebody who died: this commit has overwritten it, durably
+    }
   }
   set ::acked $index
   if {[promises_at_once]} {

@@ -265,9 +265,9 @@ proc shake {how} {
 proc of_the_dead {} {return [expr {[dict get $::work journal] eq "wal" ? 0 : "file"}]}
 
 # COMMIT while something is wrong with the disk.  What has become of it this session sees (`stay`), or another one after
-# its end.  `shaken`: what is in doubt if it fails.  A sync that has failed is one that SQLite may believe in; in WAL mode
-# its last frame may be whole, is nothing to this session, and counts again if the power cut brings the file back that
-# was unlinked.
+# its end.  `shaken`: what is in doubt if it fails.  A sync that has failed is one that SQLite may believe in; in WAL
+# mode its last frame may be whole, is nothing to this session, and counts again if the power cut brings the file back
+# that was unlinked.
 proc commit_in_trouble {begin end shaken stay} {
   db eval BEGIN
   set rows [change [next_number]]
