@@ -260,7 +260,7 @@ proc commit_after {} {
     set check [db onecolumn {PRAGMA integrity_check}]
     if {$check ne "ok"} {error "integrity_check: $check"}
   } message]} {
-    return [list refused "a commit afterwards: $message"]
+    return [blame [list refused "a commit afterwards: $message"]]
   }
   return right
 }
