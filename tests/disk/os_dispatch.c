@@ -7,6 +7,7 @@
 ** INVARIANT: a call refused by a rule or by the crash point reaches neither the system nor the simulated disk, except
 ** that a failing sync is told to the simulated disk.
 */
+#pragma GCC visibility push(default) /* the second copy of the library uses these functions too */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>

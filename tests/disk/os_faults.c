@@ -8,6 +8,7 @@
 **   - sdb_fault_begin() and sdb_fault_end() come in pairs; between them the thread's raw plan belongs to that call.
 **   - A call refused by the crash point reaches neither the system nor the simulated disk.
 */
+#pragma GCC visibility push(default) /* the second copy of the library uses these functions too */
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>

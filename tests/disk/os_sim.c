@@ -439,7 +439,7 @@ int sdb_sim_sync_failed(sdb_fd file) {
     if (inode->events.count > 0) {
       chance.serial = inode->events.list[sdb_chance_number(&chance, inode->events.count)]->serial;
     }
-    sdb_chance_apply(&chance, &inode->events, &inode->disk, &inode->disk_length);
+    sdb_chance_apply(&chance, &inode->events, &inode->disk, &inode->disk_length, inode->orderly);
     sdb_events_clear(&inode->events);
   }
   return leave(rc);
@@ -462,6 +462,14 @@ int sdb_sim_truncate(sdb_fd file, uint64_t size_bytes) {
     }
   }
   return leave(rc);
+}
+
+void sdb_sim_set_orderly(sdb_fd file) {
+  sdb_sim_inode *inode = NULL;
+  if (enter_file(file, false, false, &inode) == 0) {
+    inode->orderly = true;
+  }
+  leave(0);
 }
 
 int sdb_sim_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {

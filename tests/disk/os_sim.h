@@ -50,6 +50,10 @@ void sdb_sim_set_fail_seed(uint64_t seed);
 void sdb_sim_set_tear_bytes(bool on);
 /* In random cuts, some of the sectors being written of files with this name hold noise afterwards; "" = of none. */
 void sdb_sim_set_noise_file(const char *name);
+/* The blocks of this file follow its sizes, as on ext4, XFS and btrfs: a power cut that loses a shrinking shows none of
+** what was written past it later, one that keeps it shows nothing older.  SQLite relies on that; seqdb does not: its
+** files may keep the zeros and lose the size.  Not in what cut_nth() lists. */
+void sdb_sim_set_orderly(sdb_fd file);
 /* No file gets longer than this (EFBIG); 0 = as long as offsets go, at the cost of memory in proportion to the
 ** largest. */
 void sdb_sim_set_file_max(uint64_t bytes);

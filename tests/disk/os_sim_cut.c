@@ -189,7 +189,7 @@ static uint64_t draw_serial(sdb_chance *chance, const sdb_sim_disk *disk) {
 
 static void cut_inode(sdb_chance *chance, sdb_sim_inode *inode) {
   if (!inode->is_dir) {
-    sdb_chance_apply(chance, &inode->events, &inode->disk, &inode->disk_length);
+    sdb_chance_apply(chance, &inode->events, &inode->disk, &inode->disk_length, inode->orderly);
     return;
   }
   for (size_t i = 0; i < inode->events.count; i++) {

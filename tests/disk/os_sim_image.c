@@ -456,13 +456,47 @@ static void apply_part(sdb_chance *chance, const sdb_event *event, sdb_image *im
   }
 }
 
-void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *image, uint64_t *length) {
+/* A file whose blocks follow its sizes.  A shrinking that is kept takes the bytes past it along; one that is lost
+** leaves the old blocks in place, and nothing that came later can have reached them. */
+typedef struct orderly_sizes {
+  bool on;
+  uint64_t lost_from; /* sectors past this byte show none of the later events */
+} orderly_sizes;
+
+static bool came_too_late(const orderly_sizes *orderly, const sdb_event *event) {
+  if (!orderly->on) {
+    return false;
+  }
+  if (event->kind == SDB_EVENT_LENGTH) {
+    return orderly->lost_from != UINT64_MAX;
+  }
+  return event->kind == SDB_EVENT_ZERO || (event->sector + event->sectors) * SDB_SIM_SECTOR > orderly->lost_from;
+}
+
+static void apply_length(sdb_chance *chance, const sdb_event *event, bool shrinks, sdb_image *image, uint64_t *length,
+                         orderly_sizes *orderly) {
+  if (sdb_chance_keeps(chance, event)) {
+    *length = event->length;
+    if (orderly->on && shrinks) {
+      sdb_image_zero(image, event->length, UINT64_MAX / 2);
+    }
+  } else if (orderly->on && shrinks) {
+    orderly->lost_from = event->length;
+  }
+}
+
+void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *image, uint64_t *length, bool orderly) {
   uint64_t whole = *length; /* what it would be with every event */
+  orderly_sizes sizes = {orderly, UINT64_MAX};
   for (size_t i = 0; i < events->count; i++) {
     const sdb_event *event = events->list[i];
-    if (event->kind == SDB_EVENT_LENGTH) {
-      whole = event->length;
-      *length = sdb_chance_keeps(chance, event) ? event->length : *length;
+    bool is_length = event->kind == SDB_EVENT_LENGTH, shrinks = is_length && event->length < whole;
+    whole = is_length ? event->length : whole;
+    if (came_too_late(&sizes, event)) {
+      continue;
+    }
+    if (is_length) {
+      apply_length(chance, event, shrinks, image, length, &sizes);
       continue;
     }
     switch (fate_of(chance, event)) {

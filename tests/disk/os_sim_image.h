@@ -72,8 +72,8 @@ void sdb_chance_start(sdb_chance *chance, uint64_t seed);
 /* Another manner for the next file, half of the time. */
 void sdb_chance_next_file(sdb_chance *chance);
 bool sdb_chance_keeps(sdb_chance *chance, const sdb_event *event); /* of a LENGTH or ENTRY event */
-/* Carry a random part of the events out. */
-void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *image, uint64_t *length);
+/* Carry a random part of the events out.  `orderly`: as sdb_sim_set_orderly() says. */
+void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *image, uint64_t *length, bool orderly);
 
 /* ---- disk: inodes by number; the root directory is number 1 */
 typedef struct sdb_sim_name {
@@ -94,7 +94,7 @@ typedef struct sdb_sim_byte_lock {
 
 typedef struct sdb_sim_inode {
   uint64_t number;
-  bool is_dir;
+  bool is_dir, orderly;
   sdb_events events; /* since the last sync; what programs see is the base (see below) with these carried out */
   /* Files.  The base is the disk, or `cached` once a sync has failed. */
   sdb_image disk, cached;

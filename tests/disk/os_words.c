@@ -3,6 +3,7 @@
 ** os_words.c: accesses to memory that processes share, in test builds: counted, and each a scheduling point.
 ** OWNS: nothing.  THREADS: any.
 */
+#pragma GCC visibility push(default) /* the second copy of the library uses these functions too */
 #include "disk/os/word.h"
 #include "os_faults.h"
 

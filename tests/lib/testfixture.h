@@ -10,6 +10,7 @@
 int sdb_test_pure_init(Tcl_Interp *interp);          /* models/pure.c: extents and formats against simple models */
 int sdb_test_models_init(Tcl_Interp *interp);        /* models/trees.c: patches and catalog against simple models */
 int sdb_test_models_space_init(Tcl_Interp *interp);  /* models/space.c: space against a map of pages */
+int sdb_test_history_init(Tcl_Interp *interp);       /* crash/history.c: sdb_history */
 int sdb_test_damage_init(Tcl_Interp *interp);        /* crash/damage.c: sdb_damage */
 int sdb_test_faults_init(Tcl_Interp *interp);        /* disk/commands.c: sdb_fault, sdb_sim */
 int sdb_test_os_init(Tcl_Interp *interp);            /* engine/os.c: the functions of os.h */
