@@ -81,6 +81,7 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_RESOLVE_DROP  0x40u  /* ... or dropped */
 #define SEQDB_OPEN_RESOLVE_LATER 0x200u /* ... or left: it is shown as kept, and nothing is written */
 #define SEQDB_OPEN_EXCLUSIVE     0x80u  /* for this process alone; the only way on a network file system */
+#define SEQDB_OPEN_NOT_ATOMIC    0x400u /* commits are nobody else's; all that write agree about this */
 #define SEQDB_OPEN_IMMUTABLE     0x100u /* nobody changes it, the caller promises; implies READONLY, writes nothing */
 
 /* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
@@ -98,9 +99,10 @@ typedef struct seqdb_options {
   uint32_t mode;     /* permissions of what is made: files exactly these, directories with x where r is; 0 = 0644, of
                      ** directories 0755, as far as the umask leaves them */
   uint32_t uid, gid; /* with `mode`: its owner, if the process is root's */
+  const seqdb_claim *claim; /* with CREATE: what a directory that is made belongs to, or NULL; not kept */
 } seqdb_options;
 #define SEQDB_OPTIONS_INIT \
-  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0 }
+  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, NULL }
 
 /* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
 ** and closes it with seqdb_close().
@@ -371,6 +373,34 @@ SEQDB_API int seqdb_layout(seqdb *db, seqdb_layout_row **rows, size_t *count);
 
 /* Free what seqdb_layout() has returned.  NULL is allowed. */
 SEQDB_API void seqdb_free(void *memory);
+
+/* ---- one commit with an SQLite file --------------------------------------------------------------------------
+**
+** A file is known by a uuid that stands in it.  Its commits are prepares that name it; the file itself stores the token
+** of the prepare that it commits.  The database lists the files that it belongs to, as claims in the journal's header.
+*/
+
+/* From now on the handle's prepares are those of the SQLite file `file` (NULL: of nobody), whose commits are made
+** durable as `durability` says (FORMAT.md section 4).  Between transactions. */
+SEQDB_API void seqdb_set_file(seqdb *db, const uint8_t file[SEQDB_FILE_UUID_BYTES], uint32_t durability);
+
+/* Generation and token of the newest commit; the token is zero before the first one.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_get_tip(seqdb *db, uint64_t *generation, uint8_t token[SEQDB_TOKEN_BYTES]);
+
+/* The claims, in no order.  *count: how many.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_claims(seqdb *db, seqdb_claim claims[SEQDB_CLAIMS_MAX], uint32_t *count);
+/* A number that is another one whenever claims may have changed since it was asked before: no system call. */
+SEQDB_API uint64_t seqdb_claims_version(seqdb *db);
+
+/* Claim the database for a file, durably: a new claim, or in place of that of the same uuid.  Is also a checkpoint.
+** Errors: CHANGE; BUSY, too, if a reader in another process holds the checkpoint back; LOCKED: the handle's transaction
+** has changes, or so many files have claims as there can be. */
+SEQDB_API int seqdb_claim_put(seqdb *db, const seqdb_claim *claim);
+
+/* Which file does the path lead to?  Errors: NOTFOUND, IO, READONLY: no permission to look. */
+SEQDB_API int seqdb_identify(const char *path, seqdb_file_identity *identity);
 
 /* ---- the handle -------------------------------------------------------------------------------------------- */
 

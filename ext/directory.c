@@ -62,21 +62,29 @@ int sdb_directory_open_engine(sdb_connection *connection, const char *path, cons
   return rc;
 }
 
-int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config, bool create,
-                       sdb_directory **out, sdb_failure *f) {
+int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config,
+                       const seqdb_claim *claim, bool create, sdb_directory **out, sdb_failure *f) {
   seqdb_options options = {
-      .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes};
+      .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes, .claim = claim};
   seqdb_error error = SEQDB_ERROR_INIT;
   sdb_directory *directory = sqlite3_malloc64(sizeof *directory);
   if (!directory) return sdb_failure_nomem(f);
   *directory = (sdb_directory){
       .connection = connection, .users = 1, .transaction = {.level = -1, .created_level = SDB_NOT_CREATED}};
+  directory->atomic = config->atomic;
+  directory->path = sqlite3_mprintf("%s", config->path);
+  if (!directory->path) {
+    sqlite3_free(directory);
+    return sdb_failure_nomem(f);
+  }
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  if (!config->atomic && !config->readonly) options.flags |= SEQDB_OPEN_NOT_ATOMIC;
   if (!config->readonly) options.flags |= SEQDB_OPEN_RESOLVE_LATER;
   sdb_path_take_access(connection->db, schema, &options);
   if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
   if (sdb_directory_open_engine(connection, config->path, &options, &error, &directory->engine) != SEQDB_OK) {
+    sqlite3_free(directory->path);
     sqlite3_free(directory);
     return cannot_open(&error, f);
   }
@@ -92,6 +100,8 @@ void sdb_directory_close(sdb_directory *directory) {
     link = &(*link)->next;
   *link = directory->next;
   seqdb_close(directory->engine);
+  sqlite3_free(directory->owner.shadow);
+  sqlite3_free(directory->path);
   sqlite3_free(directory->schema);
   sqlite3_free(directory->name);
   sqlite3_free(directory);

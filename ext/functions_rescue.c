@@ -5,6 +5,7 @@
 **   SELECT seqdb_salvage('my_database', 'rescued');   -- a new database from what can be read; JSON: saved, lost, why
 **   SELECT seqdb_adopt('regions');                    -- take over what rawdb wrote or changed; says what it did
 **   SELECT seqdb_resolve('regions', 'keep');          -- decide about a commit that was left undecided, or 'drop' it
+**   SELECT seqdb_takeover('regions');                 -- the directory belongs to this copy of the SQLite file now
 **
 ** They are for a person at a prompt: they are DIRECTONLY, so no view or trigger can call them.  Paths of directories
 ** are those of CREATE VIRTUAL TABLE.
@@ -19,6 +20,7 @@
 #include "functions_rescue.h"
 #include "interrupt.h"
 #include "json.h"
+#include "owner.h"
 #include "path.h"
 #include "upkeep.h"
 
@@ -155,7 +157,8 @@ static int decide(sdb_connection *connection, sqlite3_value *t, struct decision 
   seqdb_options options;
   char *path = NULL;
   if (sdb_find_table(connection, t, &directory, f) != SQLITE_OK) return f->code;
-  if (check_reopen(directory, decision->verb, f) == SQLITE_OK) decision->done = decision->needed(directory->engine);
+  if (check_reopen(directory, decision->verb, f) == SQLITE_OK && sdb_owner_may_upkeep(directory, f) == SQLITE_OK)
+    decision->done = decision->needed(directory->engine);
   if (!decision->done)
     sdb_directory_release(directory);
   else if (let_go(directory, decision->flags, &path, &options, f) == SQLITE_OK)
@@ -209,11 +212,30 @@ static void resolve_function(sqlite3_context *context, int argc, sqlite3_value *
   give_text(context, text, &f);
 }
 
+/* ---- takeover ---------------------------------------------------------------------------------------------- */
+
+static void takeover_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_connection *connection = sqlite3_user_data(context);
+  sdb_directory *directory = NULL;
+  char *from = NULL, *text = NULL;
+  sdb_failure f = {0};
+  (void)argc;
+  if (sdb_find_table(connection, argv[0], &directory, &f) == SQLITE_OK) {
+    if (check_reopen(directory, "take over", &f) == SQLITE_OK) sdb_owner_take_over(directory, &from, &f);
+    if (f.code == SQLITE_OK)
+      text = from ? sqlite3_mprintf("taken over from %s", from) : sqlite3_mprintf("there is nothing to take over");
+    sdb_directory_release(directory);
+  }
+  sqlite3_free(from);
+  give_text(context, text, &f);
+}
+
 int sdb_register_functions_rescue(sdb_connection *connection) {
   static const sdb_function functions[] = {
       {"seqdb_salvage", 2, SQLITE_DIRECTONLY | SDB_RESULT_SUBTYPE, salvage_function},
       {"seqdb_adopt", 1, SQLITE_DIRECTONLY, adopt_function},
       {"seqdb_resolve", 2, SQLITE_DIRECTONLY, resolve_function},
+      {"seqdb_takeover", 1, SQLITE_DIRECTONLY, takeover_function},
   };
   return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);
 }

@@ -6,6 +6,7 @@
 ** connection that must not write does not.  SQLite refuses it a command, but not the SELECT of a function.
 */
 #include "interrupt.h"
+#include "owner.h"
 #include "upkeep.h"
 
 static int refuse_with_changes(sdb_directory *directory, const char *command, sdb_failure *f) {
@@ -45,6 +46,7 @@ static int checkpoint_call(seqdb *engine, void *context) {
 
 int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f) {
   if (refuse_with_changes(directory, "checkpoint", f) != SQLITE_OK) return f->code;
+  if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK) return f->code;
   return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, checkpoint_call, NULL));
 }
 
@@ -54,6 +56,7 @@ static int compact_call(seqdb *engine, void *freed_bytes) {
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
   if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
+  if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK) return f->code;
   if (!sqlite3_get_autocommit(directory->connection->db)) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
   }

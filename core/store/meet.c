@@ -10,8 +10,8 @@
 #include "txn/follow.h"
 #include "txn/member.h"
 
-/* Of the board's mode: one of these. */
-enum { MODE_SYNC_FULL = 1, MODE_SYNC_OFF = 2 };
+/* Of the board's mode: one of the first two, perhaps with the third. */
+enum { MODE_SYNC_FULL = 1, MODE_SYNC_OFF = 2, MODE_NOT_ATOMIC = 4 };
 
 /* ---- coming */
 
@@ -190,11 +190,15 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
 
 int sdb_meet_agree(sdb_store *store, const sdb_op *op) {
   unsigned decided = 0, mode = store->sync_off ? MODE_SYNC_OFF : MODE_SYNC_FULL;
+  if (store->not_atomic) mode |= MODE_NOT_ATOMIC;
   if (!store->board) return SEQDB_OK;
   int rc = sdb_board_agree(store->board, mode, &decided, op);
   if (rc == SEQDB_OK || decided == 0) return rc;
+  if ((decided ^ mode) & MODE_NOT_ATOMIC)
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in another process with atomic=%d", store->path,
+                         !(decided & MODE_NOT_ATOMIC));
   return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in another process with sync=%s", store->path,
-                       decided == MODE_SYNC_OFF ? "off" : "full");
+                       decided & MODE_SYNC_OFF ? "off" : "full");
 }
 
 /* ---- going */

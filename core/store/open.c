@@ -79,6 +79,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   store->fork_count = sdb_os_fork_count();
   store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);
   store->sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
+  store->not_atomic = options->flags & SEQDB_OPEN_NOT_ATOMIC;
   store->no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   store->immutable = options->flags & SEQDB_OPEN_IMMUTABLE;
   store->epoch = 2; /* 0 and 1 were used by recovery */
@@ -208,6 +209,7 @@ static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const s
 /* Another handle on an open store. */
 static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
+  bool not_atomic = options->flags & SEQDB_OPEN_NOT_ATOMIC;
   if ((options->flags & SEQDB_OPEN_EXCLUSIVE) && store->board)
     return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s is open in this process with locking=shared", store->path);
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
@@ -224,6 +226,9 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
     if (sync_off != store->sync_off)
       return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with sync=%s", store->path,
                            store->sync_off ? "off" : "full");
+    if (not_atomic != store->not_atomic)
+      return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with atomic=%d", store->path,
+                           !store->not_atomic);
     if (!store->damage.count) store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
     return SEQDB_OK;
   }
@@ -238,6 +243,7 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
   bool alone = store->still && !store->damage.count;
   if (alone && (rc = sdb_meet_again(store, options, op)) != SEQDB_OK) return rc;
   store->sync_off = sync_off;
+  store->not_atomic = not_atomic;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
   rc = sdb_store_make_writable(store, options, op);
   return rc == SEQDB_OK && alone ? sdb_meet_ready(store, op) : rc;
@@ -339,7 +345,7 @@ static seqdb *handle_new(const seqdb_options *options) {
 }
 
 #define RESOLVE_FLAGS (SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP | SEQDB_OPEN_RESOLVE_LATER)
-#define KNOWN_FLAGS   (0x1fu | SEQDB_OPEN_EXCLUSIVE | SEQDB_OPEN_IMMUTABLE | RESOLVE_FLAGS)
+#define KNOWN_FLAGS   (0x1fu | SEQDB_OPEN_EXCLUSIVE | SEQDB_OPEN_IMMUTABLE | RESOLVE_FLAGS | SEQDB_OPEN_NOT_ATOMIC)
 
 static int check_options(const seqdb_options *options, const sdb_op *op) {
   unsigned resolve = options->flags & RESOLVE_FLAGS, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;

@@ -108,6 +108,13 @@ static int write_entries(sdb_store *store, bool unclean, const sdb_op *op) {
 
 /* ---- steps 5 and 6: the other header */
 
+/* All is decided: the file that made the newest commit cannot go back behind it. */
+static void settle_claim(sdb_journal_header *header) {
+  for (uint32_t i = 0; i < header->claim_count; i++)
+    if (memcmp(&header->claims[i].file, &header->base_file, sizeof header->base_file) == 0)
+      header->claims[i].settled = header->base_token;
+}
+
 static int reset_journal(sdb_store *store, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = store->journal.header;
@@ -121,7 +128,9 @@ static int reset_journal(sdb_store *store, const sdb_op *op) {
   header.entries_hash = tree->hash;
   header.base_token = store->tip;
   header.base_file = store->tip_file;
+  settle_claim(&header);
   int rc = sdb_journal_reset(&store->journal, &header, &poison, op);
+  atomic_fetch_add(&store->claims_version, 1);
   if (poison) sdb_poison(store);
   return rc;
 }
@@ -213,7 +222,7 @@ static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
 
 static bool has_something_to_fold(const sdb_store *store) {
   return store->journal.tail != SDB_JOURNAL_START || SDB_NEVER(store->named_count) || !store->recovered ||
-         store->journal.header.version != store->version;
+         store->journal.header.version != store->version || store->claims_changed;
 }
 
 /* Steps 1 to 6.  *folded: the journal is empty now. */

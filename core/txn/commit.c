@@ -196,6 +196,10 @@ static int fill_header(struct prepare *p, sdb_record_header *header) {
                                 .data_bytes = sdb_store_end(p->db->store),
                                 .entries = txn->tree.entries,
                                 .entries_hash = txn->tree.hash};
+  if (p->kind == SDB_RECORD_PREPARE) {
+    header->file = p->db->file;
+    header->durability = p->db->durability;
+  }
   int os = sdb_os_random(&header->token, sizeof header->token);
   return os ? sdb_error_os(p->op, os, NULL, 0, "no random bytes for a token") : SEQDB_OK;
 }
@@ -213,6 +217,7 @@ static int write_record(struct prepare *p) {
   uint64_t spare_bytes = p->only_gives ? sdb_room_for_drop(p->kind) : sdb_room_for_giving(p->db->store);
   if (rc == SEQDB_OK) rc = sdb_record_append(p->db->store, &p->writer, &header, spare_bytes, p->op); /* 3, 4 */
   if (rc == SEQDB_OK) p->db->txn.token = header.token;
+  if (rc == SEQDB_OK) p->db->txn.file = header.file;
   sdb_free(record);
   return rc;
 }
@@ -330,7 +335,7 @@ static void publish_in_memory(seqdb *db) {
   memcpy(store->named + store->named_count, txn->delta.indexes, named * sizeof *store->named);
   store->named_count += named;
   store->tip = txn->token;
-  store->tip_file = (sdb_file_uuid){{0}}; /* of the engine alone */
+  store->tip_file = txn->file;
   sdb_overlay_lock(&store->overlay);
   pthread_mutex_lock(&store->mutex);
   sdb_overlay_add(&store->overlay, txn->prepared->generation, sdb_store_newest_reader(store), &all, &txn->spare_layer);

@@ -173,6 +173,7 @@ static void take_header(sdb_store *store, const sdb_journal *journal) {
   pthread_mutex_lock(&store->mutex);
   store->journal = *journal;
   store->journal.zeroed = zeroed;
+  atomic_fetch_add(&store->claims_version, 1);
   store->version = SDB_MAX(store->version, journal->header.version);
   store->tip = journal->header.base_token;
   store->tip_file = journal->header.base_file;

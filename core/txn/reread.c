@@ -183,6 +183,7 @@ static int take_reading(struct reading *r, uint64_t end) {
   store->named_capacity = r->named_capacity;
   r->named = NULL;
   store->journal = r->journal;
+  atomic_fetch_add(&store->claims_version, 1);
   store->regions = r->regions;
   store->version = SDB_MAX(store->version, store->journal.header.version);
   store->tip = r->place.tip;

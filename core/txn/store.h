@@ -32,7 +32,7 @@ typedef struct sdb_store {
   uint64_t device, inode, fork_count;
   char *path;      /* as it was given, for messages */
   char *real_path; /* absolute, without links; NULL: not known, so nobody notices that the directory is moved */
-  bool sync_off, no_mmap, immutable;
+  bool sync_off, no_mmap, immutable, not_atomic;
   bool files_writable;     /* descriptors can write */
   seqdb_error only_read;   /* why handles that were to write only read; code 0: there are none */
   bool writing;            /* a handle that may write has joined */
@@ -93,7 +93,9 @@ typedef struct sdb_store {
   uint32_t incarnation;   /* of the region created last */
   uint32_t *named;        /* indexes named by records since the last checkpoint; may repeat */
   size_t named_count, named_capacity;
-  bool keep_next; /* the journal's last record is a published prepare: the next one must keep it */
+  bool claims_changed;             /* the header that a checkpoint writes has other claims: it is due */
+  _Atomic uint64_t claims_version; /* counts the headers that were taken over or written */
+  bool keep_next;                  /* the journal's last record is a published prepare: the next one must keep it */
 
   _Atomic bool refused; /* something found no room: the next transaction begins with a checkpoint */
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+**
+** file.c: see file.h.
+**
+** A claim names a file by its path from the directory, so that both may be moved together, and by inode and birth, so
+** that the file may be moved alone.  A copy beside the original has neither.  Without times of birth (an older system)
+** the inode alone tells.
+*/
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include "file.h"
+
+/* ---- paths ------------------------------------------------------------------------------------------------- */
+
+/* Without symbolic links, where the system can tell. */
+static void resolve(const char *path, char out[PATH_MAX]) {
+  if (realpath(path, out)) return;
+  size_t bytes = strlen(path);
+  if (bytes >= PATH_MAX) bytes = PATH_MAX - 1;
+  memcpy(out, path, bytes);
+  out[bytes] = '\0';
+}
+
+/* Bytes that both have in common, up to and with a slash. */
+static size_t common_folders(const char *a, const char *b) {
+  size_t shared = 0;
+  for (size_t i = 0; a[i] && a[i] == b[i]; i++)
+    if (a[i] == '/') shared = i + 1;
+  return shared;
+}
+
+/* The way from folder `from` to file `to`; "" if it is longer than a claim takes. */
+static uint32_t way(const char *from, const char *to, char out[SEQDB_CLAIM_PATH_BYTES_MAX]) {
+  char folder[PATH_MAX + 1], file[PATH_MAX];
+  resolve(from, folder);
+  resolve(to, file);
+  strcat(folder, "/");
+  size_t shared = common_folders(folder, file), used = 0, rest = strlen(file + shared);
+  for (const char *at = folder + shared; (at = strchr(at, '/')) != NULL; at++) {
+    if (used + 3 > SEQDB_CLAIM_PATH_BYTES_MAX) return 0;
+    memcpy(out + used, "../", 3);
+    used += 3;
+  }
+  if (used + rest > SEQDB_CLAIM_PATH_BYTES_MAX) return 0;
+  memcpy(out + used, file + shared, rest);
+  return (uint32_t)(used + rest);
+}
+
+char *sdb_file_of_claim(const char *directory, const seqdb_claim *claim) {
+  char folder[PATH_MAX], path[PATH_MAX], real[PATH_MAX];
+  resolve(directory, folder);
+  if (claim->path_bytes == 0 || strlen(folder) + claim->path_bytes + 2 > sizeof path) return NULL;
+  sqlite3_snprintf((int)sizeof path, path, "%s/%.*s", folder, (int)claim->path_bytes, claim->path);
+  return sqlite3_mprintf("%s", realpath(path, real) ? real : path);
+}
+
+/* ---- claims ------------------------------------------------------------------------------------------------ */
+
+void sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim) {
+  seqdb_file_identity identity = {0};
+  memset(claim, 0, sizeof *claim);
+  claim->path_bytes = way(directory, file, claim->path);
+  if (claim->path_bytes == 0) memset(claim->path, 0, sizeof claim->path);
+  if (seqdb_identify(file, &identity) != SEQDB_OK) return;
+  claim->inode = identity.inode;
+  claim->birth_ns = identity.birth_ns;
+}
+
+bool sdb_file_is_claimed(const char *directory, const char *file, const seqdb_claim *claim) {
+  seqdb_file_identity ours = {0}, there = {0};
+  bool known = seqdb_identify(file, &ours) == SEQDB_OK;
+  if (known && claim->inode == ours.inode && claim->birth_ns == ours.birth_ns) return true;
+  if (claim->path_bytes == 0) return false;
+  if (!known) { /* another kind of disk: what the path says is all there is */
+    char path[SEQDB_CLAIM_PATH_BYTES_MAX];
+    uint32_t bytes = way(directory, file, path);
+    return bytes == claim->path_bytes && memcmp(path, claim->path, bytes) == 0;
+  }
+  char *path = sdb_file_of_claim(directory, claim);
+  bool same =
+      path && seqdb_identify(path, &there) == SEQDB_OK && there.device == ours.device && there.inode == ours.inode;
+  sqlite3_free(path);
+  return same;
+}
+
+/* ---- durability -------------------------------------------------------------------------------------------- */
+
+/* The pragma's text, or its number; NULL: not to be had, an authorizer may hide it. */
+static const char *pragma(sqlite3 *db, const char *schema, const char *name, sqlite3_stmt **statement) {
+  char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s", schema, name);
+  *statement = NULL;
+  if (!sql) return NULL;
+  int rc = sqlite3_prepare_v2(db, sql, -1, statement, NULL);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK || sqlite3_step(*statement) != SQLITE_ROW) return NULL;
+  return (const char *)sqlite3_column_text(*statement, 0);
+}
+
+/* Where one of `names` (ended by NULL) stands; -1: it is none of them. */
+static int place(const char *const *names, const char *text) {
+  for (int i = 0; text && names[i]; i++)
+    if (sqlite3_stricmp(names[i], text) == 0) return i;
+  return -1;
+}
+
+uint32_t sdb_file_durability(sqlite3 *db, const char *schema) {
+  static const char *const modes[] = {"wal", "delete", "truncate", "persist", "memory", "off", NULL};
+  static const char *const levels[] = {"0", "1", "2", "3", NULL};
+  static const char *const lockings[] = {"exclusive", NULL};
+  sqlite3_stmt *statement;
+  int mode = place(modes, pragma(db, schema, "journal_mode", &statement));
+  sqlite3_finalize(statement);
+  int level = place(levels, pragma(db, schema, "synchronous", &statement));
+  sqlite3_finalize(statement);
+  if (mode < 0) mode = 0; /* what is not told promises least */
+  if (level < 0 || sqlite3_stricmp(schema, "temp") == 0) level = 0;
+  uint32_t durability = ((uint32_t)mode + 1) | (uint32_t)level << 4;
+  if (mode == 0) return durability; /* WAL: locking_mode changes nothing */
+  if (place(lockings, pragma(db, schema, "locking_mode", &statement)) == 0) durability |= 0x40;
+  sqlite3_finalize(statement);
+  return durability;
+}

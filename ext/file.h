@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+**
+** file.h: the SQLite file: which one it is, where it lies, and how it makes commits durable.
+*/
+#ifndef SDB_FILE_H
+#define SDB_FILE_H
+
+#include <stdbool.h>
+#include "failure.h"
+#include "seqdb.h"
+
+/* What a claim of this file on the directory says: path, inode, birth.  file and settled are zeros. */
+void sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim);
+/* Does the claim on the directory mean this file?  Its path leads there, or inode and birth are those of the claim. */
+bool sdb_file_is_claimed(const char *directory, const char *file, const seqdb_claim *claim);
+/* Absolute path of the claim's file, from sqlite3_malloc; NULL: it is not known, or there is no memory. */
+char *sdb_file_of_claim(const char *directory, const seqdb_claim *claim);
+/* How the schema's file makes its commits durable: FORMAT.md section 4. */
+uint32_t sdb_file_durability(sqlite3 *db, const char *schema);
+
+#endif /* SDB_FILE_H */
