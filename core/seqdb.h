@@ -396,7 +396,7 @@ SEQDB_API uint64_t seqdb_claims_version(seqdb *db);
 
 /* Claim the database for a file, durably: a new claim, or in place of that of the same uuid.  Is also a checkpoint.
 ** Errors: CHANGE; BUSY, too, if a reader in another process holds the checkpoint back; LOCKED: the handle's transaction
-** has changes, or so many files have claims as there can be. */
+** has changes; INVALID: a uuid of zeros, or as many files have claims as there can be. */
 SEQDB_API int seqdb_claim_put(seqdb *db, const seqdb_claim *claim);
 
 /* Which file does the path lead to?  Errors: NOTFOUND, IO, READONLY: no permission to look. */

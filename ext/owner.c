@@ -5,7 +5,8 @@
 **   the file's row            its claim in the directory
 **   there                     means this file             it may write
 **   there                     means another file          a copy (cp, VACUUM INTO, backup): it reads
-**   there                     there is none               of another time: seqdb_takeover() decides
+**   there                     there is none               of another time: seqdb_takeover() decides; but before the
+**                                                         file's first commit: CREATE could not wait for the claim
 **   missing                   means this file             emptied or dropped: seqdb_takeover() makes it anew; but
 **                                                         before the file's first commit: a CREATE was rolled back
 **   missing                   only those of others        a copy from before it had a row: it reads
@@ -78,9 +79,9 @@ static int is_emptied(sdb_directory *directory, sdb_failure *f) {
 }
 
 /* The file has not committed anything yet: the row may have gone with a ROLLBACK. */
-static bool is_new(const seqdb_claim *claim) {
+static bool is_new(const uint8_t token[SEQDB_TOKEN_BYTES]) {
   static const uint8_t zeros[SEQDB_TOKEN_BYTES];
-  return memcmp(claim->settled, zeros, sizeof zeros) == 0;
+  return memcmp(token, zeros, sizeof zeros) == 0;
 }
 
 /* SQLITE_OK: it may write, or it has no row and needs one (*make). */
@@ -88,9 +89,9 @@ static int judge(sdb_directory *directory, const struct evidence *e, bool *make,
   *make = false;
   if (!e->path) return e->has_row ? is_copy(directory, e, f) : SQLITE_OK; /* in memory: made here, or loaded */
   if (e->has_row && e->named && e->ours == e->named) return SQLITE_OK;
-  if (e->has_row) return e->named ? is_copy(directory, e, f) : is_stranger(directory, f);
-  *make = e->ours ? is_new(e->ours) : e->count == 0;
+  *make = e->has_row ? !e->named && is_new(e->row.token) : e->ours ? is_new(e->ours->settled) : e->count == 0;
   if (*make) return SQLITE_OK;
+  if (e->has_row) return e->named ? is_copy(directory, e, f) : is_stranger(directory, f);
   return e->ours ? is_emptied(directory, f) : is_copy(directory, e, f);
 }
 
@@ -105,15 +106,17 @@ static void settle(sdb_directory *directory, enum sdb_owner_state state, const s
 
 /* Row, then claim: a crash in between leaves what was, or what takes over again.  The row says of the file what the
 ** claim does: its newest commit, or that it has made none. */
-static int claim(sdb_directory *directory, struct evidence *e, sdb_failure *f) {
+static int claim(sdb_directory *directory, struct evidence *e, bool creating, sdb_failure *f) {
   seqdb_claim mine;
+  bool keep = e->has_row && !e->named && is_new(e->row.token);
   sdb_file_claim(directory->path, e->path, &mine);
-  memset(&e->row, 0, sizeof e->row);
   seqdb_get_uuid(directory->engine, e->row.directory);
+  e->row.generation = 0;
+  memset(e->row.token, 0, sizeof e->row.token);
   if (e->ours) {
     memcpy(e->row.file, e->ours->file, sizeof e->row.file);
     memcpy(e->row.token, e->ours->settled, sizeof e->row.token);
-  } else {
+  } else if (!keep) {
     sqlite3_randomness((int)sizeof e->row.file, e->row.file);
   }
   memcpy(mine.file, e->row.file, sizeof mine.file);
@@ -121,6 +124,7 @@ static int claim(sdb_directory *directory, struct evidence *e, sdb_failure *f) {
   if (sdb_shadow_put(directory, &e->row, f) != SQLITE_OK) return f->code;
   directory->owner.made = true;
   int rc = seqdb_claim_put(directory->engine, &mine);
+  if (rc == SEQDB_BUSY && creating) return SQLITE_OK; /* the first write claims */
   if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
   e->version = seqdb_claims_version(directory->engine);
   settle(directory, SDB_OWNER_THIS, e);
@@ -153,7 +157,8 @@ static int check(sdb_directory *directory, bool writes, sdb_failure *f) {
     return SQLITE_OK;
   owner->state = SDB_OWNER_UNKNOWN;
   if (look(directory, &e, f) != SQLITE_OK || judge(directory, &e, &make, f) != SQLITE_OK) return f->code;
-  if (make) return writes ? claim(directory, &e, f) : SQLITE_OK;
+  if (make && seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* the engine says why */
+  if (make) return writes ? claim(directory, &e, false, f) : SQLITE_OK;
   if (e.has_row && writes) follow_move(directory, &e);
   settle(directory, e.has_row ? SDB_OWNER_THIS : SDB_OWNER_NOBODY, &e);
   return SQLITE_OK;
@@ -187,7 +192,7 @@ int sdb_owner_create(sdb_directory *directory, sdb_failure *f) {
   if (is_nobodys(directory) || !sdb_path_file(directory->connection->db, directory->schema)) return SQLITE_OK;
   if (seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* made when it is first written */
   if (look(directory, &e, f) != SQLITE_OK) return f->code;
-  return claim(directory, &e, f);
+  return claim(directory, &e, true, f);
 }
 
 int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f) {
@@ -204,5 +209,5 @@ int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f) {
   if (!*from) *from = sqlite3_mprintf("nobody");
   if (!*from) return sdb_failure_nomem(f);
   e.ours = e.named ? e.named : e.ours; /* the copy has the original's uuid, and the original is the copy now */
-  return claim(directory, &e, f);
+  return claim(directory, &e, false, f);
 }

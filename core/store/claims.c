@@ -135,7 +135,7 @@ static int claim_put(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   sdb_journal_header header = store->journal.header;
   sdb_claim *place = place_of(&header, claim);
   if (!place)
-    return sdb_error_set(op, SEQDB_LOCKED, "journal", 0, "%s belongs to %u SQLite files: there is no room for another",
+    return sdb_error_set(op, SEQDB_INVALID, "journal", 0, "%s belongs to %u SQLite files: there is no room for another",
                          store->path, SDB_CLAIMS_MAX);
   if (memcmp(place, claim, sizeof *claim) == 0) return SEQDB_OK;
   *place = *claim;
