@@ -11,7 +11,6 @@
 */
 #include "attach.h"
 #include "loan.h"
-#include "owner.h"
 #include "path.h"
 #include "schema.h"
 #include "transaction.h"
@@ -111,14 +110,11 @@ static int take_over(sdb_directory *directory, const sdb_table *table, bool crea
 int sdb_table_attach(sdb_table *table, bool create, sdb_failure *f) {
   sdb_connection *connection = table->connection;
   sdb_directory *directory = NULL;
-  seqdb_claim claim;
-  bool claims = create && sdb_owner_first_claim(connection, table->schema, &table->config, &claim);
   if (sdb_directory_by_path(connection, table->config.path, &directory, f) != SQLITE_OK) return f->code;
   if (directory) {
     sdb_directory_hold(directory); /* its last object may go meanwhile: then this one is all it has */
     take_over(directory, table, create, f);
-  } else if (sdb_directory_open(connection, table->schema, &table->config, claims ? &claim : NULL, create, &directory,
-                                f) == SQLITE_OK) {
+  } else if (sdb_directory_open(connection, table->schema, &table->config, create, &directory, f) == SQLITE_OK) {
     sdb_directory_set_name(directory, table->schema, table->name, f);
   } else {
     return f->code;

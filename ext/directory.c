@@ -3,6 +3,7 @@
 ** directory.c: opening, closing, naming and finding directories, and waiting for their writer lock.
 */
 #include "directory.h"
+#include "file.h"
 #include "interrupt.h"
 #include "path.h"
 
@@ -62,10 +63,11 @@ int sdb_directory_open_engine(sdb_connection *connection, const char *path, cons
   return rc;
 }
 
-int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config,
-                       const seqdb_claim *claim, bool create, sdb_directory **out, sdb_failure *f) {
+int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config, bool create,
+                       sdb_directory **out, sdb_failure *f) {
+  seqdb_claim claim;
   seqdb_options options = {
-      .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes, .claim = claim};
+      .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes};
   seqdb_error error = SEQDB_ERROR_INIT;
   sdb_directory *directory = sqlite3_malloc64(sizeof *directory);
   if (!directory) return sdb_failure_nomem(f);
@@ -79,6 +81,7 @@ int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb
   }
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  if (create && sdb_file_first_claim(connection->db, schema, config, &claim)) options.claim = &claim;
   if (!config->atomic && !config->readonly) options.flags |= SEQDB_OPEN_NOT_ATOMIC;
   if (!config->readonly) options.flags |= SEQDB_OPEN_RESOLVE_LATER;
   sdb_path_take_access(connection->db, schema, &options);

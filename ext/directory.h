@@ -91,10 +91,9 @@ typedef struct sdb_directory {
   sdb_transaction transaction;
 } sdb_directory;
 
-/* Opens the directory for table schema.name; it has one user.  `create` allows to make it on disk, with that claim
-** (NULL: none). */
-int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config,
-                       const seqdb_claim *claim, bool create, sdb_directory **directory, sdb_failure *f);
+/* Opens the directory for table schema.name; it has one user.  `create` allows to make it on disk. */
+int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config, bool create,
+                       sdb_directory **directory, sdb_failure *f);
 void sdb_directory_close(sdb_directory *directory);
 /* seqdb_open() as a connection does it: the program may interrupt it, and does so of the handle's work; the busy
 ** timeout counts while another thread opens or closes the directory. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "file.h"
+#include "path.h"
 
 /* ---- paths ------------------------------------------------------------------------------------------------- */
 
@@ -82,6 +83,14 @@ bool sdb_file_is_claimed(const char *directory, const char *file, const seqdb_cl
       path && seqdb_identify(path, &there) == SEQDB_OK && there.device == ours.device && there.inode == ours.inode;
   sqlite3_free(path);
   return same;
+}
+
+bool sdb_file_first_claim(sqlite3 *db, const char *schema, const sdb_config *config, seqdb_claim *claim) {
+  const char *file = sdb_path_file(db, schema);
+  if (!file || !config->atomic || config->readonly) return false;
+  sdb_file_claim(config->path, file, claim);
+  sqlite3_randomness((int)sizeof claim->file, claim->file);
+  return true;
 }
 
 /* ---- durability -------------------------------------------------------------------------------------------- */

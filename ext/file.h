@@ -6,11 +6,14 @@
 #define SDB_FILE_H
 
 #include <stdbool.h>
+#include "config.h"
 #include "failure.h"
 #include "seqdb.h"
 
 /* What a claim of this file on the directory says: path, inode, birth.  file and settled are zeros. */
 void sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim);
+/* The claim that CREATE gives a directory that it makes, with a new uuid; false: none. */
+bool sdb_file_first_claim(sqlite3 *db, const char *schema, const sdb_config *config, seqdb_claim *claim);
 /* Does the claim on the directory mean this file?  Its path leads there, or inode and birth are those of the claim. */
 bool sdb_file_is_claimed(const char *directory, const char *file, const seqdb_claim *claim);
 /* Absolute path of the claim's file, from sqlite3_malloc; NULL: it is not known, or there is no memory. */

@@ -12,8 +12,8 @@
 **   missing                   only those of others        a copy from before it had a row: it reads
 **   missing                   there are none at all       version 0.1: row and claim are made at the first write
 **
-** A directory is named by its uuid, a file by one that stands in the row: it travels with every copy, so path, inode and
-** birth tell the original.  Reading never asks.
+** A directory is named by its uuid, a file by one that stands in the row: it travels with every copy, so path, inode
+** and birth tell the original.  Reading never asks.
 */
 #include <string.h>
 #include "file.h"
@@ -156,8 +156,8 @@ static int check(sdb_directory *directory, bool writes, sdb_failure *f) {
   if (owner->state != SDB_OWNER_UNKNOWN && owner->claims_version == seqdb_claims_version(directory->engine))
     return SQLITE_OK;
   owner->state = SDB_OWNER_UNKNOWN;
+  if (seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* the engine says why */
   if (look(directory, &e, f) != SQLITE_OK || judge(directory, &e, &make, f) != SQLITE_OK) return f->code;
-  if (make && seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* the engine says why */
   if (make) return writes ? claim(directory, &e, false, f) : SQLITE_OK;
   if (e.has_row && writes) follow_move(directory, &e);
   settle(directory, e.has_row ? SDB_OWNER_THIS : SDB_OWNER_NOBODY, &e);
@@ -177,15 +177,6 @@ void sdb_owner_forget(sdb_directory *directory) {
 }
 
 /* ---- CREATE, takeover -------------------------------------------------------------------------------------- */
-
-bool sdb_owner_first_claim(sdb_connection *connection, const char *schema, const sdb_config *config,
-                           seqdb_claim *claim) {
-  const char *file = sdb_path_file(connection->db, schema);
-  if (!file || !config->atomic || config->readonly) return false;
-  sdb_file_claim(config->path, file, claim);
-  sqlite3_randomness((int)sizeof claim->file, claim->file);
-  return true;
-}
 
 int sdb_owner_create(sdb_directory *directory, sdb_failure *f) {
   struct evidence e;

@@ -7,13 +7,8 @@
 
 #include "directory.h"
 
-/* CREATE: this file has a claim and a row from now on.  In place of an open directory's, or of one that `claim` says it
-** was just made with. */
+/* CREATE: this file has a claim and a row from now on. */
 int sdb_owner_create(sdb_directory *directory, sdb_failure *f);
-/* The claim that CREATE gives a directory that it makes; false: none. */
-bool sdb_owner_first_claim(sdb_connection *connection, const char *schema, const sdb_config *config,
-                           seqdb_claim *claim);
-
 /* Before a change: SQLITE_READONLY if the directory belongs to another file, or if the row is gone.  A table of version
 ** 0.1 gets its row.  No system call where no claim has changed. */
 int sdb_owner_may_write(sdb_directory *directory, sdb_failure *f);
