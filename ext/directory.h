@@ -72,7 +72,8 @@ typedef struct sdb_owner {
   uint8_t file[SEQDB_FILE_UUID_BYTES];
   char *shadow; /* THIS: name of the shadow table with the row, from sqlite3_malloc ... */
   sqlite3_int64 rowid;
-  bool made; /* the row was made in this transaction: a rollback may take it back */
+  bool moved; /* the file lies elsewhere than its claim says */
+  bool made;  /* the row was made in this transaction: a rollback may take it back */
 } sdb_owner;
 
 typedef struct sdb_directory {

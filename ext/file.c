@@ -58,39 +58,64 @@ char *sdb_file_of_claim(const char *directory, const seqdb_claim *claim) {
 
 /* ---- claims ------------------------------------------------------------------------------------------------ */
 
-void sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim) {
+/* *there is false if nothing is there, or if the path is none of the system's. */
+static int identify(const char *path, seqdb_file_identity *identity, bool *there, sdb_failure *f) {
+  int rc = seqdb_identify(path, identity);
+  *there = rc == SEQDB_OK;
+  if (rc == SEQDB_OK || rc == SEQDB_NOTFOUND) return SQLITE_OK;
+  return sdb_failure_set(f, SQLITE_CANTOPEN, "seqdb: cannot look at %s, to see whether it is the file that was claimed",
+                         path);
+}
+
+int sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim, sdb_failure *f) {
   seqdb_file_identity identity = {0};
+  bool there;
   memset(claim, 0, sizeof *claim);
   claim->path_bytes = way(directory, file, claim->path);
   if (claim->path_bytes == 0) memset(claim->path, 0, sizeof claim->path);
-  if (seqdb_identify(file, &identity) != SEQDB_OK) return;
+  if (identify(file, &identity, &there, f) != SQLITE_OK) return f->code;
   claim->inode = identity.inode;
   claim->birth_ns = identity.birth_ns;
+  return SQLITE_OK;
 }
 
-bool sdb_file_is_claimed(const char *directory, const char *file, const seqdb_claim *claim) {
-  seqdb_file_identity ours = {0}, there = {0};
-  bool known = seqdb_identify(file, &ours) == SEQDB_OK;
-  if (known && claim->inode == ours.inode && claim->birth_ns == ours.birth_ns) return true;
-  if (claim->path_bytes == 0) return false;
-  if (!known) { /* another kind of disk: what the path says is all there is */
-    char path[SEQDB_CLAIM_PATH_BYTES_MAX];
-    uint32_t bytes = way(directory, file, path);
-    return bytes == claim->path_bytes && memcmp(path, claim->path, bytes) == 0;
-  }
+/* Does the claim's path lead to the file? */
+static int leads_to(const char *directory, const seqdb_file_identity *file, const seqdb_claim *claim, bool *same,
+                    sdb_failure *f) {
+  seqdb_file_identity identity = {0};
+  bool there;
+  *same = false;
   char *path = sdb_file_of_claim(directory, claim);
-  bool same =
-      path && seqdb_identify(path, &there) == SEQDB_OK && there.device == ours.device && there.inode == ours.inode;
+  if (!path) return sdb_failure_nomem(f);
+  if (identify(path, &identity, &there, f) == SQLITE_OK)
+    *same = there && identity.device == file->device && identity.inode == file->inode;
   sqlite3_free(path);
-  return same;
+  return f->code;
+}
+
+int sdb_file_is_claimed(const char *directory, const char *file, const seqdb_claim *claim, bool *claimed,
+                        sdb_failure *f) {
+  seqdb_file_identity ours = {0};
+  bool there;
+  *claimed = false;
+  if (identify(file, &ours, &there, f) != SQLITE_OK) return f->code;
+  *claimed = there && claim->inode == ours.inode && claim->birth_ns == ours.birth_ns;
+  if (*claimed || claim->path_bytes == 0) return SQLITE_OK;
+  if (there) return leads_to(directory, &ours, claim, claimed, f);
+  char path[SEQDB_CLAIM_PATH_BYTES_MAX]; /* another kind of disk: what the path says is all there is */
+  uint32_t bytes = way(directory, file, path);
+  *claimed = bytes == claim->path_bytes && memcmp(path, claim->path, bytes) == 0;
+  return SQLITE_OK;
 }
 
 bool sdb_file_first_claim(sqlite3 *db, const char *schema, const sdb_config *config, seqdb_claim *claim) {
+  sdb_failure f = {0};
   const char *file = sdb_path_file(db, schema);
   if (!file || !config->atomic || config->readonly) return false;
-  sdb_file_claim(config->path, file, claim);
+  bool done = sdb_file_claim(config->path, file, claim, &f) == SQLITE_OK; /* else it is claimed a moment later */
+  sdb_failure_clear(&f);
   sqlite3_randomness((int)sizeof claim->file, claim->file);
-  return true;
+  return done;
 }
 
 /* ---- durability -------------------------------------------------------------------------------------------- */

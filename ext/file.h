@@ -11,12 +11,13 @@
 #include "seqdb.h"
 
 /* What a claim of this file on the directory says: path, inode, birth.  file and settled are zeros. */
-void sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim);
+int sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim, sdb_failure *f);
 /* The claim that CREATE gives a directory that it makes, with a new uuid; false: none. */
 bool sdb_file_first_claim(sqlite3 *db, const char *schema, const sdb_config *config, seqdb_claim *claim);
 /* Does the claim on the directory mean this file?  Its path leads there, or inode and birth are those of the claim. */
-bool sdb_file_is_claimed(const char *directory, const char *file, const seqdb_claim *claim);
-/* Absolute path of the claim's file, from sqlite3_malloc; NULL: it is not known, or there is no memory. */
+int sdb_file_is_claimed(const char *directory, const char *file, const seqdb_claim *claim, bool *claimed,
+                        sdb_failure *f);
+/* Absolute path of the claim's file, from sqlite3_malloc; NULL: it has no path, or there is no memory. */
 char *sdb_file_of_claim(const char *directory, const seqdb_claim *claim);
 /* How the schema's file makes its commits durable: FORMAT.md section 4. */
 uint32_t sdb_file_durability(sqlite3 *db, const char *schema);

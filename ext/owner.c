@@ -44,7 +44,10 @@ static int look(sdb_directory *directory, struct evidence *e, sdb_failure *f) {
     const seqdb_claim *claim = &e->claims[i];
     bool named = e->has_row && memcmp(claim->file, e->row.file, sizeof claim->file) == 0;
     if (named) e->named = claim;
-    if (e->path && (!e->ours || named) && sdb_file_is_claimed(directory->path, e->path, claim)) e->ours = claim;
+    bool ours = false;
+    if (e->path && (!e->ours || named) && sdb_file_is_claimed(directory->path, e->path, claim, &ours, f) != SQLITE_OK)
+      return f->code;
+    if (ours) e->ours = claim;
   }
   return SQLITE_OK;
 }
@@ -109,7 +112,7 @@ static void settle(sdb_directory *directory, enum sdb_owner_state state, const s
 static int claim(sdb_directory *directory, struct evidence *e, bool creating, sdb_failure *f) {
   seqdb_claim mine;
   bool keep = e->has_row && !e->named && is_new(e->row.token);
-  sdb_file_claim(directory->path, e->path, &mine);
+  if (sdb_file_claim(directory->path, e->path, &mine, f) != SQLITE_OK) return f->code;
   seqdb_get_uuid(directory->engine, e->row.directory);
   e->row.generation = 0;
   memset(e->row.token, 0, sizeof e->row.token);
@@ -131,14 +134,29 @@ static int claim(sdb_directory *directory, struct evidence *e, bool creating, sd
   return SQLITE_OK;
 }
 
-/* The file was moved: the claim follows it, where that can be written now. */
-static void follow_move(sdb_directory *directory, struct evidence *e) {
+/* The file was moved: after the next commit the claim follows it. */
+static int see_move(sdb_directory *directory, const struct evidence *e, sdb_failure *f) {
   seqdb_claim now;
-  sdb_file_claim(directory->path, e->path, &now);
+  if (sdb_file_claim(directory->path, e->path, &now, f) != SQLITE_OK) return f->code;
   memcpy(now.file, e->named->file, sizeof now.file);
   memcpy(now.settled, e->named->settled, sizeof now.settled);
-  if (now.inode == 0 || memcmp(&now, e->named, sizeof now) == 0) return;
-  if (seqdb_claim_put(directory->engine, &now) == SEQDB_OK) e->version = seqdb_claims_version(directory->engine);
+  directory->owner.moved = now.inode && memcmp(&now, e->named, sizeof now) != 0;
+  return SQLITE_OK;
+}
+
+void sdb_owner_committed(sdb_directory *directory) {
+  sdb_failure unheard = {0};
+  struct evidence e;
+  seqdb_claim now;
+  if (!directory->owner.moved) return;
+  directory->owner.moved = false;
+  if (look(directory, &e, &unheard) == SQLITE_OK && e.named && e.ours == e.named &&
+      sdb_file_claim(directory->path, e.path, &now, &unheard) == SQLITE_OK) {
+    memcpy(now.file, e.named->file, sizeof now.file);
+    memcpy(now.settled, e.named->settled, sizeof now.settled);
+    (void)seqdb_claim_put(directory->engine, &now); /* refused, it is tried again when the table is opened next */
+  }
+  sdb_failure_clear(&unheard);
 }
 
 static bool is_nobodys(const sdb_directory *directory) {
@@ -159,7 +177,7 @@ static int check(sdb_directory *directory, bool writes, sdb_failure *f) {
   if (seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* the engine says why */
   if (look(directory, &e, f) != SQLITE_OK || judge(directory, &e, &make, f) != SQLITE_OK) return f->code;
   if (make) return writes ? claim(directory, &e, false, f) : SQLITE_OK;
-  if (e.has_row && writes) follow_move(directory, &e);
+  if (e.has_row && see_move(directory, &e, f) != SQLITE_OK) return f->code;
   settle(directory, e.has_row ? SDB_OWNER_THIS : SDB_OWNER_NOBODY, &e);
   return SQLITE_OK;
 }

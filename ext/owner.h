@@ -14,6 +14,8 @@ int sdb_owner_create(sdb_directory *directory, sdb_failure *f);
 int sdb_owner_may_write(sdb_directory *directory, sdb_failure *f);
 /* The same for upkeep, which writes no row: nothing is made. */
 int sdb_owner_may_upkeep(sdb_directory *directory, sdb_failure *f);
+/* After a commit: where the file was moved, its claim says so. */
+void sdb_owner_committed(sdb_directory *directory);
 /* What was found may not hold any more: ROLLBACK TO, RENAME. */
 void sdb_owner_forget(sdb_directory *directory);
 

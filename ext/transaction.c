@@ -137,6 +137,7 @@ int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
 void sdb_transaction_commit(sdb_directory *directory) {
   seqdb_publish(directory->engine);
   end(directory);
+  sdb_owner_committed(directory);
 }
 
 int sdb_transaction_rollback(sdb_directory *directory, sdb_failure *f) {
