@@ -100,9 +100,13 @@ typedef struct seqdb_options {
                      ** directories 0755, as far as the umask leaves them */
   uint32_t uid, gid; /* with `mode`: its owner, if the process is root's */
   const seqdb_claim *claim; /* with CREATE: what a directory that is made belongs to, or NULL; not kept */
+  /* Asked while opening, if commits of an SQLite file may count or not: the token that the file has for this directory.
+  ** SEQDB_OK, or anything else: it cannot be asked.  NULL: nobody can ask. */
+  int (*committed)(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
+  void *committed_context;
 } seqdb_options;
 #define SEQDB_OPTIONS_INIT \
-  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, NULL }
+  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL }
 
 /* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
 ** and closes it with seqdb_close().
@@ -388,6 +392,37 @@ SEQDB_API void seqdb_set_file(seqdb *db, const uint8_t file[SEQDB_FILE_UUID_BYTE
 ** Errors: FOLLOW. */
 SEQDB_API int seqdb_get_tip(seqdb *db, uint64_t *generation, uint8_t token[SEQDB_TOKEN_BYTES]);
 
+/* What the next seqdb_publish() settles: commits that the SQLite file cannot lose any more. */
+enum {
+  SEQDB_SETTLES_NOTHING,
+  SEQDB_SETTLES_BEFORE,
+  SEQDB_SETTLES_ALL
+}; /* BEFORE: the commit before, if it was synced */
+SEQDB_API void seqdb_set_settles(seqdb *db, int settles);
+/* 1 if so much waits for commits to be settled that a sync of the SQLite file is worth it. */
+SEQDB_API int seqdb_settle_is_due(seqdb *db);
+/* 0: all is settled; 1: commits of this handle's file are not; 2: and one that was rolled back may still count, until
+** another one is settled; 3: commits of another file are not.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_unsettled(seqdb *db);
+/* The commit of that token, read from the file before the file was synced, is settled, if it is still the newest.
+** Errors: CHANGE. */
+SEQDB_API int seqdb_settle(seqdb *db, const uint8_t token[SEQDB_TOKEN_BYTES]);
+/* A change that changes nothing: its prepare is written nevertheless, and buries those that were rolled back.
+** Errors: CHANGE. */
+SEQDB_API int seqdb_touch(seqdb *db);
+
+/* 1 if a commit of an SQLite file may have been made and not published: who has read the file's token then calls
+** seqdb_agree().  No system call. */
+SEQDB_API int seqdb_is_marked(seqdb *db);
+/* The file's row says that: make it the newest commit, if it is a later one.  The writer lock is waited for as long as
+** the busy timeout says.  Harmless with a transaction.
+** Errors: CHANGE; NOTFOUND: the database knows no such commit. */
+SEQDB_API int seqdb_agree(seqdb *db, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES]);
+/* Make durable what is at that path: a file or a directory, through the library's own way to the disk.
+** Errors: NOTFOUND, IO. */
+SEQDB_API int seqdb_sync_path(const char *path);
+
 /* The claims, in no order.  *count: how many.
 ** Errors: FOLLOW. */
 SEQDB_API int seqdb_claims(seqdb *db, seqdb_claim claims[SEQDB_CLAIMS_MAX], uint32_t *count);
@@ -418,7 +453,8 @@ SEQDB_API void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), v
 ** why; else 0. Errors: INVALID: error->size_bytes is wrong. */
 SEQDB_API int seqdb_is_readonly(seqdb *db, seqdb_error *error);
 
-/* 1 if a coordinator's prepare was left undecided (SEQDB_OPEN_RESOLVE_LATER, or a handle that only reads), else 0.
+/* 1 if a coordinator's prepare was left undecided (SEQDB_OPEN_RESOLVE_LATER, or a handle that only reads), 2 if commits
+** of an SQLite file were that could not be asked (the handle shows the state before them), else 0.
 ** Errors: CHILD. */
 SEQDB_API int seqdb_is_undecided(seqdb *db);
 

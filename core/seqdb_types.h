@@ -93,6 +93,12 @@ typedef struct seqdb_claim {
   char path[SEQDB_CLAIM_PATH_BYTES_MAX]; /* from the database's directory to the file, not NUL-terminated */
 } seqdb_claim;
 
+/* What an SQLite file is asked at opening. */
+typedef struct seqdb_question {
+  uint8_t directory[SEQDB_UUID_BYTES]; /* the database's uuid */
+  seqdb_claim claim;                   /* the file's; of one without a claim the uuid alone */
+} seqdb_question;
+
 /* What tells one file from another. */
 typedef struct seqdb_file_identity {
   uint64_t device, inode;

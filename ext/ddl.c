@@ -17,6 +17,7 @@
 **     refuses (SQLITE_LOCKED), so that no change is left in doubt.
 */
 #include <stdbool.h>
+#include "agree.h"
 #include "attach.h"
 #include "check.h"
 #include "creation.h"
@@ -129,11 +130,26 @@ static int may_leave(sdb_directory *directory, sdb_failure *f) {
   return SQLITE_OK;
 }
 
+/* T10: with the row goes what says whether the last commits count. */
+static int settle(sdb_directory *directory, sdb_failure *f) {
+  sdb_failure unheard = {0};
+  if (sdb_owner_may_upkeep(directory, &unheard) != SQLITE_OK) directory->owner.state = SDB_OWNER_UNKNOWN; /* a copy */
+  sdb_failure_clear(&unheard);
+  if (directory->owner.state != SDB_OWNER_THIS) return SQLITE_OK;
+  if (sdb_agree_settle(directory, f) != SQLITE_OK || seqdb_unsettled(directory->engine) == 0) return f->code;
+  return sdb_failure_set(
+      f, SQLITE_LOCKED,
+      "seqdb table %s: a commit that failed may still count: INSERT INTO %s(%s) VALUES('checkpoint') "
+      "decides, then DROP",
+      directory->name, directory->name, directory->name);
+}
+
 int sdb_table_destroy(sqlite3_vtab *vtab) {
   sdb_table *table = (sdb_table *)vtab;
   sdb_directory *directory = table->directory;
   sdb_failure f = {0};
-  if (directory && may_leave(directory, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  if (directory && (may_leave(directory, &f) != SQLITE_OK || settle(directory, &f) != SQLITE_OK))
+    return sdb_failure_to_vtab(&f, vtab);
   if (sdb_shadow_drop(table->connection, table->schema, table->name, &f) != SQLITE_OK)
     return sdb_failure_to_vtab(&f, vtab);
   if (directory && sdb_transaction_rollback(directory, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);

@@ -2,6 +2,7 @@
 **
 ** directory.c: opening, closing, naming and finding directories, and waiting for their writer lock.
 */
+#include "ask.h"
 #include "directory.h"
 #include "file.h"
 #include "interrupt.h"
@@ -44,10 +45,13 @@ static int is_interrupted(void *context) {
   return sdb_connection_interrupted(opening->connection);
 }
 
-int sdb_directory_open_engine(sdb_connection *connection, const char *path, const seqdb_options *given,
-                              seqdb_error *error, seqdb **engine) {
+int sdb_directory_open_engine(sdb_connection *connection, const char *schema, const char *path,
+                              const seqdb_options *given, seqdb_error *error, seqdb **engine) {
   struct opening opening = {connection, NULL};
   seqdb_options options = *given;
+  sdb_asking asking = {connection, schema, path};
+  options.committed = sdb_ask;
+  options.committed_context = &asking;
   options.interrupt = is_interrupted;
   options.interrupt_context = &opening;
   int rc = seqdb_open(path, &options, error, engine);
@@ -86,11 +90,12 @@ int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb
   if (!config->readonly) options.flags |= SEQDB_OPEN_RESOLVE_LATER;
   sdb_path_take_access(connection->db, schema, &options);
   if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
-  if (sdb_directory_open_engine(connection, config->path, &options, &error, &directory->engine) != SEQDB_OK) {
+  if (sdb_directory_open_engine(connection, schema, config->path, &options, &error, &directory->engine) != SEQDB_OK) {
     sqlite3_free(directory->path);
     sqlite3_free(directory);
     return cannot_open(&error, f);
   }
+  directory->blind = seqdb_is_undecided(directory->engine) == 2;
   directory->next = connection->directories;
   connection->directories = directory;
   *out = directory;

@@ -155,3 +155,54 @@ uint32_t sdb_file_durability(sqlite3 *db, const char *schema) {
   sqlite3_finalize(statement);
   return durability;
 }
+
+int sdb_file_settles(uint32_t durability) {
+  enum { WAL = 1, DELETE, TRUNCATE, PERSIST };
+  uint32_t mode = durability & 0x0f, level = durability >> 4 & 3;
+  bool exclusive = durability & 0x40;
+  if (mode > PERSIST || level == 0) return SEQDB_SETTLES_ALL; /* nothing is promised (T7) */
+  if (mode == WAL) return level >= 2 ? SEQDB_SETTLES_ALL : SEQDB_SETTLES_NOTHING;
+  bool all = mode == PERSIST || exclusive || (mode == TRUNCATE && level >= 2) || level == 3;
+  return all ? SEQDB_SETTLES_ALL : SEQDB_SETTLES_BEFORE;
+}
+
+/* The write-ahead log, through SQLite's own descriptor: closing one of ours would drop its locks. */
+static int sync_log(sqlite3 *db, const char *schema, sdb_failure *f) {
+  sqlite3_file *file = NULL;
+  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_master LIMIT 1", schema);
+  if (!sql) return sdb_failure_nomem(f);
+  sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &file);
+  if (!file || !file->pMethods) { /* nothing was read yet */
+    sqlite3_exec(db, sql, NULL, NULL, NULL);
+    sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &file);
+  }
+  sqlite3_free(sql);
+  if (!file || !file->pMethods) return SQLITE_OK; /* no log: all of it is in the file, synced */
+  int rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  return rc == SQLITE_OK ? rc : sdb_failure_set(f, rc, "seqdb: cannot sync the write-ahead log of %s", schema);
+}
+
+/* The folder, in which the journal was deleted; one that was cut or overwritten itself. */
+static int sync_rollback(const char *path, sdb_failure *f) {
+  char *journal = sqlite3_mprintf("%s-journal", path), *folder = sqlite3_mprintf("%s", path);
+  int rc = SEQDB_OK;
+  if (!journal || !folder) {
+    sdb_failure_nomem(f);
+  } else {
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[slash == folder] = '\0';
+    rc = seqdb_sync_path(journal);
+    if (rc == SEQDB_OK || rc == SEQDB_NOTFOUND) rc = slash ? seqdb_sync_path(folder) : SEQDB_OK;
+    if (rc != SEQDB_OK) sdb_failure_set(f, SQLITE_IOERR_FSYNC, "seqdb: cannot sync the journal of %s", path);
+  }
+  sqlite3_free(journal);
+  sqlite3_free(folder);
+  return f->code;
+}
+
+int sdb_file_sync(sqlite3 *db, const char *schema, sdb_failure *f) {
+  const char *path = sdb_path_file(db, schema);
+  if (!path) return SQLITE_OK;
+  bool wal = (sdb_file_durability(db, schema) & 0x0f) == 1;
+  return wal ? sync_log(db, schema, f) : sync_rollback(path, f);
+}

@@ -19,6 +19,10 @@ int sdb_file_is_claimed(const char *directory, const char *file, const seqdb_cla
                         sdb_failure *f);
 /* Absolute path of the claim's file, from sqlite3_malloc; NULL: it has no path, or there is no memory. */
 char *sdb_file_of_claim(const char *directory, const seqdb_claim *claim);
+/* Make durable what the schema's file has committed.  SQLITE_IOERR. */
+int sdb_file_sync(sqlite3 *db, const char *schema, sdb_failure *f);
+/* What a commit of that durability settles: SEQDB_SETTLES_*. */
+int sdb_file_settles(uint32_t durability);
 /* How the schema's file makes its commits durable: FORMAT.md section 4. */
 uint32_t sdb_file_durability(sqlite3 *db, const char *schema);
 

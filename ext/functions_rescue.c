@@ -128,11 +128,11 @@ static int let_go(sdb_directory *directory, unsigned flags, char **path, seqdb_o
 }
 
 /* Opening is all there is to it.  *regions: how many there are. */
-static int reopen(sdb_connection *connection, const char *path, const seqdb_options *options, uint64_t *regions,
-                  sdb_failure *f) {
+static int reopen(sdb_connection *connection, const char *schema, const char *path, const seqdb_options *options,
+                  uint64_t *regions, sdb_failure *f) {
   seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *engine = NULL;
-  if (sdb_directory_open_engine(connection, path, options, &error, &engine) != SEQDB_OK)
+  if (sdb_directory_open_engine(connection, schema, path, options, &error, &engine) != SEQDB_OK)
     return sdb_failure_record(f, &error);
   if (seqdb_is_readonly(engine, &error)) {
     sdb_failure_record(f, &error);
@@ -141,6 +141,14 @@ static int reopen(sdb_connection *connection, const char *path, const seqdb_opti
   }
   seqdb_close(engine);
   return f->code;
+}
+
+/* Also one that nobody may read until it is decided. */
+static int find(sdb_connection *connection, sqlite3_value *t, sdb_directory **directory, sdb_failure *f) {
+  connection->rescues = true;
+  int rc = sdb_find_table(connection, t, directory, f);
+  connection->rescues = false;
+  return rc;
 }
 
 /* What opening anew is for. */
@@ -155,15 +163,19 @@ struct decision {
 static int decide(sdb_connection *connection, sqlite3_value *t, struct decision *decision, sdb_failure *f) {
   sdb_directory *directory = NULL;
   seqdb_options options;
-  char *path = NULL;
-  if (sdb_find_table(connection, t, &directory, f) != SQLITE_OK) return f->code;
-  if (check_reopen(directory, decision->verb, f) == SQLITE_OK && sdb_owner_may_upkeep(directory, f) == SQLITE_OK)
+  char *path = NULL, *schema = NULL;
+  if (find(connection, t, &directory, f) != SQLITE_OK) return f->code;
+  schema = sqlite3_mprintf("%s", directory->schema);
+  if (!schema) sdb_failure_nomem(f);
+  if (f->code == SQLITE_OK && check_reopen(directory, decision->verb, f) == SQLITE_OK &&
+      sdb_owner_may_upkeep(directory, f) == SQLITE_OK)
     decision->done = decision->needed(directory->engine);
   if (!decision->done)
     sdb_directory_release(directory);
   else if (let_go(directory, decision->flags, &path, &options, f) == SQLITE_OK)
-    reopen(connection, path, &options, &decision->regions, f);
+    reopen(connection, schema, path, &options, &decision->regions, f);
   sqlite3_free(path);
+  sqlite3_free(schema);
   sdb_connection_rest(connection);
   return f->code;
 }
@@ -192,7 +204,7 @@ static void adopt_function(sqlite3_context *context, int argc, sqlite3_value **a
 }
 
 static bool is_undecided(seqdb *engine) {
-  return seqdb_is_undecided(engine) == 1;
+  return seqdb_is_undecided(engine) > 0;
 }
 
 static void resolve_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -220,7 +232,7 @@ static void takeover_function(sqlite3_context *context, int argc, sqlite3_value 
   char *from = NULL, *text = NULL;
   sdb_failure f = {0};
   (void)argc;
-  if (sdb_find_table(connection, argv[0], &directory, &f) == SQLITE_OK) {
+  if (find(connection, argv[0], &directory, &f) == SQLITE_OK) {
     if (check_reopen(directory, "take over", &f) == SQLITE_OK) sdb_owner_take_over(directory, &from, &f);
     if (f.code == SQLITE_OK)
       text = from ? sqlite3_mprintf("taken over from %s", from) : sqlite3_mprintf("there is nothing to take over");

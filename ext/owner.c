@@ -16,6 +16,7 @@
 ** and birth tell the original.  Reading never asks.
 */
 #include <string.h>
+#include "agree.h"
 #include "file.h"
 #include "owner.h"
 #include "path.h"
@@ -126,6 +127,11 @@ static int claim(sdb_directory *directory, struct evidence *e, bool creating, sd
   memcpy(mine.settled, e->row.token, sizeof mine.settled);
   if (sdb_shadow_put(directory, &e->row, f) != SQLITE_OK) return f->code;
   directory->owner.made = true;
+  seqdb_set_file(directory->engine, e->row.file, 1);
+  if (seqdb_unsettled(directory->engine) == 1) {
+    directory->owner.state = SDB_OWNER_THIS;
+    sdb_agree_close(directory);
+  }
   int rc = seqdb_claim_put(directory->engine, &mine);
   if (rc == SEQDB_BUSY && creating) return SQLITE_OK; /* the first write claims */
   if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);

@@ -6,12 +6,7 @@
 **
 ** There is no PRIMARY KEY, so sessions ignore the table; VACUUM renumbers its rows.  xSync writes with the blob
 ** interface: an UPDATE there would show in changes(), hooks, authorizers and triggers, and one that is refused would
-** fail the COMMIT.  The blob (all numbers little-endian):
-**
-**    0   8   "seqdbrow"           32  16   uuid of the SQLite file
-**    8   8   version: 1           48   8   generation
-**   16  16   uuid of directory    56  16   token
-**                                 72   8   zeros
+** fail the COMMIT.  Its bytes are in row.c.
 **
 ** The name of the shadow table is that of the virtual table; but an object may have an older name (ALTER TABLE in this
 ** transaction), so other tables that look like one are tried before anybody is told that the row is missing.
@@ -21,60 +16,20 @@
 #include "shadow.h"
 #include "table.h"
 
-#define COLUMN        "seqdb_state"
-#define ROW_BYTES     80
-#define GENERATION_AT 48
-#define STATE_BYTES   24 /* generation and token */
-static const char magic[8] = {'s', 'e', 'q', 'd', 'b', 'r', 'o', 'w'};
-
-/* ---- bytes ------------------------------------------------------------------------------------------------- */
-
-static uint64_t get64(const uint8_t *p) {
-  uint64_t value = 0;
-  for (int i = 7; i >= 0; i--)
-    value = value << 8 | p[i];
-  return value;
-}
-
-static void put64(uint8_t *p, uint64_t value) {
-  for (int i = 0; i < 8; i++)
-    p[i] = (uint8_t)(value >> (8 * i));
-}
-
-static void encode(const sdb_row *row, uint8_t p[ROW_BYTES]) {
-  memset(p, 0, ROW_BYTES);
-  memcpy(p, magic, sizeof magic);
-  put64(p + 8, 1);
-  memcpy(p + 16, row->directory, sizeof row->directory);
-  memcpy(p + 32, row->file, sizeof row->file);
-  put64(p + GENERATION_AT, row->generation);
-  memcpy(p + 56, row->token, sizeof row->token);
-}
-
-/* false: not the row of that directory. */
-static bool decode(const uint8_t *p, size_t bytes, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row) {
-  if (bytes != ROW_BYTES || memcmp(p, magic, sizeof magic) != 0 || get64(p + 8) != 1) return false;
-  memcpy(row->directory, p + 16, sizeof row->directory);
-  memcpy(row->file, p + 32, sizeof row->file);
-  row->generation = get64(p + GENERATION_AT);
-  memcpy(row->token, p + 56, sizeof row->token);
-  return memcmp(row->directory, directory, sizeof row->directory) == 0;
-}
-
 /* ---- finding ----------------------------------------------------------------------------------------------- */
 
 /* Open the blob where the row was seen last; NULL: it is not there. */
 static sqlite3_blob *open_known(sdb_directory *directory, bool write, sdb_row *row) {
   sdb_owner *owner = &directory->owner;
-  uint8_t bytes[ROW_BYTES], uuid[SEQDB_UUID_BYTES];
+  uint8_t bytes[SDB_ROW_BYTES], uuid[SEQDB_UUID_BYTES];
   sqlite3_blob *blob = NULL;
   if (!owner->shadow) return NULL;
-  int rc = sqlite3_blob_open(directory->connection->db, directory->schema, owner->shadow, COLUMN, owner->rowid, write,
-                             &blob);
-  if (rc == SQLITE_OK && sqlite3_blob_bytes(blob) == ROW_BYTES &&
-      sqlite3_blob_read(blob, bytes, ROW_BYTES, 0) == SQLITE_OK) {
+  int rc = sqlite3_blob_open(directory->connection->db, directory->schema, owner->shadow, SDB_ROW_COLUMN, owner->rowid,
+                             write, &blob);
+  if (rc == SQLITE_OK && sqlite3_blob_bytes(blob) == SDB_ROW_BYTES &&
+      sqlite3_blob_read(blob, bytes, SDB_ROW_BYTES, 0) == SQLITE_OK) {
     seqdb_get_uuid(directory->engine, uuid);
-    if (decode(bytes, ROW_BYTES, uuid, row)) return blob;
+    if (sdb_row_decode(bytes, SDB_ROW_BYTES, uuid, row)) return blob;
   }
   sqlite3_blob_close(blob);
   return NULL;
@@ -91,7 +46,7 @@ static int search_table(sdb_directory *directory, const char *shadow, sdb_failur
   uint8_t uuid[SEQDB_UUID_BYTES];
   sqlite3_stmt *select = NULL;
   sdb_row row;
-  char *sql = sqlite3_mprintf("SELECT rowid, " COLUMN " FROM \"%w\".\"%w\"", directory->schema, shadow);
+  char *sql = sqlite3_mprintf("SELECT rowid, " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", directory->schema, shadow);
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
   sqlite3_free(sql);
@@ -101,7 +56,7 @@ static int search_table(sdb_directory *directory, const char *shadow, sdb_failur
     const uint8_t *blob = sqlite3_column_blob(select, 1);
     size_t bytes = (size_t)sqlite3_column_bytes(select, 1);
     rc = SQLITE_OK;
-    if (!blob || !decode(blob, bytes, uuid, &row)) continue;
+    if (!blob || !sdb_row_decode(blob, bytes, uuid, &row)) continue;
     directory->owner.rowid = sqlite3_column_int64(select, 0);
     directory->owner.shadow = sqlite3_mprintf("%s", shadow);
     if (!directory->owner.shadow) sdb_failure_nomem(f);
@@ -167,7 +122,7 @@ int sdb_shadow_read(sdb_directory *directory, sdb_row *row, bool *found, sdb_fai
 
 int sdb_shadow_write(sdb_directory *directory, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES],
                      sdb_failure *f) {
-  uint8_t state[STATE_BYTES];
+  uint8_t state[SDB_ROW_STATE_BYTES];
   sqlite3_blob *blob = NULL;
   sdb_row row;
   if (open_row(directory, true, &row, &blob, f) != SQLITE_OK) return f->code;
@@ -176,9 +131,8 @@ int sdb_shadow_write(sdb_directory *directory, uint64_t generation, const uint8_
                            "seqdb table %s: its row in %s_commit is gone: SELECT seqdb_takeover('%s') makes a new one",
                            directory->name, directory->name, directory->name);
   }
-  put64(state, generation);
-  memcpy(state + 8, token, SEQDB_TOKEN_BYTES);
-  int rc = sqlite3_blob_write(blob, state, STATE_BYTES, GENERATION_AT);
+  sdb_row_encode_state(generation, token, state);
+  int rc = sqlite3_blob_write(blob, state, SDB_ROW_STATE_BYTES, SDB_ROW_STATE_AT);
   if (rc != SQLITE_OK) sdb_failure_nested(f, directory->connection->db);
   rc = sqlite3_blob_close(blob);
   if (rc != SQLITE_OK && f->code == SQLITE_OK) sdb_failure_nested(f, directory->connection->db);
@@ -192,7 +146,7 @@ static int run(sdb_connection *connection, char *sql, const uint8_t *blob, sdb_f
   sqlite3_stmt *statement = NULL;
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-  if (rc == SQLITE_OK && blob) rc = sqlite3_bind_blob(statement, 1, blob, ROW_BYTES, SQLITE_STATIC);
+  if (rc == SQLITE_OK && blob) rc = sqlite3_bind_blob(statement, 1, blob, SDB_ROW_BYTES, SQLITE_STATIC);
   if (rc == SQLITE_OK) {
     sqlite3_step(statement);
     rc = sqlite3_reset(statement);
@@ -209,8 +163,8 @@ static int look_for_table(sdb_connection *connection, const char *schema, const 
                           sdb_failure *f) {
   char *shadow = sqlite3_mprintf("%s_commit", table);
   if (!shadow) return sdb_failure_nomem(f);
-  *ours =
-      sqlite3_table_column_metadata(connection->db, schema, shadow, COLUMN, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+  *ours = sqlite3_table_column_metadata(connection->db, schema, shadow, SDB_ROW_COLUMN, NULL, NULL, NULL, NULL, NULL) ==
+          SQLITE_OK;
   sqlite3_free(shadow);
   return SQLITE_OK;
 }
@@ -218,19 +172,20 @@ static int look_for_table(sdb_connection *connection, const char *schema, const 
 int sdb_shadow_put(sdb_directory *directory, const sdb_row *row, sdb_failure *f) {
   sdb_connection *connection = directory->connection;
   const char *schema = directory->schema, *table = directory->name;
-  uint8_t blob[ROW_BYTES];
+  uint8_t blob[SDB_ROW_BYTES];
   bool ours = false;
-  encode(row, blob);
+  sdb_row_encode(row, blob);
   if (search(directory, f) != SQLITE_OK) return f->code;
   if (directory->owner.shadow) {
     return run(connection,
-               sqlite3_mprintf("UPDATE \"%w\".\"%w\" SET " COLUMN " = ?1 WHERE rowid = %lld", schema,
+               sqlite3_mprintf("UPDATE \"%w\".\"%w\" SET " SDB_ROW_COLUMN " = ?1 WHERE rowid = %lld", schema,
                                directory->owner.shadow, directory->owner.rowid),
                blob, f);
   }
   if (look_for_table(connection, schema, table, &ours, f) != SQLITE_OK) return f->code;
   if (!ours)
-    run(connection, sqlite3_mprintf("CREATE TABLE \"%w\".\"%w_commit\"(" COLUMN " BLOB)", schema, table), NULL, f);
+    run(connection, sqlite3_mprintf("CREATE TABLE \"%w\".\"%w_commit\"(" SDB_ROW_COLUMN " BLOB)", schema, table), NULL,
+        f);
   if (f->code != SQLITE_OK) return f->code;
   return run(connection, sqlite3_mprintf("INSERT INTO \"%w\".\"%w_commit\" VALUES(?1)", schema, table), blob, f);
 }

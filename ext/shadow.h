@@ -6,14 +6,7 @@
 #define SDB_SHADOW_H
 
 #include "directory.h"
-
-/* A row. */
-typedef struct sdb_row {
-  uint8_t directory[SEQDB_UUID_BYTES];
-  uint8_t file[SEQDB_FILE_UUID_BYTES];
-  uint64_t generation; /* of the newest commit of this file ... */
-  uint8_t token[SEQDB_TOKEN_BYTES];
-} sdb_row;
+#include "row.h"
 
 /* The row of the directory, wherever it is.  *found: there is one, and directory->owner knows where. */
 int sdb_shadow_read(sdb_directory *directory, sdb_row *row, bool *found, sdb_failure *f);

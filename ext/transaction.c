@@ -19,6 +19,7 @@
 ** so far.  Such a number makes no new mark: the one that is there is right.
 */
 #include <assert.h>
+#include "agree.h"
 #include "file.h"
 #include "owner.h"
 #include "shadow.h"
@@ -45,17 +46,23 @@ void sdb_transaction_created(sdb_directory *directory, int level) {
   directory->transaction.created_level = level;
 }
 
+/* Before the first change: is it ours, and does it say what the rows do? */
+static int may_change(sdb_directory *directory, sdb_failure *f) {
+  if (directory->atomic && sdb_agree_write(directory, f) != SQLITE_OK) return f->code;
+  return sdb_owner_may_write(directory, f);
+}
+
 /* Between xSync and xCommit only a commit hook comes here in autocommit mode: a COMMIT that was refused has left it. */
 int sdb_transaction_changes(sdb_directory *directory, sdb_failure *f) {
   sdb_transaction *t = &directory->transaction;
   assert(t->state != SDB_TRANSACTION_NONE);
-  if (t->state != SDB_TRANSACTION_SYNCED) return sdb_owner_may_write(directory, f);
+  if (t->state != SDB_TRANSACTION_SYNCED) return may_change(directory, f);
   if (sqlite3_get_autocommit(directory->connection->db))
     return sdb_failure_set(f, SQLITE_MISUSE,
                            "seqdb table %s: a commit is under way: a commit hook must not change regions",
                            directory->name);
   t->state = SDB_TRANSACTION_ENLISTED;
-  return sdb_owner_may_write(directory, f);
+  return may_change(directory, f);
 }
 
 /* The first failure counts: only a savepoint before it mends the bytes. */
@@ -88,6 +95,8 @@ static void end(sdb_directory *directory) {
   t->created_level = SDB_NOT_CREATED;
   t->ends++;
   t->row_written = false;
+  t->durability = 0;
+  seqdb_set_settles(directory->engine, SEQDB_SETTLES_NOTHING);
   directory->owner.made = false;
   sdb_transaction_forget_appended(directory);
   sdb_transaction_scans(directory, NULL);
@@ -107,8 +116,8 @@ static int prepare(sdb_directory *directory, sdb_failure *f) {
   uint64_t generation = 0;
   if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK) return f->code;
   bool one = owner->state == SDB_OWNER_THIS;
-  seqdb_set_file(directory->engine, one ? owner->file : NULL,
-                 one ? sdb_file_durability(directory->connection->db, directory->schema) : 0);
+  t->durability = one ? sdb_file_durability(directory->connection->db, directory->schema) : 0;
+  seqdb_set_file(directory->engine, one ? owner->file : NULL, t->durability);
   int rc = seqdb_prepare(directory->engine, token, &generation);
   /* All was undone since an earlier xSync: the row goes back, too. */
   if (rc == SEQDB_OK && generation == 0 && t->row_written) rc = seqdb_get_tip(directory->engine, &generation, token);
@@ -135,12 +144,15 @@ int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
 }
 
 void sdb_transaction_commit(sdb_directory *directory) {
+  if (directory->transaction.durability) sdb_agree_commit(directory, directory->transaction.durability);
   seqdb_publish(directory->engine);
   end(directory);
   sdb_owner_committed(directory);
 }
 
 int sdb_transaction_rollback(sdb_directory *directory, sdb_failure *f) {
+  if (directory->transaction.state == SDB_TRANSACTION_SYNCED && directory->transaction.row_written)
+    directory->doubt = true;
   int rc = seqdb_rollback(directory->engine);
   forget_made(directory);
   end(directory);

@@ -194,9 +194,11 @@ failed:
 struct chain {
   sdb_journal_take take;
   void *context;
-  uint64_t committed; /* the newest commit known so far ... */
-  sdb_token tip;      /* ... and its token */
-  uint64_t until;     /* no record from there on is looked at */
+  sdb_journal_place place;  /* the newest state that was decided */
+  bool branched;            /* records of an SQLite file's came since */
+  sdb_journal_place *known; /* states that a record may build on */
+  size_t known_count, known_capacity;
+  uint64_t until; /* no record from there on is looked at */
   sdb_record_header header;
   uint8_t *record; /* NULL: there is none yet */
 };
@@ -266,21 +268,55 @@ static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size
   return rc;
 }
 
-/* May `next` follow?  A prepare before it is decided by it. */
-static bool follows(struct chain *chain, const sdb_record_header *next) {
-  uint64_t now = chain->committed;
-  sdb_token tip = chain->tip;
-  if (chain->record && chain->header.kind == SDB_RECORD_PREPARE && (next->flags & SDB_RECORD_KEEP)) {
-    now = chain->header.generation;
-    tip = chain->header.token;
+/* The state that `next` builds on; NULL: it is not known. */
+static const sdb_journal_place *parent_of(const struct chain *chain, const sdb_record_header *next) {
+  for (size_t i = chain->known_count; i > 0; i--)
+    if (memcmp(&chain->known[i - 1].tip, &next->parent, sizeof next->parent) == 0) return &chain->known[i - 1];
+  return NULL;
+}
+
+/* An SQLite file decides about the prepare, later. */
+static bool is_files(const sdb_record_header *header) {
+  return !sdb_is_zero(header->file.bytes, sizeof header->file.bytes);
+}
+
+static int remember(struct chain *chain, const sdb_record_header *header) {
+  if (!is_files(header)) chain->known_count = 0; /* all before is settled */
+  if (chain->known_count == chain->known_capacity) {
+    size_t capacity = chain->known_capacity ? 2 * chain->known_capacity : 16;
+    sdb_journal_place *grown = sdb_realloc(chain->known, capacity * sizeof *grown);
+    if (!grown) return SEQDB_NOMEM;
+    chain->known = grown;
+    chain->known_capacity = capacity;
   }
+  chain->known[chain->known_count++] = (sdb_journal_place){header->generation, header->token};
+  return SEQDB_OK;
+}
+
+/* May `next` follow?  A prepare of no file's before it is decided by it.  What a file decides about may have siblings:
+** the parent is any state since the newest one that was decided here. */
+static int follows(struct chain *chain, const sdb_record_header *next, bool *good) {
+  const sdb_record_header *waiting = chain->record ? &chain->header : NULL;
   bool empty = next->puts == 0 && next->deletes == 0 && next->ranges == 0;
-  if (next->generation != now + 1 && !(empty && next->generation == now)) return false;
-  if (next->version > 1 && memcmp(&next->parent, &tip, sizeof tip) != 0) return false;
-  bool commits = next->kind == SDB_RECORD_COMMIT && next->generation > now;
-  chain->committed = commits ? next->generation : now;
-  chain->tip = commits ? next->token : tip;
-  return true;
+  bool undecided = waiting && waiting->kind == SDB_RECORD_PREPARE && !is_files(waiting);
+  sdb_journal_place at = chain->place;
+  int rc = SEQDB_OK;
+  if (undecided && (next->flags & SDB_RECORD_KEEP)) {
+    at = (sdb_journal_place){waiting->generation, waiting->token};
+    if ((rc = remember(chain, waiting)) != SEQDB_OK) return rc;
+  }
+  if (chain->branched || is_files(next)) {
+    const sdb_journal_place *parent = parent_of(chain, next);
+    *good = parent != NULL;
+    if (parent) at = *parent;
+  }
+  *good &= next->generation == at.generation + 1 || (empty && next->generation == at.generation);
+  *good &= next->version == 1 || memcmp(&next->parent, &at.tip, sizeof at.tip) == 0;
+  if (!*good) return rc;
+  bool commits = next->kind == SDB_RECORD_COMMIT && next->generation > at.generation;
+  chain->branched = is_files(next) || (chain->branched && !commits);
+  chain->place = commits ? (sdb_journal_place){next->generation, next->token} : at;
+  return commits || is_files(next) ? remember(chain, next) : rc;
 }
 
 /* The one that waits is handed out; the next one, if any, waits. */
@@ -291,6 +327,16 @@ static int advance(struct chain *chain, const sdb_record_header *next, uint8_t *
   chain->record = record;
   if (next) chain->header = *next;
   return rc;
+}
+
+static int begin_chain(struct chain *chain) {
+  const sdb_record_header base = {.generation = chain->place.generation, .token = chain->place.tip};
+  return remember(chain, &base);
+}
+
+static void end_chain(struct chain *chain) {
+  sdb_free(chain->record); /* of a scan that failed */
+  sdb_free(chain->known);
 }
 
 static uint64_t record_end(const sdb_record_header *header) {
@@ -362,7 +408,12 @@ static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain
     int rc = read_record(journal, journal->tail, size, &header, &record, op);
     if (rc != SEQDB_OK) return rc;
     if (!record) break;
-    if (header.previous != journal->previous || !follows(chain, &header)) {
+    bool good = header.previous == journal->previous;
+    if (good && (rc = follows(chain, &header, &good)) != SEQDB_OK) {
+      sdb_free(record);
+      return sdb_error_nomem(op);
+    }
+    if (!good) {
       sdb_free(record); /* whole, of this salt, at its place, but not the next one: one before it is missing */
       scan->damaged_at = journal->tail;
       break;
@@ -382,15 +433,15 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
   sdb_os_info info;
   struct chain chain = {.take = take,
                         .context = context,
-                        .committed = journal->header.base_generation,
-                        .tip = journal->header.base_token,
+                        .place = {journal->header.base_generation, journal->header.base_token},
                         .until = UINT64_MAX};
   bool found = false;
   memset(scan, 0, sizeof *scan);
   int os = sdb_os_info_of(journal->fd, &info);
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
-  int rc = scan_chain(journal, scan, &chain, info.size_bytes, op);
-  sdb_free(chain.record); /* of a scan that failed */
+  int rc =
+      begin_chain(&chain) == SEQDB_OK ? scan_chain(journal, scan, &chain, info.size_bytes, op) : sdb_error_nomem(op);
+  end_chain(&chain);
   journal->zeroed = first_hole(journal, info.size_bytes);
   if (rc == SEQDB_OK && !scan->damaged_at) {
     rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &chain, &found, op);
@@ -408,14 +459,14 @@ uint64_t sdb_journal_record_end(const sdb_record_header *header) {
 
 int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
                        void *context, const sdb_op *op) {
-  struct chain chain = {
-      .take = take, .context = context, .committed = from->generation, .tip = from->tip, .until = until};
+  struct chain chain = {.take = take, .context = context, .place = *from, .until = until};
   sdb_journal_scan scan = {0};
   sdb_os_info info = {.size_bytes = until};
   int os = until == UINT64_MAX ? sdb_os_info_of(journal->fd, &info) : 0;
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
-  int rc = scan_chain(journal, &scan, &chain, info.size_bytes, op);
-  sdb_free(chain.record); /* of a scan that failed */
+  int rc =
+      begin_chain(&chain) == SEQDB_OK ? scan_chain(journal, &scan, &chain, info.size_bytes, op) : sdb_error_nomem(op);
+  end_chain(&chain);
   return rc;
 }
 

@@ -10,9 +10,12 @@
 
 #include <errno.h>
 #include "os/os.h"
+#include "txn/begin.h"
 #include "txn/checkpoint.h"
+#include "txn/follow.h"
 #include "txn/handle.h"
 #include "txn/member.h"
+#include "txn/settle.h"
 #include "txn/writer_lock.h"
 
 bool sdb_claim_take(const seqdb_claim *given, sdb_claim *claim) {
@@ -28,7 +31,7 @@ bool sdb_claim_take(const seqdb_claim *given, sdb_claim *claim) {
   return true;
 }
 
-static void give(const sdb_claim *claim, seqdb_claim *out) {
+void sdb_claim_give(const sdb_claim *claim, seqdb_claim *out) {
   memset(out, 0, sizeof *out);
   memcpy(out->file, claim->file.bytes, sizeof out->file);
   memcpy(out->settled, claim->settled.bytes, sizeof out->settled);
@@ -50,9 +53,7 @@ int seqdb_claims(seqdb *db, seqdb_claim claims[SEQDB_CLAIMS_MAX], uint32_t *coun
   pthread_mutex_lock(&store->files_mutex);
   const sdb_journal_header *header = &store->journal.header;
   for (uint32_t i = 0; i < header->claim_count; i++) {
-    give(&header->claims[i], &claims[i]);
-    if (memcmp(claims[i].file, store->tip_file.bytes, sizeof claims[i].file) == 0)
-      memcpy(claims[i].settled, store->tip.bytes, sizeof claims[i].settled);
+    sdb_claim_give(&header->claims[i], &claims[i]);
   }
   *count = header->claim_count;
   pthread_mutex_unlock(&store->files_mutex);
@@ -160,4 +161,149 @@ int seqdb_claim_put(seqdb *db, const seqdb_claim *given) {
     if (mine) sdb_writer_unlock(db);
   }
   return sdb_leave(db, rc, &op);
+}
+
+/* ---- settling */
+
+void seqdb_set_settles(seqdb *db, int settles) {
+  db->settles = settles;
+}
+
+int seqdb_settle_is_due(seqdb *db) {
+  return !sdb_in_child(db) && sdb_settle_is_due(db->store);
+}
+
+int seqdb_unsettled(seqdb *db) {
+  seqdb_error error;
+  sdb_op op = {"settle", &error};
+  sdb_store *store = db->store;
+  int rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK) rc = sdb_member_catch_up(store, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  pthread_mutex_lock(&store->files_mutex);
+  sdb_token settled = store->settled;
+  uint64_t generation;
+  if (store->shared) (void)sdb_board_settled(store->board, &generation, settled.bytes);
+  bool all = sdb_token_is(&settled, &store->tip) && !store->dead_behind;
+  bool ours = memcmp(&store->candidates, &db->file, sizeof db->file) == 0;
+  int state = all ? 0 : !ours ? 3 : store->dead_behind ? 2 : 1;
+  pthread_mutex_unlock(&store->files_mutex);
+  return state;
+}
+
+/* With the writer lock, which the handle may have already. */
+static int locked(seqdb *db, int (*call)(seqdb *db, const sdb_token *token, const sdb_op *op), const uint8_t *token,
+                  const sdb_op *op) {
+  sdb_token copy;
+  memcpy(copy.bytes, token, sizeof copy.bytes);
+  int rc = sdb_writable(db, op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, op);
+  if ((rc = sdb_enter(db, op)) != SEQDB_OK) return rc;
+  bool mine = !sdb_txn_is_open(&db->txn);
+  if (mine) rc = sdb_writer_lock(db, op);
+  if (rc == SEQDB_OK) {
+    rc = call(db, &copy, op);
+    if (mine) sdb_writer_unlock(db);
+  }
+  return sdb_leave(db, rc, op);
+}
+
+static int settle(seqdb *db, const sdb_token *token, const sdb_op *op) {
+  sdb_store *store = db->store;
+  (void)op;
+  if (!sdb_token_is(token, &store->tip)) return SEQDB_OK; /* there is a newer one */
+  sdb_settle_tip(store);
+  sdb_store_publish(store);
+  (void)sdb_store_oldest_elsewhere(store);
+  return SEQDB_OK;
+}
+
+int seqdb_settle(seqdb *db, const uint8_t token[SEQDB_TOKEN_BYTES]) {
+  seqdb_error error;
+  sdb_op op = {"settle", &error};
+  return locked(db, settle, token, &op);
+}
+
+int seqdb_touch(seqdb *db) {
+  seqdb_error error;
+  sdb_op op = {"settle", &error};
+  int rc = sdb_enter(db, &op);
+  if (rc != SEQDB_OK) return rc;
+  rc = sdb_txn_begin(db, &op);
+  if (rc == SEQDB_OK) {
+    sdb_txn_set_changing(&db->txn);
+    sdb_txn_set_done(&db->txn);
+    db->heals = true;
+  }
+  return sdb_leave(db, rc, &op);
+}
+
+/* ---- agreeing with an SQLite file */
+
+int seqdb_is_marked(seqdb *db) {
+  return !sdb_in_child(db) && sdb_store_mark(db->store);
+}
+
+/* Does the last commit have what the file's row says? */
+static bool agrees(sdb_store *store, const sdb_token *token) {
+  pthread_mutex_lock(&store->files_mutex);
+  bool same = sdb_token_is(token, &store->tip);
+  const sdb_journal_header *header = &store->journal.header;
+  for (uint32_t i = 0; i < header->claim_count && !same; i++)
+    same = sdb_token_is(token, &header->claims[i].settled);
+  pthread_mutex_unlock(&store->files_mutex);
+  return same;
+}
+
+static int agree(seqdb *db, const sdb_token *token, const sdb_op *op) {
+  sdb_store *store = db->store;
+  bool found = false;
+  if (sdb_txn_has_changes(&db->txn) || agrees(store, token)) return SEQDB_OK;
+  int rc = sdb_follow_token(store, token, &found, op);
+  if (rc != SEQDB_OK) return rc;
+  if (!found)
+    return sdb_error_set(op, SEQDB_NOTFOUND, "journal", 0, "%s does not know the commit that the SQLite file shows",
+                         store->path);
+  sdb_store_raise_unproven(store, store->committed->generation);
+  sdb_store_publish(store);
+  return SEQDB_OK;
+}
+
+int seqdb_agree(seqdb *db, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES]) {
+  seqdb_error error;
+  sdb_op op = {"agree", &error};
+  sdb_token wanted;
+  int rc = sdb_usable(db, &op);
+  memcpy(wanted.bytes, token, sizeof wanted.bytes);
+  if (rc == SEQDB_OK) rc = sdb_member_catch_up(db->store, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  if (agrees(db->store, &wanted) || generation < sdb_store_generation(db->store)) return SEQDB_OK;
+  return locked(db, agree, token, &op);
+}
+
+/* A file in its folder. */
+static int sync_file(const char *path) {
+  char folder[4096];
+  const char *slash = strrchr(path, '/');
+  size_t bytes = slash ? (size_t)(slash - path) : 0;
+  sdb_fd dir = -1, fd = -1;
+  if (!slash || bytes + 2 > sizeof folder) return EINVAL;
+  memcpy(folder, path, bytes);
+  memcpy(folder + bytes, "/", 2);
+  int os = sdb_os_open_dir(folder, &dir);
+  if (!os) os = sdb_os_open(dir, slash + 1, 0, &fd);
+  if (!os) os = sdb_os_fsync(fd);
+  if (fd >= 0) sdb_os_close(fd);
+  if (dir >= 0) sdb_os_close(dir);
+  return os;
+}
+
+int seqdb_sync_path(const char *path) {
+  sdb_fd fd = -1;
+  int os = sdb_os_open_dir(path, &fd);
+  if (!os) os = sdb_os_sync_dir(fd);
+  if (fd >= 0) sdb_os_close(fd);
+  if (os == ENOTDIR) os = sync_file(path);
+  if (os == ENOENT) return SEQDB_NOTFOUND;
+  return os ? SEQDB_IO : SEQDB_OK;
 }

@@ -11,5 +11,6 @@
 
 /* As the caller has it, as the header has it.  false: what it says no header can have. */
 bool sdb_claim_take(const seqdb_claim *given, sdb_claim *claim);
+void sdb_claim_give(const sdb_claim *claim, seqdb_claim *out);
 
 #endif /* SDB_CLAIMS_H */

@@ -183,6 +183,9 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
     store->unsettled = store->undecided;
     store->recovered = true; /* ... who finds the board's mark instead */
   }
+  sdb_board_settle(store->board, store->settled_generation, store->settled.bytes);
+  sdb_board_raise_unproven(store->board, store->unproven);
+  sdb_board_set_mark(store->board, store->marked);
   if (rc == SEQDB_OK) rc = sdb_board_ready(store->board, store->uuid, &store->mine, durable, op);
   if (rc == SEQDB_OK) share(store);
   return rc;

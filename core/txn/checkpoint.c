@@ -23,6 +23,8 @@
 #include "pure/indexes.h"
 #include "space/tree_file.h"
 #include "txn/decide.h"
+#include "txn/follow.h"
+#include "txn/settle.h"
 
 /* A checkpoint is due when the journal has grown to ... */
 #define JOURNAL_MIN_BYTES (UINT64_C(4) << 20)  /* ... in a small database */
@@ -108,13 +110,6 @@ static int write_entries(sdb_store *store, bool unclean, const sdb_op *op) {
 
 /* ---- steps 5 and 6: the other header */
 
-/* All is decided: the file that made the newest commit cannot go back behind it. */
-static void settle_claim(sdb_journal_header *header) {
-  for (uint32_t i = 0; i < header->claim_count; i++)
-    if (memcmp(&header->claims[i].file, &header->base_file, sizeof header->base_file) == 0)
-      header->claims[i].settled = header->base_token;
-}
-
 static int reset_journal(sdb_store *store, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = store->journal.header;
@@ -128,7 +123,6 @@ static int reset_journal(sdb_store *store, const sdb_op *op) {
   header.entries_hash = tree->hash;
   header.base_token = store->tip;
   header.base_file = store->tip_file;
-  settle_claim(&header);
   int rc = sdb_journal_reset(&store->journal, &header, &poison, op);
   atomic_fetch_add(&store->claims_version, 1);
   if (poison) sdb_poison(store);
@@ -209,6 +203,7 @@ static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
   if (rc == SEQDB_OK) rc = sdb_store_sync(store, store->regions.fd, "regions", op); /* 4 */
   if (rc == SEQDB_OK) rc = reset_journal(store, op);                                /* 5, 6 */
   if (rc != SEQDB_OK) return rc;
+  store->tip_at = 0;
   store->named_count = 0;
   if (store->named_capacity > KEEP_NAMED) {
     sdb_free(store->named);
@@ -232,7 +227,7 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *o
   /* If a snapshot puts the checkpoint off, the next record decides: this need not. */
   if ((store->before_prepare || store->unsettled) && only_prepare_holds(store)) rc = sdb_decide(store, op);
   if (rc == SEQDB_OK) rc = sdb_checkpoint_drain(store, op); /* 1 */
-  if (rc != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay)) return rc;
+  if (rc != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay) || !sdb_store_is_settled(store)) return rc;
   if (has_something_to_fold(store)) {
     pthread_mutex_lock(&store->files_mutex);
     rc = fold(store, unclean, op); /* 2 to 6 */
@@ -264,6 +259,17 @@ int sdb_checkpoint_upgrade(sdb_store *store, const sdb_op *op) {
   return store->journal.header.version == store->version ? SEQDB_OK : sdb_checkpoint(store, op);
 }
 
+/* An SQLite file may still go back: the records stay, and what they show. */
+static int keep_candidates(sdb_store *store, const sdb_op *op) {
+  if (store->recovered) return SEQDB_OK;
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_set_reusable(&store->space, store->settled_generation);
+  pthread_mutex_unlock(&store->mutex);
+  int rc = sdb_follow_hold(store, op);
+  store->recovered = rc == SEQDB_OK;
+  return rc;
+}
+
 /* After an unclean end nothing that may be in the page cache alone is believed (R6): header, last record, sizes and
 ** entries are written once more before anything relies on them.  The steps have the letters of FORMAT.md 5, Reading,
 ** step 5. */
@@ -277,8 +283,8 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
     if (rc == SEQDB_OK && store->undecided && (rc = sdb_decide(store, op)) == SEQDB_OK) /* b */
       store->undecided = false;
   }
-  if (rc == SEQDB_OK && (store->unclean || !store->recovered)) rc = sdb_checkpoint(store, op); /* c, d */
-  return rc;
+  if (rc != SEQDB_OK || !(store->unclean || !store->recovered)) return rc;
+  return sdb_store_is_settled(store) ? sdb_checkpoint(store, op) : keep_candidates(store, op); /* c, d */
 }
 
 /* The larger the database, the longer the journal may grow: a checkpoint then costs each commit less.  What was given

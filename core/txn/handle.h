@@ -30,6 +30,8 @@ struct seqdb {
   _Atomic uint32_t busy_timeout_ms;
   char *coordinator;   /* NULL: nobody decides about its prepares */
   sdb_file_uuid file;  /* the SQLite file whose commits its prepares are; zeros: none */
+  bool heals;          /* its next prepare is written though it changes nothing */
+  int settles;         /* what its next publish settles: SEQDB_SETTLES_* */
   uint32_t durability; /* of that file's commits */
   int (*interrupt)(void *context);
   void *interrupt_context;
