@@ -405,6 +405,8 @@ SEQDB_API int seqdb_settle_is_due(seqdb *db);
 ** another one is settled; 3: commits of another file are not.
 ** Errors: FOLLOW. */
 SEQDB_API int seqdb_unsettled(seqdb *db);
+/* The claim of the file whose commits these are; of one without a claim the uuid alone.  Cannot fail. */
+SEQDB_API void seqdb_get_candidates(seqdb *db, seqdb_claim *claim);
 /* The commit of that token, read from the file before the file was synced, is settled, if it is still the newest.
 ** Errors: CHANGE. */
 SEQDB_API int seqdb_settle(seqdb *db, const uint8_t token[SEQDB_TOKEN_BYTES]);

@@ -11,8 +11,8 @@
 ** it reads is the newest row.  A reader takes its snapshot of SQLite first, then looks at the mark, then takes the one
 ** of the regions: these are as new as its row, or newer.
 */
-#include <string.h>
 #include "agree.h"
+#include "ask.h"
 #include "file.h"
 #include "interrupt.h"
 #include "path.h"
@@ -82,9 +82,10 @@ static int settle(sdb_directory *directory, sdb_failure *f) {
 }
 
 int sdb_agree_settle(sdb_directory *directory, sdb_failure *f) {
-  if (directory->owner.state != SDB_OWNER_THIS || directory->doubt) return SQLITE_OK;
   int state = seqdb_unsettled(directory->engine);
   if (state < 0) return sdb_failure_engine(f, directory->engine, state);
+  if (state == 3) sdb_ask_to_settle(directory->path, directory->engine);
+  if (directory->owner.state != SDB_OWNER_THIS || directory->doubt) return SQLITE_OK;
   return state == 1 || state == 2 ? settle(directory, f) : SQLITE_OK;
 }
 

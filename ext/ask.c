@@ -37,3 +37,23 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
   memcpy(token, row.token, SEQDB_TOKEN_BYTES);
   return SEQDB_OK;
 }
+
+/* First the token, then the sync: what was read is durable then (T2). */
+void sdb_ask_to_settle(const char *directory, seqdb *engine) {
+  uint8_t uuid[SEQDB_UUID_BYTES];
+  seqdb_claim claim;
+  sqlite3 *other = NULL;
+  sdb_failure f = {0};
+  sdb_row row;
+  bool found = false;
+  seqdb_get_uuid(engine, uuid);
+  seqdb_get_candidates(engine, &claim);
+  char *path = sdb_file_of_claim(directory, &claim);
+  if (path && sqlite3_open_v2(path, &other, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+      sdb_row_lookup(other, "main", uuid, &row, &found, &f) == SQLITE_OK && found &&
+      memcmp(row.file, claim.file, sizeof row.file) == 0 && sdb_file_sync(other, "main", &f) == SQLITE_OK)
+    (void)seqdb_settle(engine, row.token);
+  sqlite3_close(other);
+  sqlite3_free(path);
+  sdb_failure_clear(&f);
+}

@@ -16,4 +16,7 @@ typedef struct sdb_asking {
 } sdb_asking;
 int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
 
+/* Settles the commits of another SQLite file, if that can be opened at once; else nothing happens. */
+void sdb_ask_to_settle(const char *directory, seqdb *engine);
+
 #endif /* SDB_ASK_H */

@@ -88,11 +88,23 @@ static bool is_new(const uint8_t token[SEQDB_TOKEN_BYTES]) {
   return memcmp(token, zeros, sizeof zeros) == 0;
 }
 
+/* What the row says is the newest commit of this file that the directory has (T6). */
+static bool is_of_now(const struct evidence *e) {
+  return memcmp(e->row.token, e->named->settled, sizeof e->row.token) == 0;
+}
+
+static int is_of_another_time(sdb_directory *directory, sdb_failure *f) {
+  return sdb_failure_set(f, SQLITE_READONLY,
+                         "%s: the SQLite file and the directory %s are of different times, one was restored: SELECT "
+                         "seqdb_takeover('%s') takes both as they are",
+                         directory->name, directory->path, directory->name);
+}
+
 /* SQLITE_OK: it may write, or it has no row and needs one (*make). */
 static int judge(sdb_directory *directory, const struct evidence *e, bool *make, sdb_failure *f) {
   *make = false;
   if (!e->path) return e->has_row ? is_copy(directory, e, f) : SQLITE_OK; /* in memory: made here, or loaded */
-  if (e->has_row && e->named && e->ours == e->named) return SQLITE_OK;
+  if (e->has_row && e->named && e->ours == e->named) return is_of_now(e) ? SQLITE_OK : is_of_another_time(directory, f);
   *make = e->has_row ? !e->named && is_new(e->row.token) : e->ours ? is_new(e->ours->settled) : e->count == 0;
   if (*make) return SQLITE_OK;
   if (e->has_row) return e->named ? is_copy(directory, e, f) : is_stranger(directory, f);
@@ -106,6 +118,14 @@ static void settle(sdb_directory *directory, enum sdb_owner_state state, const s
   directory->owner.claims_version = e->version;
   memcpy(directory->owner.file, e->row.file, sizeof directory->owner.file);
   seqdb_set_file(directory->engine, state == SDB_OWNER_THIS ? e->row.file : NULL, 1);
+}
+
+/* The header that has claims is written by a checkpoint. */
+static void settle_before(sdb_directory *directory) {
+  enum sdb_owner_state state = directory->owner.state;
+  directory->owner.state = SDB_OWNER_THIS;
+  sdb_agree_close(directory);
+  directory->owner.state = state;
 }
 
 /* Row, then claim: a crash in between leaves what was, or what takes over again.  The row says of the file what the
@@ -128,10 +148,7 @@ static int claim(sdb_directory *directory, struct evidence *e, bool creating, sd
   if (sdb_shadow_put(directory, &e->row, f) != SQLITE_OK) return f->code;
   directory->owner.made = true;
   seqdb_set_file(directory->engine, e->row.file, 1);
-  if (seqdb_unsettled(directory->engine) == 1) {
-    directory->owner.state = SDB_OWNER_THIS;
-    sdb_agree_close(directory);
-  }
+  settle_before(directory);
   int rc = seqdb_claim_put(directory->engine, &mine);
   if (rc == SEQDB_BUSY && creating) return SQLITE_OK; /* the first write claims */
   if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
@@ -160,6 +177,7 @@ void sdb_owner_committed(sdb_directory *directory) {
       sdb_file_claim(directory->path, e.path, &now, &unheard) == SQLITE_OK) {
     memcpy(now.file, e.named->file, sizeof now.file);
     memcpy(now.settled, e.named->settled, sizeof now.settled);
+    settle_before(directory);
     (void)seqdb_claim_put(directory->engine, &now); /* refused, it is tried again when the table is opened next */
   }
   sdb_failure_clear(&unheard);
@@ -181,7 +199,10 @@ static int check(sdb_directory *directory, bool writes, sdb_failure *f) {
     return SQLITE_OK;
   owner->state = SDB_OWNER_UNKNOWN;
   if (seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* the engine says why */
-  if (look(directory, &e, f) != SQLITE_OK || judge(directory, &e, &make, f) != SQLITE_OK) return f->code;
+  if (look(directory, &e, f) != SQLITE_OK) return f->code;
+  if (!writes && e.has_row && e.named)
+    memcpy(e.row.token, e.named->settled, sizeof e.row.token); /* perhaps an old one */
+  if (judge(directory, &e, &make, f) != SQLITE_OK) return f->code;
   if (make) return writes ? claim(directory, &e, false, f) : SQLITE_OK;
   if (e.has_row && see_move(directory, &e, f) != SQLITE_OK) return f->code;
   settle(directory, e.has_row ? SDB_OWNER_THIS : SDB_OWNER_NOBODY, &e);
@@ -218,7 +239,7 @@ int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f) {
   if (!sdb_path_file(directory->connection->db, directory->schema))
     return sdb_failure_set(f, SQLITE_ERROR, "%s: a database without a file cannot own a directory", directory->name);
   if (look(directory, &e, f) != SQLITE_OK) return f->code;
-  if (e.has_row && e.named && e.ours == e.named) return SQLITE_OK;
+  if (e.has_row && e.named && e.ours == e.named && is_of_now(&e)) return SQLITE_OK;
   const seqdb_claim *other = e.named ? e.named : e.count && !e.ours ? &e.claims[0] : NULL;
   *from = other ? sdb_file_of_claim(directory->path, other) : NULL;
   if (!*from) *from = sqlite3_mprintf("nobody");

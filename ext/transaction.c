@@ -20,6 +20,7 @@
 */
 #include <assert.h>
 #include "agree.h"
+#include "ask.h"
 #include "file.h"
 #include "owner.h"
 #include "shadow.h"
@@ -48,7 +49,12 @@ void sdb_transaction_created(sdb_directory *directory, int level) {
 
 /* Before the first change: is it ours, and does it say what the rows do? */
 static int may_change(sdb_directory *directory, sdb_failure *f) {
-  if (directory->atomic && sdb_agree_write(directory, f) != SQLITE_OK) return f->code;
+  if (!seqdb_has_changes(directory->engine)) {
+    if (directory->atomic && sdb_agree_write(directory, f) != SQLITE_OK) return f->code;
+    if (sdb_owner_may_write(directory, f) != SQLITE_OK) return f->code;
+    if (seqdb_unsettled(directory->engine) == 3) sdb_ask_to_settle(directory->path, directory->engine);
+    return SQLITE_OK;
+  }
   return sdb_owner_may_write(directory, f);
 }
 

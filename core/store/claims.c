@@ -191,6 +191,17 @@ int seqdb_unsettled(seqdb *db) {
   return state;
 }
 
+void seqdb_get_candidates(seqdb *db, seqdb_claim *out) {
+  sdb_store *store = db->store;
+  memset(out, 0, sizeof *out);
+  if (sdb_in_child(db)) return;
+  pthread_mutex_lock(&store->files_mutex);
+  const sdb_claim *claim = sdb_journal_header_claim(&store->journal.header, &store->candidates);
+  if (claim) sdb_claim_give(claim, out);
+  memcpy(out->file, store->candidates.bytes, sizeof out->file);
+  pthread_mutex_unlock(&store->files_mutex);
+}
+
 /* With the writer lock, which the handle may have already. */
 static int locked(seqdb *db, int (*call)(seqdb *db, const sdb_token *token, const sdb_op *op), const uint8_t *token,
                   const sdb_op *op) {
