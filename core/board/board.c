@@ -39,6 +39,14 @@ static int refused(const sdb_board *board, int code, const char *why, const sdb_
   return sdb_error_set(op, code, NAME, 0, "%s: %s", board->path, why);
 }
 
+/* Where no lock of seqdb's can be in the way. */
+static int not_locked(const sdb_board *board, int os, const sdb_op *op) {
+  if (os != EWOULDBLOCK) return failed(board, os, "cannot lock", op);
+  return sdb_error_set(op, SEQDB_BUSY, NAME, 0,
+                       "database is locked: a program that is not seqdb has a lock on %s/lock: close it there",
+                       board->path);
+}
+
 static int overwritten(const sdb_board *board, const sdb_op *op) {
   return refused(board, SEQDB_IO,
                  "somebody has overwritten or cut the file lock while it was in use: close the database everywhere",
@@ -258,7 +266,7 @@ static int take_role(sdb_board *board, const sdb_op *op) {
     return be_first(board, op);
   }
   if (os == EWOULDBLOCK) os = sdb_os_lock_byte(board->fd, SDB_BYTE_MEMBER, false);
-  if (os) return failed(board, os, "cannot lock", op);
+  if (os) return not_locked(board, os, op);
   board->role = SDB_BOARD_JOINS;
   return join(board, op);
 }
@@ -301,7 +309,7 @@ int sdb_board_ready(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], sdb_
   sdb_word_set(board, &board->file->writing, !durable);
   sdb_word_set(board, &board->file->ready, 1);
   int rc, os = sdb_os_lock_byte(board->fd, SDB_BYTE_MEMBER, false);
-  if (os) return failed(board, os, "cannot lock", op);
+  if (os) return not_locked(board, os, op);
   if ((rc = lock_folder(board, false, op)) != SEQDB_OK) return rc; /* a shared flock is not got in place */
   give_door_back(board);
   return SEQDB_OK;

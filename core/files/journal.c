@@ -116,7 +116,7 @@ int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op) {
   if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
   if (!os && journal->last_bytes == 0) os = forget_first(journal, poison);
   if (!os) return SEQDB_OK;
-  *poison |= !sdb_error_is_full(os);
+  *poison |= !sdb_error_is_full(os) && os != ENOMEM; /* without memory nothing was written */
   return sdb_error_os(op, os, "journal", journal->last, "journal: cannot write header and last record once more");
 }
 

@@ -30,7 +30,9 @@ static int catch_up(sdb_store *store, const sdb_op *op) {
     if (to.sequence != before.sequence) tries = 0;
     if (tries > TRIES) return contradiction(store, op);
     before = to;
-    reached = to.salt == store->mine.salt && to.end == store->mine.end && to.tip_at == store->mine.tip_at;
+    /* Nothing new since we stood there.  A mend of ours that failed may have come further: its next try goes on. */
+    bool there = to.end < store->mine.end || (to.end == store->mine.end && to.tip_at == store->mine.tip_at);
+    reached = to.sequence == store->mine.sequence || (to.salt == store->mine.salt && there);
     store->stale |= to.sequence != store->mine.sequence;
     if (!reached) rc = sdb_follow(store, &to, &reached, op);
     if (!reached && tries > 2) sdb_os_give_way(true);

@@ -70,11 +70,11 @@ static int apply_again(sdb_store *store, const sdb_op *op) {
 int sdb_mend(sdb_store *store, bool drop, const sdb_op *op) {
   bool undecided = false, kept = false;
   int rc = sdb_follow_to_end(store, drop, &undecided, &kept, op);
+  if (undecided) store->keep_next = kept;
+  store->must_decide |= undecided; /* a try that fails has followed the prepare: the next one does not meet it again */
   if (rc == SEQDB_OK) rc = restate(store, op);
-  if (rc == SEQDB_OK && undecided) {
-    store->keep_next = kept;
-    rc = sdb_decide(store, op);
-  }
+  if (rc == SEQDB_OK && store->must_decide) rc = sdb_decide(store, op);
+  if (rc == SEQDB_OK) store->must_decide = false;
   if (rc == SEQDB_OK) rc = apply_again(store, op);
   if (rc != SEQDB_OK) return rc;
   store->unclean = true; /* garbage of the dead one may lie wherever nothing else does */

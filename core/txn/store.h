@@ -107,7 +107,8 @@ typedef struct sdb_store {
   _Atomic bool marked;             /* without a board: see sdb_board_mark() */
   bool claims_changed;             /* the header that a checkpoint writes has other claims: it is due */
   _Atomic uint64_t claims_version; /* counts the headers that were taken over or written */
-  bool keep_next;                  /* the journal's last record is a published prepare: the next one must keep it */
+  bool must_decide; /* a mend that has failed found an undecided prepare; keep_next says what it decided */
+  bool keep_next;   /* the journal's last record is a published prepare: the next one must keep it */
 
   _Atomic bool refused; /* something found no room: the next transaction begins with a checkpoint */
 
