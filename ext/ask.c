@@ -31,6 +31,11 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
   if (file) sdb_file_is_claimed(asking->path, file, &question->claim, &ours, &f);
   if (ours && f.code == SQLITE_OK) sdb_row_lookup(db, asking->schema, question->directory, &row, &found, &f);
   if (!ours && f.code == SQLITE_OK) f.code = ask_elsewhere(asking, question, &row, &found);
+  if (ours && f.code == SQLITE_OK &&
+      !found) { /* its CREATE was rolled back: unless it had settled commits, it has none */
+    memset(token, 0, SEQDB_TOKEN_BYTES);
+    return SEQDB_OK;
+  }
   bool told = f.code == SQLITE_OK && found && memcmp(row.file, question->claim.file, sizeof row.file) == 0;
   sdb_failure_clear(&f);
   if (!told) return SEQDB_NOTFOUND;

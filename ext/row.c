@@ -54,10 +54,9 @@ bool sdb_row_decode(const uint8_t *p, size_t bytes, const uint8_t directory[SEQD
 
 /* ---- of a directory that is not open yet ------------------------------------------------------------------- */
 
-static int lookup_table(sqlite3 *db, const char *schema, const char *table, const uint8_t *uuid, sdb_row *row,
-                        bool *found, sdb_failure *f) {
+/* Where the row may be: the statement returns the blobs of one table. */
+static int look_through(sqlite3 *db, char *sql, const uint8_t *uuid, sdb_row *row, bool *found, sdb_failure *f) {
   sqlite3_stmt *select = NULL;
-  char *sql = sqlite3_mprintf("SELECT " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", schema, table);
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
   sqlite3_free(sql);
@@ -85,7 +84,9 @@ int sdb_row_lookup(sqlite3 *db, const char *schema, const uint8_t directory[SEQD
   sqlite3_free(sql);
   while (rc == SQLITE_OK && !*found && f->code == SQLITE_OK && (rc = sqlite3_step(names)) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(names, 0);
-    if (name) lookup_table(db, schema, name, directory, row, found, f);
+    if (name)
+      look_through(db, sqlite3_mprintf("SELECT " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", schema, name), directory, row,
+                   found, f);
     rc = SQLITE_OK;
   }
   if (f->code == SQLITE_OK && rc != SQLITE_OK && rc != SQLITE_DONE) sdb_failure_nested(f, db);

@@ -54,12 +54,17 @@ static int bury(sdb_directory *directory, sdb_failure *f) {
   return f->code;
 }
 
-/* What an SQLite file still decides about, a checkpoint cannot forget. */
-static int settle(sdb_directory *directory, sdb_failure *f) {
+/* What an SQLite file still decides about, a checkpoint cannot forget.  A command has begun a transaction, which buries
+** what must be buried when it commits (*later): there is nothing more to do then. */
+static int settle(sdb_directory *directory, bool *later, sdb_failure *f) {
+  *later = false;
   if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK || sdb_agree_settle(directory, f) != SQLITE_OK) return f->code;
-  bool alone =
-      sqlite3_get_autocommit(directory->connection->db) && directory->transaction.state == SDB_TRANSACTION_NONE;
-  if (!alone || directory->owner.state != SDB_OWNER_THIS || seqdb_unsettled(directory->engine) != 2) return SQLITE_OK;
+  if (directory->owner.state != SDB_OWNER_THIS || seqdb_unsettled(directory->engine) != 2) return SQLITE_OK;
+  if (directory->transaction.state == SDB_TRANSACTION_ENLISTED) {
+    *later = true;
+    return sdb_failure_engine(f, directory->engine, seqdb_touch(directory->engine));
+  }
+  if (!sqlite3_get_autocommit(directory->connection->db)) return SQLITE_OK;
   return bury(directory, f) == SQLITE_OK ? sdb_agree_settle(directory, f) : f->code;
 }
 
@@ -75,8 +80,9 @@ static int checkpoint_call(seqdb *engine, void *context) {
 }
 
 int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f) {
+  bool later = false;
   if (refuse_with_changes(directory, "checkpoint", f) != SQLITE_OK) return f->code;
-  if (settle(directory, f) != SQLITE_OK) return f->code;
+  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
   return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, checkpoint_call, NULL));
 }
 
@@ -86,7 +92,8 @@ static int compact_call(seqdb *engine, void *freed_bytes) {
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
   if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
-  if (settle(directory, f) != SQLITE_OK) return f->code;
+  bool later = false;
+  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
   if (!sqlite3_get_autocommit(directory->connection->db)) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
   }

@@ -357,6 +357,7 @@ static int look_at_orphan(void *context, const sdb_journal_record *record) {
   if (rc != SEQDB_OK || !record) return rc;
   const sdb_record_header *header = record->header;
   bool kept = record->next ? record->next->flags & SDB_RECORD_KEEP : header->coordinator_bytes == 0;
+  if (record->next && is_files(header)) kept = memcmp(&record->next->parent, &header->token, sizeof header->token) == 0;
   if (header->kind == SDB_RECORD_PREPARE && !kept) return SEQDB_OK;
   orphans->any |= header->generation > orphans->base_generation;
   return SEQDB_OK;

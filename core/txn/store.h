@@ -96,8 +96,8 @@ typedef struct sdb_store {
   size_t named_count, named_capacity;
   uint64_t tip_at;         /* where its record stands; 0: in the base */
   uint32_t tip_durability; /* of its record */
-  /* T2.  The newest state that no SQLite file goes back behind; the prepares of `candidates` after it may still count or
-  ** not.  `dead_behind`: some lie behind the tip's record. */
+  /* T2.  The newest state that no SQLite file goes back behind; the prepares of `candidates` after it may still count
+  ** or not.  `dead_behind`: some lie behind the tip's record. */
   sdb_token settled;
   uint64_t settled_generation;
   sdb_file_uuid candidates;
