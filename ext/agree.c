@@ -8,8 +8,8 @@
 **
 ** Between the last two a row may be newer than what is published, also for ever: the process may die there.  So
 ** whoever finds the mark reads the row, and waits for the publishing or does it.  A writer has SQLite's write lock:
-** what it reads is the newest row.  A reader takes its snapshot of SQLite first, then looks at the mark, then takes the one
-** of the regions: these are as new as its row, or newer.
+** what it reads is the newest row.  A reader takes its snapshot of SQLite first, then looks at the mark, then takes
+** the one of the regions: these are as new as its row, or newer.
 */
 #include "agree.h"
 #include "ask.h"

@@ -21,6 +21,13 @@ static int ask_elsewhere(const sdb_asking *asking, const seqdb_question *questio
   return rc;
 }
 
+/* Not another one at its path. */
+static bool is_same_file(const char *path, const seqdb_claim *claim) {
+  seqdb_file_identity identity;
+  return seqdb_identify(path, &identity) == SEQDB_OK && identity.inode == claim->inode &&
+         identity.birth_ns == claim->birth_ns;
+}
+
 int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]) {
   const sdb_asking *asking = context;
   sqlite3 *db = asking->connection->db;
@@ -31,9 +38,8 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
   if (file) sdb_file_is_claimed(asking->path, file, &question->claim, &ours, &f);
   if (ours && f.code == SQLITE_OK) sdb_row_lookup(db, asking->schema, question->directory, &row, &found, &f);
   if (!ours && f.code == SQLITE_OK) f.code = ask_elsewhere(asking, question, &row, &found);
-  if (ours && f.code == SQLITE_OK &&
-      !found) { /* its CREATE was rolled back: unless it had settled commits, it has none */
-    memset(token, 0, SEQDB_TOKEN_BYTES);
+  if (ours && f.code == SQLITE_OK && !found && is_same_file(file, &question->claim)) {
+    memset(token, 0, SEQDB_TOKEN_BYTES); /* its CREATE was rolled back: unless it had settled commits, it has none */
     return SEQDB_OK;
   }
   bool told = f.code == SQLITE_OK && found && memcmp(row.file, question->claim.file, sizeof row.file) == 0;

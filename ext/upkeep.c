@@ -92,12 +92,12 @@ static int compact_call(seqdb *engine, void *freed_bytes) {
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
   if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
-  bool later = false;
-  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
+  bool later;
   if (!sqlite3_get_autocommit(directory->connection->db)) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
   }
   if (refuse_with_changes(directory, "compact", f) != SQLITE_OK) return f->code;
+  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
   return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, compact_call, freed_bytes));
 }
 
