@@ -29,6 +29,11 @@ static int unknown(sdb_directory *directory, sdb_failure *f) {
                          directory->name, directory->path, directory->name);
 }
 
+/* Whoever cannot publish sees what others have published. */
+static bool cannot_write(int rc) {
+  return rc == SEQDB_READONLY || rc == SEQDB_POISONED || rc == SEQDB_CORRUPT;
+}
+
 int sdb_agree_write(sdb_directory *directory, sdb_failure *f) {
   seqdb *engine = directory->engine;
   sdb_row row;
@@ -39,7 +44,7 @@ int sdb_agree_write(sdb_directory *directory, sdb_failure *f) {
   int rc = seqdb_agree(engine, row.generation, row.token);
   seqdb_set_busy_timeout(engine, 0);
   if (rc == SEQDB_NOTFOUND) return unknown(directory, f);
-  return sdb_failure_engine(f, engine, rc);
+  return cannot_write(rc) ? SQLITE_OK : sdb_failure_engine(f, engine, rc); /* the change is going to be refused */
 }
 
 int sdb_agree_read(sdb_directory *directory, sdb_failure *f) {
@@ -57,13 +62,13 @@ int sdb_agree_read(sdb_directory *directory, sdb_failure *f) {
   if (sqlite3_txn_state(db, directory->schema) == SQLITE_TXN_WRITE) return sdb_agree_write(directory, f);
   if (sdb_shadow_read(directory, &row, &found, f) != SQLITE_OK || !found) return f->code;
   int rc = seqdb_agree(engine, row.generation, row.token);
-  for (int waited_ms = 0; rc == SEQDB_BUSY && waited_ms < WAIT_MS; waited_ms++) {
+  for (int waited_ms = 0; (rc == SEQDB_BUSY || rc == SEQDB_READONLY) && waited_ms < WAIT_MS; waited_ms++) {
     if (sdb_connection_interrupted(directory->connection))
       return sdb_failure_set(f, SQLITE_INTERRUPT, "%s: interrupted", directory->name);
     sqlite3_sleep(1);
     rc = seqdb_agree(engine, row.generation, row.token);
   }
-  if (rc == SEQDB_NOTFOUND || rc == SEQDB_READONLY) return SQLITE_OK; /* a copy's row says nothing of the regions */
+  if (rc == SEQDB_NOTFOUND || cannot_write(rc)) return SQLITE_OK; /* a copy's row says nothing of the regions */
   return sdb_failure_engine(f, engine, rc);
 }
 

@@ -506,6 +506,10 @@ static int read_all(struct recovery *r, const sdb_op *op) {
     out->tip_file = from->journal->header.base_file;
   }
   if (good) rc = read_records(r, op);
+  if (!good || from->journal->header.version == 1) {
+    out->settled = out->tip;
+    out->settled_generation = out->generation;
+  }
   out->named_count = sdb_indexes_sort(out->named, out->named_count);
   out->records = r->scan.count;
   out->unclean = from->regions->guarded || r->scan.count > 0;
