@@ -81,6 +81,7 @@ typedef struct seqdb_view seqdb_view;         /* what can be read: a snapshot's 
 #define SEQDB_OPEN_RESOLVE_DROP  0x40u  /* ... or dropped */
 #define SEQDB_OPEN_RESOLVE_LATER 0x200u /* ... or left: it is shown as kept, and nothing is written */
 #define SEQDB_OPEN_EXCLUSIVE     0x80u  /* for this process alone; the only way on a network file system */
+#define SEQDB_OPEN_NOT_ATOMIC    0x400u /* commits are nobody else's; all that write agree about this */
 #define SEQDB_OPEN_IMMUTABLE     0x100u /* nobody changes it, the caller promises; implies READONLY, writes nothing */
 
 /* Whoever opens a directory that another thread of this process is opening or closing waits so long at least. */
@@ -98,9 +99,14 @@ typedef struct seqdb_options {
   uint32_t mode;     /* permissions of what is made: files exactly these, directories with x where r is; 0 = 0644, of
                      ** directories 0755, as far as the umask leaves them */
   uint32_t uid, gid; /* with `mode`: its owner, if the process is root's */
+  const seqdb_claim *claim; /* with CREATE: what a directory that is made belongs to, or NULL; not kept */
+  /* Asked while opening, if commits of an SQLite file may count or not: the token that the file has for this directory.
+  ** SEQDB_OK, or anything else: it cannot be asked.  NULL: nobody can ask. */
+  int (*committed)(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
+  void *committed_context;
 } seqdb_options;
 #define SEQDB_OPTIONS_INIT \
-  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0 }
+  { (uint32_t)sizeof(seqdb_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL }
 
 /* Open the database in `directory` (NUL-terminated path).  `options` may be NULL: all zero.  The caller owns the handle
 ** and closes it with seqdb_close().
@@ -372,6 +378,67 @@ SEQDB_API int seqdb_layout(seqdb *db, seqdb_layout_row **rows, size_t *count);
 /* Free what seqdb_layout() has returned.  NULL is allowed. */
 SEQDB_API void seqdb_free(void *memory);
 
+/* ---- one commit with an SQLite file --------------------------------------------------------------------------
+**
+** A file is known by a uuid that stands in it.  Its commits are prepares that name it; the file itself stores the token
+** of the prepare that it commits.  The database lists the files that it belongs to, as claims in the journal's header.
+*/
+
+/* From now on the handle's prepares are those of the SQLite file `file` (NULL: of nobody), whose commits are made
+** durable as `durability` says (FORMAT.md section 4).  Between transactions. */
+SEQDB_API void seqdb_set_file(seqdb *db, const uint8_t file[SEQDB_FILE_UUID_BYTES], uint32_t durability);
+
+/* Generation and token of the newest commit; the token is zero before the first one.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_get_tip(seqdb *db, uint64_t *generation, uint8_t token[SEQDB_TOKEN_BYTES]);
+
+/* What the next seqdb_publish() settles: commits that the SQLite file cannot lose any more. */
+enum {
+  SEQDB_SETTLES_NOTHING,
+  SEQDB_SETTLES_BEFORE,
+  SEQDB_SETTLES_ALL
+}; /* BEFORE: the commit before, if it was synced */
+SEQDB_API void seqdb_set_settles(seqdb *db, int settles);
+/* 1 if so much waits for commits to be settled that a sync of the SQLite file is worth it. */
+SEQDB_API int seqdb_settle_is_due(seqdb *db);
+/* 0: all is settled; 1: commits of this handle's file are not; 2: and one that was rolled back may still count, until
+** another one is settled; 3: commits of another file are not.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_unsettled(seqdb *db);
+/* The claim of the file whose commits these are; of one without a claim the uuid alone.  Cannot fail. */
+SEQDB_API void seqdb_get_candidates(seqdb *db, seqdb_claim *claim);
+/* The commit of that token, read from the file before the file was synced, is settled, if it is still the newest.
+** Errors: CHANGE. */
+SEQDB_API int seqdb_settle(seqdb *db, const uint8_t token[SEQDB_TOKEN_BYTES]);
+/* A change that changes nothing: its prepare is written nevertheless, and buries those that were rolled back.
+** Errors: CHANGE. */
+SEQDB_API int seqdb_touch(seqdb *db);
+
+/* 1 if a commit of an SQLite file may have been made and not published: who has read the file's token then calls
+** seqdb_agree().  No system call. */
+SEQDB_API int seqdb_is_marked(seqdb *db);
+/* The file's row says that: make it the newest commit, if it is a later one.  The writer lock is waited for as long as
+** the busy timeout says.  Harmless with a transaction.
+** Errors: CHANGE; NOTFOUND: the database knows no such commit. */
+SEQDB_API int seqdb_agree(seqdb *db, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES]);
+/* Make durable what is at that path: a file or a directory, through the library's own way to the disk.
+** Errors: NOTFOUND, IO. */
+SEQDB_API int seqdb_sync_path(const char *path);
+
+/* The claims, in no order.  *count: how many.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_claims(seqdb *db, seqdb_claim claims[SEQDB_CLAIMS_MAX], uint32_t *count);
+/* A number that is another one whenever claims may have changed since it was asked before: no system call. */
+SEQDB_API uint64_t seqdb_claims_version(seqdb *db);
+
+/* Claim the database for a file, durably: a new claim, or in place of that of the same uuid.  Is also a checkpoint.
+** Errors: CHANGE; BUSY, too, if a reader in another process holds the checkpoint back; LOCKED: the handle's transaction
+** has changes; INVALID: a uuid of zeros, or as many files have claims as there can be. */
+SEQDB_API int seqdb_claim_put(seqdb *db, const seqdb_claim *claim);
+
+/* Which file does the path lead to?  Errors: NOTFOUND, IO, READONLY: no permission to look. */
+SEQDB_API int seqdb_identify(const char *path, seqdb_file_identity *identity);
+
 /* ---- the handle -------------------------------------------------------------------------------------------- */
 
 /* How long changes wait for another handle's transaction from now on. */
@@ -388,7 +455,8 @@ SEQDB_API void seqdb_set_interrupt(seqdb *db, int (*interrupt)(void *context), v
 ** why; else 0. Errors: INVALID: error->size_bytes is wrong. */
 SEQDB_API int seqdb_is_readonly(seqdb *db, seqdb_error *error);
 
-/* 1 if a coordinator's prepare was left undecided (SEQDB_OPEN_RESOLVE_LATER, or a handle that only reads), else 0.
+/* 1 if a coordinator's prepare was left undecided (SEQDB_OPEN_RESOLVE_LATER, or a handle that only reads), 2 if commits
+** of an SQLite file were that could not be asked (the handle shows the state before them), else 0.
 ** Errors: CHILD. */
 SEQDB_API int seqdb_is_undecided(seqdb *db);
 

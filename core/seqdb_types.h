@@ -81,6 +81,30 @@ typedef struct seqdb_region_info {
   uint64_t created;    /* commit that made the region; 0 if unknown.  index and created name one life of a region */
 } seqdb_region_info;
 
+/* An SQLite file that a database belongs to: see seqdb_claims(). */
+#define SEQDB_FILE_UUID_BYTES      16u
+#define SEQDB_CLAIMS_MAX           14u
+#define SEQDB_CLAIM_PATH_BYTES_MAX 200u
+typedef struct seqdb_claim {
+  uint8_t file[SEQDB_FILE_UUID_BYTES]; /* the SQLite file's uuid; not zero */
+  uint8_t settled[SEQDB_TOKEN_BYTES];  /* of its newest commit that is known to be durable in both */
+  uint64_t inode, birth_ns; /* of the file, when it was claimed; birth in nanoseconds since 1970, 0: unknown */
+  uint32_t path_bytes;      /* 0: the path is too long, or not known */
+  char path[SEQDB_CLAIM_PATH_BYTES_MAX]; /* from the database's directory to the file, not NUL-terminated */
+} seqdb_claim;
+
+/* What an SQLite file is asked at opening. */
+typedef struct seqdb_question {
+  uint8_t directory[SEQDB_UUID_BYTES]; /* the database's uuid */
+  seqdb_claim claim;                   /* the file's; of one without a claim the uuid alone */
+} seqdb_question;
+
+/* What tells one file from another. */
+typedef struct seqdb_file_identity {
+  uint64_t device, inode;
+  uint64_t birth_ns; /* in nanoseconds since 1970; 0: not known */
+} seqdb_file_identity;
+
 typedef struct seqdb_stat_info {
   uint32_t size_bytes;                 /* sizeof(seqdb_stat_info), set by the caller */
   uint64_t generation;                 /* newest commit */

@@ -9,6 +9,7 @@
 **
 ** A directory dies with its last user: the engine handle is closed at once.
 */
+#include "agree.h"
 #include "attach.h"
 #include "loan.h"
 #include "path.h"
@@ -24,6 +25,7 @@ void sdb_directory_release(sdb_directory *directory) {
   if (--directory->users > 0) return;
   sdb_transaction_scans(directory, NULL);
   sdb_loans_close(directory);
+  sdb_agree_close(directory);
   sdb_directory_close(directory);
   sdb_connection_rest(connection);
 }

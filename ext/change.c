@@ -154,6 +154,8 @@ static int run(seqdb *engine, void *context) {
       return marked(engine, change, insert_step);
     case SDB_CHANGE_UPDATE:
       return missing_row_is_no_change(marked(engine, change, update_step));
+    case SDB_CHANGE_TOUCH:
+      return seqdb_touch(engine);
     case SDB_CHANGE_DELETE:
       break;
   }

@@ -20,7 +20,8 @@ enum sdb_change_kind {
   SDB_CHANGE_RESERVE,        /* name, number = bytes -> reserved */
   SDB_CHANGE_INSERT,         /* name, and data or number = length */
   SDB_CHANGE_UPDATE,         /* region, and any of name, data, number = length */
-  SDB_CHANGE_DELETE          /* region */
+  SDB_CHANGE_DELETE,         /* region */
+  SDB_CHANGE_TOUCH           /* nothing, but a commit */
 };
 
 /* Data and name belong to the caller. */

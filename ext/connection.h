@@ -29,6 +29,7 @@ typedef struct sdb_connection {
   struct sdb_table *tables;          /* the sqlite3_vtab objects */
   struct sdb_loan *loans;            /* open snapshots, the youngest first */
   int cursors;                       /* open cursors of all our virtual tables; at 0 lent snapshots are closed */
+  bool rescues;                      /* a function looks for a table that may have to be decided about first */
   int level;           /* SQLite's newest savepoint, -1 = none; followed once a table is created (creation.c) */
   unsigned identities; /* given out so far, see sdb_directory */
   sdb_found found[SDB_FOUND_COUNT];

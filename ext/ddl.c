@@ -17,11 +17,14 @@
 **     refuses (SQLITE_LOCKED), so that no change is left in doubt.
 */
 #include <stdbool.h>
+#include "agree.h"
 #include "attach.h"
 #include "check.h"
 #include "creation.h"
 #include "ddl.h"
+#include "owner.h"
 #include "path.h"
+#include "shadow.h"
 #include "table.h"
 #include "transaction.h"
 #include "upkeep.h"
@@ -47,7 +50,7 @@ static int create(sdb_table *table, sdb_failure *f) {
   if (sdb_creation_watch(table->connection, f) != SQLITE_OK) return f->code;
   if (sdb_table_attach(table, true, f) != SQLITE_OK) return f->code;
   sdb_transaction_created(table->directory, table->connection->level);
-  return SQLITE_OK;
+  return table->config.readonly ? SQLITE_OK : sdb_owner_create(table->directory, f);
 }
 
 /* A failure is told by the statements that use the table.  A view or a trigger makes SQLite connect before it asks
@@ -115,7 +118,7 @@ int sdb_table_disconnect(sqlite3_vtab *vtab) {
 
 /* Another object, from before a change of the schema, may keep the directory open.  There are no changes, but perhaps
 ** there is the writer lock. */
-static int leave(sdb_directory *directory, sdb_failure *f) {
+static int may_leave(sdb_directory *directory, sdb_failure *f) {
   if (seqdb_has_changes(directory->engine)) {
     return sdb_failure_set(f, SQLITE_LOCKED, "seqdb table %s has uncommitted changes: COMMIT or ROLLBACK before DROP",
                            directory->name);
@@ -124,14 +127,33 @@ static int leave(sdb_directory *directory, sdb_failure *f) {
     return sdb_failure_set(f, SQLITE_LOCKED, "seqdb table %s is being read: finish the statements before DROP",
                            directory->name);
   }
-  if (sdb_transaction_rollback(directory, f) == SQLITE_OK) sdb_directory_lose_name(directory);
-  return f->code;
+  return SQLITE_OK;
+}
+
+/* T10: with the row goes what says whether the last commits count. */
+static int settle(sdb_directory *directory, sdb_failure *f) {
+  sdb_failure unheard = {0};
+  if (sdb_owner_may_upkeep(directory, &unheard) != SQLITE_OK) directory->owner.state = SDB_OWNER_UNKNOWN; /* a copy */
+  sdb_failure_clear(&unheard);
+  if (directory->owner.state != SDB_OWNER_THIS) return SQLITE_OK;
+  if (sdb_agree_settle(directory, f) != SQLITE_OK || seqdb_unsettled(directory->engine) == 0) return f->code;
+  return sdb_failure_set(
+      f, SQLITE_LOCKED,
+      "seqdb table %s: a commit that failed may still count: INSERT INTO %s(%s) VALUES('checkpoint') "
+      "decides, then DROP",
+      directory->name, directory->name, directory->name);
 }
 
 int sdb_table_destroy(sqlite3_vtab *vtab) {
-  sdb_directory *directory = ((sdb_table *)vtab)->directory;
+  sdb_table *table = (sdb_table *)vtab;
+  sdb_directory *directory = table->directory;
   sdb_failure f = {0};
-  if (directory && leave(directory, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  if (directory && (may_leave(directory, &f) != SQLITE_OK || settle(directory, &f) != SQLITE_OK))
+    return sdb_failure_to_vtab(&f, vtab);
+  if (sdb_shadow_drop(table->connection, table->schema, table->name, &f) != SQLITE_OK)
+    return sdb_failure_to_vtab(&f, vtab);
+  if (directory && sdb_transaction_rollback(directory, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  if (directory) sdb_directory_lose_name(directory);
   return sdb_table_disconnect(vtab);
 }
 
@@ -147,7 +169,8 @@ int sdb_table_rename(sqlite3_vtab *vtab, const char *name) {
     sdb_failure_set(&f, SQLITE_ERROR,
                     "seqdb table %s was made without a path, its directory is named after it: it cannot be renamed",
                     table->name);
-  } else if (table->directory) {
+  } else if (sdb_shadow_rename(table->connection, table->schema, table->name, name, &f) == SQLITE_OK &&
+             table->directory) {
     sdb_directory_set_name(table->directory, table->schema, name, &f);
   }
   return sdb_failure_to_vtab(&f, vtab);

@@ -2,7 +2,9 @@
 **
 ** directory.c: opening, closing, naming and finding directories, and waiting for their writer lock.
 */
+#include "ask.h"
 #include "directory.h"
+#include "file.h"
 #include "interrupt.h"
 #include "path.h"
 
@@ -43,10 +45,13 @@ static int is_interrupted(void *context) {
   return sdb_connection_interrupted(opening->connection);
 }
 
-int sdb_directory_open_engine(sdb_connection *connection, const char *path, const seqdb_options *given,
-                              seqdb_error *error, seqdb **engine) {
+int sdb_directory_open_engine(sdb_connection *connection, const char *schema, const char *path,
+                              const seqdb_options *given, seqdb_error *error, seqdb **engine) {
   struct opening opening = {connection, NULL};
   seqdb_options options = *given;
+  sdb_asking asking = {connection, schema, path};
+  options.committed = sdb_ask;
+  options.committed_context = &asking;
   options.interrupt = is_interrupted;
   options.interrupt_context = &opening;
   int rc = seqdb_open(path, &options, error, engine);
@@ -64,6 +69,7 @@ int sdb_directory_open_engine(sdb_connection *connection, const char *path, cons
 
 int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb_config *config, bool create,
                        sdb_directory **out, sdb_failure *f) {
+  seqdb_claim claim;
   seqdb_options options = {
       .size_bytes = sizeof options, .flags = config->flags, .min_size_bytes = config->min_size_bytes};
   seqdb_error error = SEQDB_ERROR_INIT;
@@ -71,15 +77,25 @@ int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb
   if (!directory) return sdb_failure_nomem(f);
   *directory = (sdb_directory){
       .connection = connection, .users = 1, .transaction = {.level = -1, .created_level = SDB_NOT_CREATED}};
+  directory->atomic = config->atomic;
+  directory->path = sqlite3_mprintf("%s", config->path);
+  if (!directory->path) {
+    sqlite3_free(directory);
+    return sdb_failure_nomem(f);
+  }
 
   if (create && !config->readonly) options.flags |= SEQDB_OPEN_CREATE;
+  if (create && sdb_file_first_claim(connection->db, schema, config, &claim)) options.claim = &claim;
+  if (!config->atomic && !config->readonly) options.flags |= SEQDB_OPEN_NOT_ATOMIC;
   if (!config->readonly) options.flags |= SEQDB_OPEN_RESOLVE_LATER;
   sdb_path_take_access(connection->db, schema, &options);
   if (!create) options.flags &= ~SEQDB_OPEN_ADOPT; /* once, not at every connecting: damage would be accepted, too */
-  if (sdb_directory_open_engine(connection, config->path, &options, &error, &directory->engine) != SEQDB_OK) {
+  if (sdb_directory_open_engine(connection, schema, config->path, &options, &error, &directory->engine) != SEQDB_OK) {
+    sqlite3_free(directory->path);
     sqlite3_free(directory);
     return cannot_open(&error, f);
   }
+  directory->blind = seqdb_is_undecided(directory->engine) == 2;
   directory->next = connection->directories;
   connection->directories = directory;
   *out = directory;
@@ -92,6 +108,8 @@ void sdb_directory_close(sdb_directory *directory) {
     link = &(*link)->next;
   *link = directory->next;
   seqdb_close(directory->engine);
+  sqlite3_free(directory->owner.shadow);
+  sqlite3_free(directory->path);
   sqlite3_free(directory->schema);
   sqlite3_free(directory->name);
   sqlite3_free(directory);

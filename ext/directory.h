@@ -49,6 +49,8 @@ typedef struct sdb_transaction {
   int mixed_level;   /* MIXED: the newest savepoint when that happened ... */
   int mixed_code;    /* ... and what the overwrite failed with */
   unsigned ends;     /* transactions that have ended */
+  uint32_t durability;      /* of its commit, asked in xSync; 0: none with the SQLite file */
+  bool row_written;         /* an xSync of this transaction has changed the row in the shadow table */
   struct sdb_loan *scanned; /* what the running write statement took its rowids from, or NULL: the own view */
   sdb_matched matched;      /* what the running UPDATE ... FROM has changed */
   struct {                  /* what it appended to last; bytes = 0: unknown (change.c) */
@@ -58,10 +60,32 @@ typedef struct sdb_transaction {
   } appended;
 } sdb_transaction;
 
+/* Whom a directory belongs to, as far as this connection's SQLite file is concerned; owner.c alone changes it. */
+enum sdb_owner_state {
+  SDB_OWNER_UNKNOWN,
+  SDB_OWNER_NOBODY, /* atomic=0, or no SQLite file: no commit is one with it */
+  SDB_OWNER_THIS,   /* the file has a claim, and a row in the table's shadow table */
+};
+
+typedef struct sdb_owner {
+  enum sdb_owner_state state;
+  uint64_t claims_version; /* of the claims that the state comes from */
+  uint8_t file[SEQDB_FILE_UUID_BYTES];
+  char *shadow; /* THIS: name of the shadow table with the row, from sqlite3_malloc ... */
+  sqlite3_int64 rowid;
+  bool moved; /* the file lies elsewhere than its claim says */
+  bool made;  /* the row was made in this transaction: a rollback may take it back */
+} sdb_owner;
+
 typedef struct sdb_directory {
   struct sdb_directory *next; /* connection->directories */
   sdb_connection *connection;
   seqdb *engine;
+  char *path;  /* absolute */
+  bool atomic; /* its commits are those of the SQLite file, if there is one */
+  sdb_owner owner;
+  bool blind;   /* an SQLite file that decides about its last commits cannot be asked: nobody reads it */
+  bool doubt;   /* the last COMMIT failed after xSync: only a later one proves anything */
   char *schema; /* of its table, as it is called now; a directory that lost its table has "" as name */
   char *name;
   int users;               /* sqlite3_vtab objects, and functions at work; the last one closes it (attach.c) */
@@ -77,8 +101,8 @@ int sdb_directory_open(sdb_connection *connection, const char *schema, const sdb
 void sdb_directory_close(sdb_directory *directory);
 /* seqdb_open() as a connection does it: the program may interrupt it, and does so of the handle's work; the busy
 ** timeout counts while another thread opens or closes the directory. */
-int sdb_directory_open_engine(sdb_connection *connection, const char *path, const seqdb_options *options,
-                              seqdb_error *error, seqdb **engine);
+int sdb_directory_open_engine(sdb_connection *connection, const char *schema, const char *path,
+                              const seqdb_options *options, seqdb_error *error, seqdb **engine);
 
 int sdb_directory_set_name(sdb_directory *directory, const char *schema, const char *name, sdb_failure *f);
 /* Another directory has the name now, or none has: this one is kept by statements that SQLite has not prepared anew

@@ -19,6 +19,7 @@
 ** (118 us).
 */
 #include <string.h>
+#include "agree.h"
 #include "attach.h"
 #include "find_table.h"
 #include "schema.h"
@@ -186,5 +187,7 @@ int sdb_find_table(sdb_connection *connection, sqlite3_value *value, sdb_directo
   if (!known && find(connection, text, &qualified, directory, f) != SQLITE_OK) return f->code;
   sdb_directory_hold(*directory);
   if (!known) remember(connection, text, qualified, *directory);
-  return SQLITE_OK;
+  if (connection->rescues || sdb_agree_read(*directory, f) == SQLITE_OK) return SQLITE_OK;
+  sdb_directory_release(*directory);
+  return f->code;
 }

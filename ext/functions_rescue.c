@@ -5,6 +5,7 @@
 **   SELECT seqdb_salvage('my_database', 'rescued');   -- a new database from what can be read; JSON: saved, lost, why
 **   SELECT seqdb_adopt('regions');                    -- take over what rawdb wrote or changed; says what it did
 **   SELECT seqdb_resolve('regions', 'keep');          -- decide about a commit that was left undecided, or 'drop' it
+**   SELECT seqdb_takeover('regions');                 -- the directory belongs to this copy of the SQLite file now
 **
 ** They are for a person at a prompt: they are DIRECTONLY, so no view or trigger can call them.  Paths of directories
 ** are those of CREATE VIRTUAL TABLE.
@@ -19,6 +20,7 @@
 #include "functions_rescue.h"
 #include "interrupt.h"
 #include "json.h"
+#include "owner.h"
 #include "path.h"
 #include "upkeep.h"
 
@@ -126,11 +128,11 @@ static int let_go(sdb_directory *directory, unsigned flags, char **path, seqdb_o
 }
 
 /* Opening is all there is to it.  *regions: how many there are. */
-static int reopen(sdb_connection *connection, const char *path, const seqdb_options *options, uint64_t *regions,
-                  sdb_failure *f) {
+static int reopen(sdb_connection *connection, const char *schema, const char *path, const seqdb_options *options,
+                  uint64_t *regions, sdb_failure *f) {
   seqdb_error error = SEQDB_ERROR_INIT;
   seqdb *engine = NULL;
-  if (sdb_directory_open_engine(connection, path, options, &error, &engine) != SEQDB_OK)
+  if (sdb_directory_open_engine(connection, schema, path, options, &error, &engine) != SEQDB_OK)
     return sdb_failure_record(f, &error);
   if (seqdb_is_readonly(engine, &error)) {
     sdb_failure_record(f, &error);
@@ -139,6 +141,14 @@ static int reopen(sdb_connection *connection, const char *path, const seqdb_opti
   }
   seqdb_close(engine);
   return f->code;
+}
+
+/* Also one that nobody may read until it is decided. */
+static int find(sdb_connection *connection, sqlite3_value *t, sdb_directory **directory, sdb_failure *f) {
+  connection->rescues = true;
+  int rc = sdb_find_table(connection, t, directory, f);
+  connection->rescues = false;
+  return rc;
 }
 
 /* What opening anew is for. */
@@ -153,14 +163,19 @@ struct decision {
 static int decide(sdb_connection *connection, sqlite3_value *t, struct decision *decision, sdb_failure *f) {
   sdb_directory *directory = NULL;
   seqdb_options options;
-  char *path = NULL;
-  if (sdb_find_table(connection, t, &directory, f) != SQLITE_OK) return f->code;
-  if (check_reopen(directory, decision->verb, f) == SQLITE_OK) decision->done = decision->needed(directory->engine);
+  char *path = NULL, *schema = NULL;
+  if (find(connection, t, &directory, f) != SQLITE_OK) return f->code;
+  schema = sqlite3_mprintf("%s", directory->schema);
+  if (!schema) sdb_failure_nomem(f);
+  if (f->code == SQLITE_OK && check_reopen(directory, decision->verb, f) == SQLITE_OK &&
+      sdb_owner_may_upkeep(directory, f) == SQLITE_OK)
+    decision->done = decision->needed(directory->engine);
   if (!decision->done)
     sdb_directory_release(directory);
   else if (let_go(directory, decision->flags, &path, &options, f) == SQLITE_OK)
-    reopen(connection, path, &options, &decision->regions, f);
+    reopen(connection, schema, path, &options, &decision->regions, f);
   sqlite3_free(path);
+  sqlite3_free(schema);
   sdb_connection_rest(connection);
   return f->code;
 }
@@ -189,7 +204,7 @@ static void adopt_function(sqlite3_context *context, int argc, sqlite3_value **a
 }
 
 static bool is_undecided(seqdb *engine) {
-  return seqdb_is_undecided(engine) == 1;
+  return seqdb_is_undecided(engine) > 0;
 }
 
 static void resolve_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -209,11 +224,30 @@ static void resolve_function(sqlite3_context *context, int argc, sqlite3_value *
   give_text(context, text, &f);
 }
 
+/* ---- takeover ---------------------------------------------------------------------------------------------- */
+
+static void takeover_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_connection *connection = sqlite3_user_data(context);
+  sdb_directory *directory = NULL;
+  char *from = NULL, *text = NULL;
+  sdb_failure f = {0};
+  (void)argc;
+  if (find(connection, argv[0], &directory, &f) == SQLITE_OK) {
+    if (check_reopen(directory, "take over", &f) == SQLITE_OK) sdb_owner_take_over(directory, &from, &f);
+    if (f.code == SQLITE_OK)
+      text = from ? sqlite3_mprintf("taken over from %s", from) : sqlite3_mprintf("there is nothing to take over");
+    sdb_directory_release(directory);
+  }
+  sqlite3_free(from);
+  give_text(context, text, &f);
+}
+
 int sdb_register_functions_rescue(sdb_connection *connection) {
   static const sdb_function functions[] = {
       {"seqdb_salvage", 2, SQLITE_DIRECTONLY | SDB_RESULT_SUBTYPE, salvage_function},
       {"seqdb_adopt", 1, SQLITE_DIRECTONLY, adopt_function},
       {"seqdb_resolve", 2, SQLITE_DIRECTONLY, resolve_function},
+      {"seqdb_takeover", 1, SQLITE_DIRECTONLY, takeover_function},
   };
   return sdb_connection_add_functions(connection, functions, sizeof functions / sizeof functions[0]);
 }

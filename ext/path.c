@@ -23,8 +23,8 @@
 #include "check.h"
 #include "path.h"
 
-/* The file of the schema, NULL if there is none.  A memdb looks like a file to sqlite3_db_filename() on 3.40. */
-static const char *schema_file(sqlite3 *db, const char *schema) {
+/* A memdb looks like a file to sqlite3_db_filename() on 3.40. */
+const char *sdb_path_file(sqlite3 *db, const char *schema) {
   const char *file = sqlite3_db_filename(db, schema);
   if (!file || !file[0]) return NULL;
   char *vfs = NULL;
@@ -36,7 +36,7 @@ static const char *schema_file(sqlite3 *db, const char *schema) {
 
 /* Absolute path of the folder that relative paths start from, without a slash at its end ("" is the root). */
 static char *base_folder(sqlite3 *db, const char *schema, sdb_failure *f) {
-  const char *file = schema_file(db, schema);
+  const char *file = sdb_path_file(db, schema);
   char *folder = NULL;
   if (file) {
     const char *slash = strrchr(file, '/');
@@ -64,7 +64,7 @@ int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const 
     path = sqlite3_mprintf("%s/%s", folder, given);
     sqlite3_free(folder);
   } else {
-    const char *file = schema_file(db, schema);
+    const char *file = sdb_path_file(db, schema);
     if (!file) {
       return sdb_failure_set(f, SQLITE_ERROR,
                              "seqdb table %s: a database without a file needs a path: seqdb('directory')", table);
@@ -78,7 +78,7 @@ int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const 
 
 void sdb_path_take_access(sqlite3 *db, const char *schema, seqdb_options *options) {
   struct stat status;
-  const char *file = schema_file(db, schema);
+  const char *file = sdb_path_file(db, schema);
   if (!file || stat(file, &status) != 0) return;
   options->mode = (uint32_t)status.st_mode & 0777;
   options->uid = (uint32_t)status.st_uid;
@@ -98,7 +98,7 @@ static size_t real_folder_of(const char *file, char real[PATH_MAX]) {
 
 bool sdb_path_is_inside(sqlite3 *db, const char *schema, const char *absolute) {
   char folder[PATH_MAX], path[PATH_MAX];
-  const char *file = schema_file(db, schema);
+  const char *file = sdb_path_file(db, schema);
   size_t bytes = file ? real_folder_of(file, folder) : 0;
   if (bytes == 0 || !realpath(absolute, path)) return false;
   if (bytes == 1) bytes = 0; /* the root: every path goes on with '/' after 0 bytes */
@@ -111,7 +111,7 @@ int sdb_path_check_trusted(sqlite3 *db, const char *schema, const char *absolute
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, -1, &trusted);
   if (trusted || sqlite3_stricmp(schema, "temp") == 0 || sdb_path_is_inside(db, schema, absolute)) return SQLITE_OK;
   if (stat(absolute, &status) != 0 && errno == ENOENT) return SQLITE_OK; /* opening it will say so */
-  if (!schema_file(db, schema)) {
+  if (!sdb_path_file(db, schema)) {
     return sdb_failure_set(f, SQLITE_CANTOPEN,
                            "seqdb: with trusted_schema=OFF a database without a file cannot open the directory '%s'",
                            absolute);

@@ -9,6 +9,8 @@
 #include "failure.h"
 #include "seqdb.h"
 
+/* The file of the schema, NULL if it has none: in memory, temporary. */
+const char *sdb_path_file(sqlite3 *db, const char *schema);
 /* The absolute path, from sqlite3_malloc, of what was given to table schema.table; `given` is NULL if nothing was. */
 int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const char *given, char **absolute,
                       sdb_failure *f);

@@ -16,6 +16,7 @@
 */
 #include <stdlib.h>
 #include <string.h>
+#include "agree.h"
 #include "check.h"
 #include "rows.h"
 #include "transaction.h"
@@ -30,6 +31,7 @@ int sdb_rows_open(sdb_rows *rows, sdb_connection *connection, sdb_directory *dir
   rows->directory = directory;
   rows->engine = engine;
   rows->eof = true;
+  if (directory && sdb_agree_read(directory, f) != SQLITE_OK) return f->code;
   return sdb_loan_take(connection, directory, engine, &rows->loan, f);
 }
 

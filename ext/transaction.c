@@ -19,6 +19,11 @@
 ** so far.  Such a number makes no new mark: the one that is there is right.
 */
 #include <assert.h>
+#include "agree.h"
+#include "ask.h"
+#include "file.h"
+#include "owner.h"
+#include "shadow.h"
 #include "transaction.h"
 
 bool sdb_transaction_is_open(const sdb_directory *directory) {
@@ -42,17 +47,28 @@ void sdb_transaction_created(sdb_directory *directory, int level) {
   directory->transaction.created_level = level;
 }
 
+/* Before the first change: is it ours, and does it say what the rows do? */
+static int may_change(sdb_directory *directory, sdb_failure *f) {
+  if (!seqdb_has_changes(directory->engine)) {
+    if (directory->atomic && sdb_agree_write(directory, f) != SQLITE_OK) return f->code;
+    if (sdb_owner_may_write(directory, f) != SQLITE_OK) return f->code;
+    if (seqdb_unsettled(directory->engine) == 3) sdb_ask_to_settle(directory->path, directory->engine);
+    return SQLITE_OK;
+  }
+  return sdb_owner_may_write(directory, f);
+}
+
 /* Between xSync and xCommit only a commit hook comes here in autocommit mode: a COMMIT that was refused has left it. */
 int sdb_transaction_changes(sdb_directory *directory, sdb_failure *f) {
   sdb_transaction *t = &directory->transaction;
   assert(t->state != SDB_TRANSACTION_NONE);
-  if (t->state != SDB_TRANSACTION_SYNCED) return SQLITE_OK;
+  if (t->state != SDB_TRANSACTION_SYNCED) return may_change(directory, f);
   if (sqlite3_get_autocommit(directory->connection->db))
     return sdb_failure_set(f, SQLITE_MISUSE,
                            "seqdb table %s: a commit is under way: a commit hook must not change regions",
                            directory->name);
   t->state = SDB_TRANSACTION_ENLISTED;
-  return SQLITE_OK;
+  return may_change(directory, f);
 }
 
 /* The first failure counts: only a savepoint before it mends the bytes. */
@@ -84,8 +100,37 @@ static void end(sdb_directory *directory) {
   t->level = -1;
   t->created_level = SDB_NOT_CREATED;
   t->ends++;
+  t->row_written = false;
+  t->durability = 0;
+  seqdb_set_settles(directory->engine, SEQDB_SETTLES_NOTHING);
+  directory->owner.made = false;
   sdb_transaction_forget_appended(directory);
   sdb_transaction_scans(directory, NULL);
+}
+
+/* A row that was made in this transaction may be gone now. */
+static void forget_made(sdb_directory *directory) {
+  if (directory->owner.made) sdb_owner_forget(directory);
+}
+
+/* T1: first the prepare, durably, then its token into the SQLite file.  The claims may be others than before the first
+** change; now the writer lock is ours, and they stay. */
+static int prepare(sdb_directory *directory, sdb_failure *f) {
+  sdb_transaction *t = &directory->transaction;
+  sdb_owner *owner = &directory->owner;
+  uint8_t token[SEQDB_TOKEN_BYTES];
+  uint64_t generation = 0;
+  if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK) return f->code;
+  bool one = owner->state == SDB_OWNER_THIS;
+  t->durability = one ? sdb_file_durability(directory->connection->db, directory->schema) : 0;
+  seqdb_set_file(directory->engine, one ? owner->file : NULL, t->durability);
+  int rc = seqdb_prepare(directory->engine, token, &generation);
+  /* All was undone since an earlier xSync: the row goes back, too. */
+  if (rc == SEQDB_OK && generation == 0 && t->row_written) rc = seqdb_get_tip(directory->engine, &generation, token);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  if (!one || generation == 0) return SQLITE_OK;
+  t->row_written = true;
+  return sdb_shadow_write(directory, generation, token, f);
 }
 
 int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
@@ -98,20 +143,24 @@ int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
                              "seqdb table %s: an overwrite failed half way in this transaction: roll it back",
                              directory->name);
     }
-    int rc = seqdb_prepare(directory->engine, NULL, NULL);
-    if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+    if (prepare(directory, f) != SQLITE_OK) return f->code;
   }
   t->state = SDB_TRANSACTION_SYNCED; /* without changes too: one made by another table's xSync would come too late */
   return SQLITE_OK;
 }
 
 void sdb_transaction_commit(sdb_directory *directory) {
+  if (directory->transaction.durability) sdb_agree_commit(directory, directory->transaction.durability);
   seqdb_publish(directory->engine);
   end(directory);
+  sdb_owner_committed(directory);
 }
 
 int sdb_transaction_rollback(sdb_directory *directory, sdb_failure *f) {
+  if (directory->transaction.state == SDB_TRANSACTION_SYNCED && directory->transaction.row_written)
+    directory->doubt = true;
   int rc = seqdb_rollback(directory->engine);
+  forget_made(directory);
   end(directory);
   return sdb_failure_engine(f, directory->engine, rc);
 }
@@ -140,6 +189,7 @@ int sdb_transaction_rollback_to(sdb_directory *directory, int level, sdb_failure
   if (mended || t->state == SDB_TRANSACTION_SYNCED) t->state = SDB_TRANSACTION_ENLISTED;
   t->level = level;
   sdb_transaction_forget_appended(directory);
+  forget_made(directory);
   return sdb_failure_engine(f, directory->engine, seqdb_rollback_to(directory->engine, level));
 }
 

@@ -85,7 +85,7 @@ static int use_path(sdb_regions_cursor *cursor, const char *given, sdb_failure *
   cursor->path = sqlite3_mprintf("%s", given);
   if (!cursor->path) return sdb_failure_nomem(f);
   if (sdb_path_absolute(connection->db, "main", "seqdb_regions", given, &path, f) != SQLITE_OK) return f->code;
-  if (sdb_directory_open_engine(connection, path, &options, &error, &handle) != SEQDB_OK) {
+  if (sdb_directory_open_engine(connection, "main", path, &options, &error, &handle) != SEQDB_OK) {
     sdb_failure_record(f, &error);
   } else if (sdb_rows_open(&cursor->rows, connection, NULL, handle, f) != SQLITE_OK) {
     seqdb_close(handle);

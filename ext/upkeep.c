@@ -5,7 +5,10 @@
 ** The first three commit, so they refuse while the transaction has changes.  Compacting rewrites the files: a
 ** connection that must not write does not.  SQLite refuses it a command, but not the SELECT of a function.
 */
+#include "agree.h"
+#include "change.h"
 #include "interrupt.h"
+#include "owner.h"
 #include "upkeep.h"
 
 static int refuse_with_changes(sdb_directory *directory, const char *command, sdb_failure *f) {
@@ -33,8 +36,41 @@ int sdb_upkeep_refuse_readonly(sdb_directory *directory, const char *command, sd
   return sdb_failure_set(f, SQLITE_READONLY, "%s: cannot %s: %s", directory->name, command, why);
 }
 
+/* A commit that was rolled back after xSync may still count: an empty one of rows and regions buries it. */
+static int bury(sdb_directory *directory, sdb_failure *f) {
+  sqlite3 *db = directory->connection->db;
+  sdb_change change = {.kind = SDB_CHANGE_TOUCH};
+  sqlite3_stmt *insert = NULL;
+  const char *name = directory->name;
+  char *sql = sqlite3_mprintf("INSERT OR IGNORE INTO \"%w\".\"%w\"(\"%w\") VALUES(?1)", directory->schema, name, name);
+  if (!sql) return sdb_failure_nomem(f);
+  int rc = sqlite3_prepare_v2(db, sql, -1, &insert, NULL);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK) return sdb_failure_nested(f, db);
+  sqlite3_bind_pointer(insert, 1, &change, SDB_CHANGE_POINTER, NULL);
+  sqlite3_step(insert);
+  if (sqlite3_reset(insert) != SQLITE_OK) sdb_failure_nested(f, db);
+  sqlite3_finalize(insert);
+  return f->code;
+}
+
+/* What an SQLite file still decides about, a checkpoint cannot forget.  A command has begun a transaction, which buries
+** what must be buried when it commits (*later): there is nothing more to do then. */
+static int settle(sdb_directory *directory, bool *later, sdb_failure *f) {
+  *later = false;
+  if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK || sdb_agree_settle(directory, f) != SQLITE_OK) return f->code;
+  if (directory->owner.state != SDB_OWNER_THIS || seqdb_unsettled(directory->engine) != 2) return SQLITE_OK;
+  if (directory->transaction.state == SDB_TRANSACTION_ENLISTED) {
+    *later = true;
+    return sdb_failure_engine(f, directory->engine, seqdb_touch(directory->engine));
+  }
+  if (!sqlite3_get_autocommit(directory->connection->db)) return SQLITE_OK;
+  return bury(directory, f) == SQLITE_OK ? sdb_agree_settle(directory, f) : f->code;
+}
+
 int sdb_upkeep_flush(sdb_directory *directory, uint64_t *generation, sdb_failure *f) {
   if (refuse_with_changes(directory, "flush", f) != SQLITE_OK) return f->code;
+  sdb_agree_close(directory); /* what the SQLite file has not synced */
   return sdb_failure_engine(f, directory->engine, seqdb_flush(directory->engine, generation));
 }
 
@@ -44,7 +80,9 @@ static int checkpoint_call(seqdb *engine, void *context) {
 }
 
 int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f) {
+  bool later = false;
   if (refuse_with_changes(directory, "checkpoint", f) != SQLITE_OK) return f->code;
+  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
   return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, checkpoint_call, NULL));
 }
 
@@ -54,10 +92,12 @@ static int compact_call(seqdb *engine, void *freed_bytes) {
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
   if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
+  bool later;
   if (!sqlite3_get_autocommit(directory->connection->db)) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
   }
   if (refuse_with_changes(directory, "compact", f) != SQLITE_OK) return f->code;
+  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
   return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, compact_call, freed_bytes));
 }
 

@@ -24,6 +24,7 @@ int sdb_board_load(const sdb_board *board, sdb_published *published, const sdb_o
                                .last_checksum = values[2],
                                .generation = values[3],
                                .data_bytes = values[4],
+                               .tip_at = values[5],
                                .sequence = sequence};
   return SEQDB_OK;
 }
@@ -34,8 +35,8 @@ bool sdb_board_is_new(const sdb_board *board, const sdb_published *mine) {
 
 /* Who goes to sleep says so and then looks once more: either he sees what was published, or we see him. */
 void sdb_board_publish(sdb_board *board, sdb_published *published) {
-  const uint64_t values[SDB_TWIN_WORDS] = {published->salt, published->end, published->last_checksum,
-                                           published->generation, published->data_bytes};
+  const uint64_t values[SDB_TWIN_WORDS] = {published->salt,       published->end,        published->last_checksum,
+                                           published->generation, published->data_bytes, published->tip_at};
   sdb_lock_file *file = board->file;
   assert(published->generation <= SDB_BOARD_MAX);
   published->sequence = sdb_twin_set(board, &file->published, values);

@@ -23,6 +23,7 @@ typedef struct sdb_published {
   uint64_t last_checksum; /* of the tip record; of the header if there is none */
   uint64_t generation;
   uint64_t data_bytes; /* the end of what is reserved in `data`: where allocation at the end starts */
+  uint64_t tip_at;     /* offset of the tip record; 0: in the base; dead prepares may lie behind it */
   uint64_t sequence;   /* filled by loading and publishing, for sdb_board_is_new() */
 } sdb_published;
 

@@ -45,9 +45,11 @@ failed:
 struct chain {
   sdb_journal_take take;
   void *context;
-  uint64_t committed; /* the newest commit known so far ... */
-  sdb_token tip;      /* ... and its token */
-  uint64_t until;     /* no record from there on is looked at */
+  sdb_journal_place place;  /* the newest state that was decided */
+  bool branched;            /* records of an SQLite file's came since */
+  sdb_journal_place *known; /* states that a record may build on */
+  size_t known_count, known_capacity;
+  uint64_t until; /* no record from there on is looked at */
   sdb_record_header header;
   uint8_t *record; /* NULL: there is none yet */
 };
@@ -132,22 +134,62 @@ static int search_from(struct search *search, uint64_t from, const sdb_op *op) {
   return rc;
 }
 
-/* May `next` follow?  A prepare before it is decided by it.  An overlay's record stands where the header wants it. */
-static bool follows(struct chain *chain, const sdb_record_header *next, bool overlay) {
-  uint64_t now = chain->committed;
-  sdb_token tip = chain->tip;
-  if (chain->record && chain->header.kind == SDB_RECORD_PREPARE && (next->flags & SDB_RECORD_KEEP)) {
-    now = chain->header.generation;
-    tip = chain->header.token;
+/* The state that `next` builds on; NULL: it is not known. */
+static const sdb_journal_place *parent_of(const struct chain *chain, const sdb_record_header *next) {
+  for (size_t i = chain->known_count; i > 0; i--)
+    if (memcmp(&chain->known[i - 1].tip, &next->parent, sizeof next->parent) == 0) return &chain->known[i - 1];
+  return NULL;
+}
+
+/* An SQLite file decides about the prepare, later. */
+static bool is_files(const sdb_record_header *header) {
+  return !sdb_is_zero(header->file.bytes, sizeof header->file.bytes);
+}
+
+static int remember(struct chain *chain, const sdb_record_header *header) {
+  if (!is_files(header)) chain->known_count = 0; /* all before is settled */
+  if (chain->known_count == chain->known_capacity) {
+    size_t capacity = chain->known_capacity ? 2 * chain->known_capacity : 16;
+    sdb_journal_place *grown = sdb_realloc(chain->known, capacity * sizeof *grown);
+    if (!grown) return SEQDB_NOMEM;
+    chain->known = grown;
+    chain->known_capacity = capacity;
   }
-  bool empty = (next->puts == 0 && next->deletes == 0 && next->ranges == 0) || overlay;
-  if ((next->kind == SDB_RECORD_OVERLAY) != overlay || (overlay && next->generation != now)) return false;
-  if (next->generation != now + 1 && !(empty && next->generation == now)) return false;
-  if (next->version > 1 && memcmp(&next->parent, &tip, sizeof tip) != 0) return false;
-  bool commits = next->kind == SDB_RECORD_COMMIT && next->generation > now;
-  chain->committed = commits ? next->generation : now;
-  chain->tip = commits ? next->token : tip;
-  return true;
+  chain->known[chain->known_count++] = (sdb_journal_place){header->generation, header->token};
+  return SEQDB_OK;
+}
+
+/* May `next` follow?  A prepare of no file's before it is decided by it.  What a file decides about may have siblings:
+** the parent is any state since the newest one that was decided here. */
+static int follows(struct chain *chain, const sdb_record_header *next, bool *good) {
+  const sdb_record_header *waiting = chain->record ? &chain->header : NULL;
+  bool empty = next->kind == SDB_RECORD_OVERLAY || (next->puts == 0 && next->deletes == 0 && next->ranges == 0);
+  bool undecided = waiting && waiting->kind == SDB_RECORD_PREPARE && !is_files(waiting);
+  sdb_journal_place at = chain->place;
+  int rc = SEQDB_OK;
+  if (undecided && (next->flags & SDB_RECORD_KEEP)) {
+    at = (sdb_journal_place){waiting->generation, waiting->token};
+    if ((rc = remember(chain, waiting)) != SEQDB_OK) return rc;
+  }
+  if (chain->branched || is_files(next)) {
+    const sdb_journal_place *parent = parent_of(chain, next);
+    *good = parent != NULL;
+    if (parent) at = *parent;
+  }
+  *good &= next->generation == at.generation + 1 || (empty && next->generation == at.generation);
+  *good &= next->version == 1 || memcmp(&next->parent, &at.tip, sizeof at.tip) == 0;
+  if (!*good) return rc;
+  bool commits = next->kind == SDB_RECORD_COMMIT && next->generation > at.generation;
+  chain->branched = is_files(next) || (chain->branched && !commits);
+  chain->place = commits ? (sdb_journal_place){next->generation, next->token} : at;
+  return commits || is_files(next) ? remember(chain, next) : rc;
+}
+
+/* An overlay's record stands where the header wants it, and commits nothing. */
+static bool is_in_place(const sdb_journal *journal, const struct chain *chain, const sdb_record_header *next) {
+  bool wanted = journal->header.overlay && journal->tail == journal->header.start;
+  if ((next->kind == SDB_RECORD_OVERLAY) != wanted || next->previous != journal->previous) return false;
+  return !wanted || (next->generation == chain->place.generation && !is_files(next));
 }
 
 /* The one that waits is handed out; the next one, if any, waits. */
@@ -158,6 +200,16 @@ static int advance(struct chain *chain, const sdb_record_header *next, uint8_t *
   chain->record = record;
   if (next) chain->header = *next;
   return rc;
+}
+
+static int begin_chain(struct chain *chain) {
+  const sdb_record_header base = {.generation = chain->place.generation, .token = chain->place.tip};
+  return remember(chain, &base);
+}
+
+static void end_chain(struct chain *chain) {
+  sdb_free(chain->record); /* of a scan that failed */
+  sdb_free(chain->known);
 }
 
 static void stand_behind(sdb_journal *journal, const sdb_record_header *header) {
@@ -177,8 +229,12 @@ static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain
     int rc = read_record(journal, journal->tail, size, &header, &record, op);
     if (rc != SEQDB_OK) return rc;
     if (!record) break;
-    bool overlay = journal->header.overlay && journal->tail == journal->header.start;
-    if (header.previous != journal->previous || !follows(chain, &header, overlay)) {
+    bool good = is_in_place(journal, chain, &header);
+    if (good && (rc = follows(chain, &header, &good)) != SEQDB_OK) {
+      sdb_free(record);
+      return sdb_error_nomem(op);
+    }
+    if (!good) {
       sdb_free(record); /* whole, of this salt, at its place, but not the next one: one before it is missing */
       scan->damaged_at = journal->tail;
       break;
@@ -205,6 +261,7 @@ static int look_at_orphan(void *context, const sdb_journal_record *record) {
   if (rc != SEQDB_OK || !record) return rc;
   const sdb_record_header *header = record->header;
   bool kept = record->next ? record->next->flags & SDB_RECORD_KEEP : header->coordinator_bytes == 0;
+  if (record->next && is_files(header)) kept = memcmp(&record->next->parent, &header->token, sizeof header->token) == 0;
   if (header->kind == SDB_RECORD_PREPARE && !kept) return SEQDB_OK;
   orphans->any |= header->generation > orphans->generation;
   return SEQDB_OK;
@@ -213,7 +270,7 @@ static int look_at_orphan(void *context, const sdb_journal_record *record) {
 /* Does the chain that begins with `first` lead beyond the one that was read? */
 static int leads_beyond(const sdb_journal *journal, const sdb_record_header *first, const struct chain *chain,
                         bool *beyond, const sdb_op *op) {
-  struct orphans orphans = {SDB_MAX(chain->committed, chain->header.generation), chain, false};
+  struct orphans orphans = {SDB_MAX(chain->place.generation, chain->header.generation), chain, false};
   sdb_journal other = *journal;
   bool overlay = first->kind == SDB_RECORD_OVERLAY;
   const sdb_journal_place before = {first->generation - !overlay, first->parent};
@@ -256,14 +313,14 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
   sdb_os_info info;
   struct chain chain = {.take = take,
                         .context = context,
-                        .committed = journal->header.base_generation,
-                        .tip = journal->header.base_token,
+                        .place = {journal->header.base_generation, journal->header.base_token},
                         .until = UINT64_MAX};
   memset(scan, 0, sizeof *scan);
   int os = sdb_os_info_of(journal->fd, &info);
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
-  int rc = scan_chain(journal, scan, &chain, info.size_bytes, op);
-  sdb_free(chain.record); /* of a scan that failed */
+  int rc =
+      begin_chain(&chain) == SEQDB_OK ? scan_chain(journal, scan, &chain, info.size_bytes, op) : sdb_error_nomem(op);
+  end_chain(&chain);
   journal->zeroed = sdb_journal_backed(journal, journal->header.start, info.size_bytes);
   if (rc == SEQDB_OK && !scan->damaged_at) {
     struct search search = {.journal = journal, .size = info.size_bytes, .chain = &chain};
@@ -278,14 +335,14 @@ int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_j
 
 int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
                        void *context, const sdb_op *op) {
-  struct chain chain = {
-      .take = take, .context = context, .committed = from->generation, .tip = from->tip, .until = until};
+  struct chain chain = {.take = take, .context = context, .place = *from, .until = until};
   sdb_journal_scan scan = {0};
   sdb_os_info info = {.size_bytes = until};
   int os = until == UINT64_MAX ? sdb_os_info_of(journal->fd, &info) : 0;
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
-  int rc = scan_chain(journal, &scan, &chain, info.size_bytes, op);
-  sdb_free(chain.record); /* of a scan that failed */
+  int rc =
+      begin_chain(&chain) == SEQDB_OK ? scan_chain(journal, &scan, &chain, info.size_bytes, op) : sdb_error_nomem(op);
+  end_chain(&chain);
   return rc;
 }
 

@@ -46,6 +46,8 @@ int sdb_os_sync_parent(const char *path);        /* fsync the directory that hol
 int sdb_os_dir_info(sdb_fd dir, sdb_os_info *info);
 /* The same of whatever `path` leads to now. */
 int sdb_os_path_info(const char *path, sdb_os_info *info);
+/* When the file that `path` leads to was made, in nanoseconds since 1970; 0: the system does not tell. */
+uint64_t sdb_os_birth_ns(const char *path);
 /* The directory's absolute path without symbolic links, NUL-terminated.  ENAMETOOLONG: it does not fit. */
 int sdb_os_real_path(const char *path, char *real, size_t bytes);
 /* Call visit(context, name) for each name in the directory but "." and "..", in no order, until it says true. */

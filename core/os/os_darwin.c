@@ -54,6 +54,14 @@ int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes) {
   return EOPNOTSUPP;
 }
 
+uint64_t sdb_os_birth_ns(const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0 || st.st_birthtimespec.tv_sec <= 0) {
+    return 0;
+  }
+  return (uint64_t)st.st_birthtimespec.tv_sec * 1000000000u + (uint64_t)st.st_birthtimespec.tv_nsec;
+}
+
 bool sdb_os_dense(sdb_fd file) {
   (void)file;
   return false;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/param.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "os/os.h"
@@ -35,6 +36,14 @@ int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes) {
   (void)offset;
   (void)bytes;
   return EOPNOTSUPP;
+}
+
+uint64_t sdb_os_birth_ns(const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0 || st.st_birthtim.tv_sec <= 0) {
+    return 0;
+  }
+  return (uint64_t)st.st_birthtim.tv_sec * 1000000000u + (uint64_t)st.st_birthtim.tv_nsec;
 }
 
 bool sdb_os_dense(sdb_fd file) {

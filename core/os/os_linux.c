@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/stat.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #if __has_include(<sys/single_threaded.h>) /* glibc 2.32 */
@@ -40,6 +41,15 @@ int sdb_os_fsync(sdb_fd file) {
     rc = fsync(file);
   } while (rc != 0 && errno == EINTR);
   return rc == 0 ? 0 : errno;
+}
+
+/* By number: musl has the call since 1.2.5 only. */
+uint64_t sdb_os_birth_ns(const char *path) {
+  struct statx st;
+  if (syscall(SYS_statx, AT_FDCWD, path, 0, STATX_BTIME, &st) != 0 || !(st.stx_mask & STATX_BTIME)) {
+    return 0;
+  }
+  return (uint64_t)st.stx_btime.tv_sec * 1000000000u + st.stx_btime.tv_nsec;
 }
 
 int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {

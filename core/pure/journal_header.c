@@ -87,6 +87,17 @@ static bool claims_good(const sdb_journal_header *h) {
   return true;
 }
 
+const sdb_claim *sdb_journal_header_claim(const sdb_journal_header *header, const sdb_file_uuid *file) {
+  for (uint32_t i = 0; i < header->claim_count; i++)
+    if (memcmp(&header->claims[i].file, file, sizeof *file) == 0) return &header->claims[i];
+  return NULL;
+}
+
+void sdb_journal_header_note(sdb_journal_header *header, const sdb_file_uuid *file, const sdb_token *token) {
+  for (uint32_t i = 0; i < header->claim_count; i++)
+    if (memcmp(&header->claims[i].file, file, sizeof *file) == 0) header->claims[i].settled = *token;
+}
+
 static void read_claim(const uint8_t *p, sdb_claim *claim) {
   memcpy(claim->file.bytes, p + OFF(claim, file), sizeof claim->file.bytes);
   memcpy(claim->settled.bytes, p + OFF(claim, settled), sizeof claim->settled.bytes);

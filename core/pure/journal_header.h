@@ -57,6 +57,11 @@ typedef struct sdb_journal_header {
   sdb_claim claims[SDB_CLAIMS_MAX];
 } sdb_journal_header;
 
+/* The newest commit of that file, in its claim if it has one. */
+void sdb_journal_header_note(sdb_journal_header *header, const sdb_file_uuid *file, const sdb_token *token);
+/* The claim of that file; NULL: it has none. */
+const sdb_claim *sdb_journal_header_claim(const sdb_journal_header *header, const sdb_file_uuid *file);
+
 enum sdb_header_state { SDB_HEADER_OK = 1, SDB_HEADER_DAMAGED = 0, SDB_HEADER_NEWER = -1 };
 /* NEWER: intact, but header->version > SDB_FORMAT_VERSION (only version is set). */
 enum sdb_header_state sdb_journal_header_decode(const uint8_t page[SDB_JOURNAL_HEADER_BYTES],

@@ -25,7 +25,8 @@ struct disk_record { /* section 4 */
   uint64_t ranges, range_bytes, data_bytes, entries, entries_hash;
   uint8_t parent[SEQDB_TOKEN_BYTES], file[16]; /* version 1 ends before it, with its checksum */
   uint32_t durability, changes;
-  uint8_t zeros2[24];
+  uint8_t settled[SEQDB_TOKEN_BYTES];
+  uint8_t zeros2[8];
   uint64_t checksum;
 };
 
@@ -76,7 +77,8 @@ ASSERT_OFF(record, parent, 120);
 ASSERT_OFF(record, file, 136);
 ASSERT_OFF(record, durability, 152);
 ASSERT_OFF(record, changes, 156);
-ASSERT_OFF(record, zeros2, 160);
+ASSERT_OFF(record, settled, 160);
+ASSERT_OFF(record, zeros2, 176);
 ASSERT_OFF(record, checksum, 184);
 _Static_assert(sizeof(struct disk_put) == 48 && sizeof(struct disk_range) == RANGE_BYTES, "FORMAT.md section 4");
 ASSERT_OFF(put, name_bytes, 4);
@@ -215,7 +217,8 @@ static bool ranges_good(const uint8_t *record, const sdb_record_header *h, const
 static bool durability_good(const sdb_record_header *h) {
   const uint32_t known = SDB_DURABILITY_JOURNAL_MODE | SDB_DURABILITY_SYNCHRONOUS | SDB_DURABILITY_EXCLUSIVE;
   uint32_t mode = h->durability & SDB_DURABILITY_JOURNAL_MODE;
-  if (sdb_is_zero(h->file.bytes, sizeof h->file.bytes)) return h->durability == 0;
+  if (sdb_is_zero(h->file.bytes, sizeof h->file.bytes))
+    return h->durability == 0 && sdb_is_zero(h->settled.bytes, sizeof h->settled.bytes);
   return (h->durability & ~known) == 0 && mode > 0 && mode <= JOURNAL_MODE_LAST;
 }
 
@@ -334,6 +337,7 @@ static void write_header(uint8_t *record, const sdb_record_header *h) {
   memcpy(record + OFF(record, file), h->file.bytes, sizeof h->file.bytes);
   sdb_put32(record + OFF(record, durability), h->durability);
   sdb_put32(record + OFF(record, changes), h->changes);
+  memcpy(record + OFF(record, settled), h->settled.bytes, sizeof h->settled.bytes);
 }
 
 void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header) {
@@ -364,6 +368,7 @@ static void peek_second(const uint8_t *header, sdb_record_header *out) {
   memcpy(out->file.bytes, header + OFF(record, file), sizeof out->file.bytes);
   out->durability = sdb_get32(header + OFF(record, durability));
   out->changes = sdb_get32(header + OFF(record, changes));
+  memcpy(out->settled.bytes, header + OFF(record, settled), sizeof out->settled.bytes);
 }
 
 bool sdb_record_peek(const uint8_t header[SDB_RECORD_HEADER_BYTES], uint64_t salt, uint64_t position,

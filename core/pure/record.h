@@ -37,7 +37,8 @@ typedef struct sdb_record_header {
   sdb_token parent;   /* of the newest commit that it builds on */
   sdb_file_uuid file; /* the SQLite file whose commit it belongs to */
   uint32_t durability;
-  uint32_t changes; /* count */
+  sdb_token settled; /* with a file: the newest state that it cannot go back behind; zeros: the base of no commit */
+  uint32_t changes;  /* count */
   uint32_t coordinator_bytes;
   uint32_t puts, deletes; /* counts */
   uint64_t ranges;        /* count */

@@ -38,6 +38,7 @@ int seqdb_is_undecided(seqdb *db) {
   seqdb_error error;
   sdb_op op = {"resolve", &error};
   int rc = sdb_usable(db, &op);
+  if (rc == SEQDB_OK && db->store->blind && !db->store->writing) return 2;
   return rc == SEQDB_OK ? db->store->undecided && !db->store->writing : rc;
 }
 

@@ -10,8 +10,8 @@
 #include "txn/follow.h"
 #include "txn/member.h"
 
-/* Of the board's mode: one of these. */
-enum { MODE_SYNC_FULL = 1, MODE_SYNC_OFF = 2 };
+/* Of the board's mode: one of the first two, perhaps with the third. */
+enum { MODE_SYNC_FULL = 1, MODE_SYNC_OFF = 2, MODE_NOT_ATOMIC = 4 };
 
 /* ---- coming */
 
@@ -183,6 +183,9 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
     store->unsettled = store->undecided;
     store->recovered = true; /* ... who finds the board's mark instead */
   }
+  sdb_board_settle(store->board, store->settled_generation, store->settled.bytes);
+  sdb_board_raise_unproven(store->board, store->unproven);
+  sdb_board_set_mark(store->board, store->marked);
   if (rc == SEQDB_OK) rc = sdb_board_ready(store->board, store->uuid, &store->mine, durable, op);
   if (rc == SEQDB_OK) share(store);
   return rc;
@@ -190,11 +193,15 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
 
 int sdb_meet_agree(sdb_store *store, const sdb_op *op) {
   unsigned decided = 0, mode = store->sync_off ? MODE_SYNC_OFF : MODE_SYNC_FULL;
+  if (store->not_atomic) mode |= MODE_NOT_ATOMIC;
   if (!store->board) return SEQDB_OK;
   int rc = sdb_board_agree(store->board, mode, &decided, op);
   if (rc == SEQDB_OK || decided == 0) return rc;
+  if ((decided ^ mode) & MODE_NOT_ATOMIC)
+    return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in another process with atomic=%d", store->path,
+                         !(decided & MODE_NOT_ATOMIC));
   return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in another process with sync=%s", store->path,
-                       decided == MODE_SYNC_OFF ? "off" : "full");
+                       decided & MODE_SYNC_OFF ? "off" : "full");
 }
 
 /* ---- going */

@@ -15,6 +15,7 @@
 #include "base/sized.h"
 #include "files/create.h"
 #include "os/os.h"
+#include "txn/settle.h"
 #include "space/extents.h"
 #include "store/meet.h"
 #include "store/recover.h"
@@ -79,6 +80,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   store->fork_count = sdb_os_fork_count();
   store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);
   store->sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
+  store->not_atomic = options->flags & SEQDB_OPEN_NOT_ATOMIC;
   store->no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   store->immutable = options->flags & SEQDB_OPEN_IMMUTABLE;
   store->epoch = 2; /* 0 and 1 were used by recovery */
@@ -128,13 +130,33 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   store->version = have_journal ? store->journal.header.version : SDB_FORMAT_VERSION;
   store->tip = found->tip;
   store->tip_file = found->tip_file;
+  store->tip_at = found->tip_at;
+  store->tip_durability = found->tip_durability;
+  store->settled = have_journal ? found->settled : found->tip;
+  store->settled_generation = have_journal ? found->settled_generation : found->generation;
+  store->candidates = found->candidates;
+  store->candidate_count = found->candidate_count;
+  store->dead_behind = found->dead_behind;
+  store->unproven = found->candidate_count ? found->generation : 0;
+  store->marked = found->candidate_count > 0;
   store->unclean = found->unclean;
-  store->undecided = found->undecided;
+  store->undecided = found->undecided || found->blind;
+  store->blind = found->blind;
   store->keep_next = found->kept_last;
   store->differs = found->differs;
   store->recovered = have_journal && found->records == 0 && !found->adopted && !found->unclean &&
                      store->journal.header.sync_off == store->sync_off;
   return SEQDB_OK;
+}
+
+/* T3: nobody shows rows and regions of different commits. */
+static int cannot_ask(const sdb_store *store, const sdb_recovered *found, const sdb_op *op) {
+  const sdb_claim *claim = sdb_journal_header_claim(&store->journal.header, &found->candidates);
+  return sdb_error_set(
+      op, SEQDB_CANTOPEN, "journal", found->tip_at,
+      "%s: whether its last commits count is said by the SQLite file %.*s, which cannot be asked, or is "
+      "of another time: open the table there first, or seqdb_resolve(T, 'keep') or 'drop'",
+      store->path, claim ? (int)claim->path_bytes : 7, claim ? claim->path : "unknown");
 }
 
 static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
@@ -146,9 +168,17 @@ static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op
                            .interrupt = options->interrupt,
                            .interrupt_context = options->interrupt_context,
                            .adopt = options->flags & SEQDB_OPEN_ADOPT,
-                           .resolve_drop = options->flags & SEQDB_OPEN_RESOLVE_DROP};
+                           .resolve_drop = options->flags & SEQDB_OPEN_RESOLVE_DROP,
+                           .resolve_keep = options->flags & SEQDB_OPEN_RESOLVE_KEEP,
+                           .committed = options->committed,
+                           .committed_context = options->committed_context};
   int rc = sdb_recover(&from, &found, op);
   if (rc != SEQDB_OK) return rc;
+  if (found.blind && !found.damage.count && !(options->flags & SEQDB_OPEN_RESOLVE_LATER)) {
+    rc = cannot_ask(store, &found, op);
+    sdb_recovered_free(&found, store->names);
+    return rc;
+  }
   rc = take_recovered(store, &found, op);
   store->left_undecided = store->undecided && (options->flags & SEQDB_OPEN_RESOLVE_LATER);
   sdb_recovered_free(&found, store->names);
@@ -208,6 +238,7 @@ static int store_open(sdb_fd *dir, sdb_listed *listed, const char *path, const s
 /* Another handle on an open store. */
 static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   bool sync_off = options->flags & SEQDB_OPEN_SYNC_OFF, no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
+  bool not_atomic = options->flags & SEQDB_OPEN_NOT_ATOMIC;
   if ((options->flags & SEQDB_OPEN_EXCLUSIVE) && store->board)
     return sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s is open in this process with locking=shared", store->path);
   if (options->flags & SEQDB_OPEN_READONLY) return SEQDB_OK;
@@ -224,6 +255,9 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
     if (sync_off != store->sync_off)
       return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with sync=%s", store->path,
                            store->sync_off ? "off" : "full");
+    if (not_atomic != store->not_atomic)
+      return sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s is open in this process with atomic=%d", store->path,
+                           !store->not_atomic);
     if (!store->damage.count) store->data.min_bytes = SDB_MAX(store->data.min_bytes, options->min_size_bytes);
     return SEQDB_OK;
   }
@@ -238,6 +272,7 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
   bool alone = store->still && !store->damage.count;
   if (alone && (rc = sdb_meet_again(store, options, op)) != SEQDB_OK) return rc;
   store->sync_off = sync_off;
+  store->not_atomic = not_atomic;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
   rc = sdb_store_make_writable(store, options, op);
   return rc == SEQDB_OK && alone ? sdb_meet_ready(store, op) : rc;
@@ -273,7 +308,7 @@ static bool can_close_clean(const sdb_store *store) {
 static void close_clean(sdb_store *store) {
   bool poison = false;
   if (!can_close_clean(store) || sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK) return; /* 1 */
-  if (SDB_NEVER(!sdb_overlay_is_empty(&store->overlay)) || !store->regions.guarded) return;
+  if (!sdb_overlay_is_empty(&store->overlay) || !sdb_store_is_settled(store) || !store->regions.guarded) return;
   if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;                 /* 2 */
   if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return; /* 3 */
   sdb_journal_cut(&store->journal, sdb_room_for_giving(store));                                              /* 4 */
@@ -339,7 +374,7 @@ static seqdb *handle_new(const seqdb_options *options) {
 }
 
 #define RESOLVE_FLAGS (SEQDB_OPEN_RESOLVE_KEEP | SEQDB_OPEN_RESOLVE_DROP | SEQDB_OPEN_RESOLVE_LATER)
-#define KNOWN_FLAGS   (0x1fu | SEQDB_OPEN_EXCLUSIVE | SEQDB_OPEN_IMMUTABLE | RESOLVE_FLAGS)
+#define KNOWN_FLAGS   (0x1fu | SEQDB_OPEN_EXCLUSIVE | SEQDB_OPEN_IMMUTABLE | RESOLVE_FLAGS | SEQDB_OPEN_NOT_ATOMIC)
 
 static int check_options(const seqdb_options *options, const sdb_op *op) {
   unsigned resolve = options->flags & RESOLVE_FLAGS, write = SEQDB_OPEN_CREATE | SEQDB_OPEN_ADOPT;

@@ -9,9 +9,11 @@
 #include "base/check.h"
 #include "files/journal_scan.h"
 #include "os/os.h"
+#include "pure/branches.h"
 #include "pure/indexes.h"
 #include "space/extents.h"
 #include "space/tree_file.h"
+#include "store/claims.h"
 #include "txn/delta.h"
 
 #define COUNT_MAX      ((uint64_t)1 << 47)         /* of generations and sequences; the board has room for these */
@@ -31,7 +33,9 @@ struct recovery {
   size_t named_capacity;
   uint64_t unasked_bytes; /* read since the user was asked whether to go on */
   const sdb_op *op;
-  bool differ; /* entries are not those that it knew, or the header if none counts */
+  bool differ;           /* entries are not those that it knew, or the header if none counts */
+  sdb_branches branches; /* of version 2 */
+  size_t done;           /* of them */
 };
 
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
@@ -59,10 +63,71 @@ static int ask(void *context, const sdb_op *op) {
 
 /* A prepare counts unless the record after it drops it. The last one is undecided: it counts too, unless a coordinator
 ** decides about it and the caller speaks for that one. */
-static bool is_kept(const struct recovery *r, const sdb_journal_record *record) {
+static bool is_kept(struct recovery *r, const sdb_journal_record *record) {
+  if (record->header->version > 1) return r->branches.items[r->done++].kept;
   if (record->header->kind != SDB_RECORD_PREPARE) return true;
   if (record->next) return record->next->flags & SDB_RECORD_KEEP;
   return !(r->from->resolve_drop && record->header->coordinator_bytes);
+}
+
+static int collect(void *context, const sdb_journal_record *record) {
+  struct recovery *r = context;
+  r->unasked_bytes += record ? record->header->bytes : ASK_BYTES;
+  int rc = r->unasked_bytes < ASK_BYTES ? SEQDB_OK : ask(r, r->op);
+  if (rc != SEQDB_OK || !record) return rc;
+  return sdb_branches_add(&r->branches, record->header) == SEQDB_OK ? rc : sdb_error_nomem(r->op);
+}
+
+/* Does the file say that it has no commit after the settled state? */
+static bool is_before(const struct recovery *r, size_t settled, const sdb_file_uuid *file, const sdb_token *token) {
+  const sdb_claim *claim = sdb_journal_header_claim(&r->from->journal->header, file);
+  sdb_token last = {{0}};
+  if (claim) last = claim->settled;
+  for (size_t i = 0; i < settled; i++)
+    if (memcmp(&r->branches.items[i].file, file, sizeof *file) == 0 && r->branches.items[i].kept)
+      last = r->branches.items[i].token;
+  return sdb_token_is(&last, token);
+}
+
+/* The file's answer as a state: true and *tip, or nobody can tell. */
+static bool ask_file(const struct recovery *r, size_t settled, const sdb_file_uuid *file, size_t *tip) {
+  const sdb_recover_from *from = r->from;
+  const sdb_claim *claim = sdb_journal_header_claim(&from->journal->header, file);
+  seqdb_question question = {0};
+  sdb_token token;
+  memcpy(question.directory, from->journal->header.uuid, sizeof question.directory);
+  if (claim) sdb_claim_give(claim, &question.claim);
+  memcpy(question.claim.file, file, sizeof question.claim.file);
+  if (!from->committed || from->committed(from->committed_context, &question, token.bytes) != SEQDB_OK) return false;
+  size_t at = sdb_branches_find(&r->branches, &token);
+  bool candidate = at > settled && memcmp(&r->branches.items[at - 1].file, file, sizeof *file) == 0;
+  *tip = candidate ? at : settled;
+  return candidate || is_before(r, settled, file, &token);
+}
+
+/* Which state it is (T2): the token in the SQLite file's row, with its ancestors. */
+static void choose(struct recovery *r) {
+  const sdb_recover_from *from = r->from;
+  const sdb_branches *all = &r->branches;
+  sdb_recovered *out = r->out;
+  size_t count = all->count, tip = sdb_branches_last(all, from->resolve_drop), settled = tip;
+  const sdb_branch *last = count ? &all->items[count - 1] : NULL;
+  bool files = last && !sdb_file_is_none(&last->file);
+  if (files) {
+    settled = sdb_branches_find(all, &last->settled);
+    sdb_branches_keep(&r->branches, settled);
+    out->candidates = last->file;
+    bool told = ask_file(r, settled, &last->file, &tip), forced = from->resolve_keep || from->resolve_drop;
+    out->blind = !told && !forced;
+    if (!told) tip = from->resolve_keep ? count : settled;
+    if (forced) settled = tip;
+    out->candidate_count = (uint32_t)(count - settled);
+    out->dead_behind = tip < count && !forced;
+  }
+  out->settled = settled ? all->items[settled - 1].token : from->journal->header.base_token;
+  out->settled_generation = settled ? all->items[settled - 1].generation : from->journal->header.base_generation;
+  out->tip_at = tip ? all->items[tip - 1].position : 0;
+  sdb_branches_keep(&r->branches, tip);
 }
 
 /* ---- step 3: redo, in memory */
@@ -101,6 +166,8 @@ static int redo_record(struct recovery *r, const sdb_journal_record *record) {
   if (header->kind == SDB_RECORD_PREPARE || header->generation > out->generation) { /* else it only decides */
     out->tip = header->token;
     out->tip_file = header->file;
+    out->tip_durability = header->durability;
+    sdb_journal_header_note(&r->from->journal->header, &header->file, &header->token);
   }
   out->generation = header->generation;
   return rc;
@@ -144,7 +211,7 @@ static int take_record(void *context, const sdb_journal_record *record) {
   bool kept = is_kept(r, record); /* 2 */
   if (!record->next) {
     out->undecided = record->header->kind == SDB_RECORD_PREPARE && record->header->coordinator_bytes;
-    out->kept_last = record->header->kind == SDB_RECORD_PREPARE && kept;
+    out->kept_last = record->header->kind == SDB_RECORD_PREPARE && kept && sdb_file_is_none(&record->header->file);
   }
   if (!kept) return SEQDB_OK;
   r->last = *record->header;
@@ -413,6 +480,18 @@ static int check(struct recovery *r) {
 
 /* ---- steps 1 to 3 */
 
+/* Twice, from version 2 on: which count is known when all are. */
+static int read_records(struct recovery *r, const sdb_op *op) {
+  sdb_journal *journal = r->from->journal;
+  sdb_journal again = *journal;
+  const sdb_journal_place place = {journal->header.base_generation, journal->header.base_token};
+  bool second = journal->header.version > 1;
+  int rc = sdb_journal_scan_records(journal, &r->scan, second ? collect : take_record, r, op);
+  if (rc != SEQDB_OK || !second) return rc;
+  choose(r);
+  return sdb_journal_follow(&again, &place, journal->tail, take_record, r, op);
+}
+
 static int read_all(struct recovery *r, const sdb_op *op) {
   const sdb_recover_from *from = r->from;
   sdb_recovered *out = r->out;
@@ -428,7 +507,11 @@ static int read_all(struct recovery *r, const sdb_op *op) {
     out->tip = from->journal->header.base_token;
     out->tip_file = from->journal->header.base_file;
   }
-  if (good) rc = sdb_journal_scan_records(from->journal, &r->scan, take_record, r, op);
+  if (good) rc = read_records(r, op);
+  if (!good || from->journal->header.version == 1) {
+    out->settled = out->tip;
+    out->settled_generation = out->generation;
+  }
   out->named_count = sdb_indexes_sort(out->named, out->named_count);
   out->records = r->scan.count;
   out->unclean = from->regions->guarded || r->scan.count > 0;
@@ -452,6 +535,7 @@ int sdb_recover(const sdb_recover_from *from, sdb_recovered *out, const sdb_op *
   }
   sdb_tree_drop(&r.base, from->names);
   sdb_free(r.load.bad);
+  sdb_branches_free(&r.branches);
   if (rc != SEQDB_OK) sdb_recovered_free(out, from->names);
   return rc;
 }

@@ -13,6 +13,7 @@
 #include "files/journal.h"
 #include "files/regions_file.h"
 #include "pure/patch.h"
+#include "seqdb.h"
 #include "space/tree.h"
 
 /* The files as they are, and what the caller wants. */
@@ -25,6 +26,9 @@ typedef struct sdb_recover_from {
   void *interrupt_context;
   bool adopt;        /* accept entries that differ from the header's hash */
   bool resolve_drop; /* an undecided prepare is dropped instead of kept */
+  bool resolve_keep; /* commits that an SQLite file decides about are kept, whatever it says */
+  int (*committed)(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]); /* may be NULL */
+  void *committed_context;
 } sdb_recover_from;
 
 typedef struct sdb_recovered {
@@ -38,6 +42,12 @@ typedef struct sdb_recovered {
   size_t records;    /* found in the journal */
   bool unclean;      /* the last session did not close: bulk bytes of its transaction may lie in holes */
   bool adopted;      /* the header must be written anew */
+  sdb_token settled; /* T2: the newest state that no SQLite file goes back behind */
+  uint64_t settled_generation, tip_at;
+  uint32_t tip_durability, candidate_count;
+  sdb_file_uuid candidates; /* whose commits came after it */
+  bool dead_behind;         /* one of them lies behind the tip */
+  bool blind;        /* and that file could not be asked, or says what nobody knows: the settled state is taken */
   bool undecided;    /* the last record is a prepare that a coordinator decides about */
   bool kept_last;    /* the last record is a prepare, of whomever, and was counted as committed */
   bool differs;      /* entries are not what the header says */

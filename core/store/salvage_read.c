@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "files/damage.h"
+#include "pure/branches.h"
 #include "files/journal.h"
 #include "pure/entry_rules.h"
 
@@ -262,10 +263,16 @@ static int redo_record(const struct reading *r, const uint8_t *record, const sdb
   return rc == SEQDB_OK ? rc : sdb_error_nomem(r->op);
 }
 
+/* Does the record say that the prepare before it counts?  Of an SQLite file's prepares: it builds on it. */
+static bool keeps(const sdb_record_header *prepare, const sdb_record_header *next) {
+  if (sdb_file_is_none(&prepare->file)) return next->flags & SDB_RECORD_KEEP;
+  return sdb_token_is(&next->parent, &prepare->token);
+}
+
 /* A commit counts at once; a prepare when the next record keeps it. */
 static int take_record(const struct reading *r, struct chain *c, uint8_t *record, const sdb_record_header *header) {
   int rc = SEQDB_OK;
-  if (c->held && (header->flags & SDB_RECORD_KEEP)) rc = redo_record(r, c->held, &c->last);
+  if (c->held && keeps(&c->last, header)) rc = redo_record(r, c->held, &c->last);
   sdb_free(c->held);
   c->held = NULL;
   if (header->kind == SDB_RECORD_PREPARE) {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include "files/create.h"
 #include "os/os.h"
+#include "store/claims.h"
 #include "store/meet.h"
 
 /* ---- one file */
@@ -94,6 +95,7 @@ int sdb_store_open_files(sdb_store *store, const seqdb_options *options, bool cr
   int rc = SEQDB_OK;
   if (create) {
     sdb_journal_header header = {.sync_off = store->sync_off};
+    if (options->claim && sdb_claim_take(options->claim, &header.claims[0])) header.claim_count = 1;
     const sdb_os_access access = sdb_store_access(options);
     if ((rc = sdb_is_pristine(store->dir, store->path, &pristine, &missing, op)) != SEQDB_OK) return rc;
     if (pristine && (rc = sdb_create_files(store->dir, store->path, false, &access, &header, op)) != SEQDB_OK)

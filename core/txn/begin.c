@@ -14,6 +14,7 @@
 
 #include "txn/checkpoint.h"
 #include "txn/room.h"
+#include "txn/settle.h"
 #include "txn/writer_lock.h"
 #include "os/os.h"
 
@@ -55,6 +56,10 @@ int sdb_txn_begin(seqdb *db, const sdb_op *op) {
     return rc;
   }
   assert(store->journal.header.version == SDB_FORMAT_VERSION);
+  if ((rc = sdb_settle_check(store, &db->file, op)) != SEQDB_OK) {
+    sdb_writer_unlock(db);
+    return rc;
+  }
   make_room(store);
   sdb_txn_set_open(&db->txn, sdb_tree_share(&store->committed->tree), store->committed->generation + 1, ++store->epoch);
   return SEQDB_OK;
@@ -119,6 +124,7 @@ static void close_txn(seqdb *db) {
 void sdb_txn_end(seqdb *db) {
   sdb_txn_drop_marks(db, 0);
   db->txn.failed_level = SDB_NO_LEVEL;
+  db->heals = false;
   if (sdb_txn_is_open(&db->txn)) close_txn(db);
 }
 

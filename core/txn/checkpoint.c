@@ -26,7 +26,9 @@
 #include "pure/indexes.h"
 #include "space/tree_file.h"
 #include "txn/decide.h"
+#include "txn/follow.h"
 #include "txn/rewrite.h"
+#include "txn/settle.h"
 
 /* A checkpoint is due when the journal has grown to ... */
 #define JOURNAL_MIN_BYTES (UINT64_C(4) << 20)  /* ... in a small database */
@@ -127,6 +129,7 @@ static int turn_journal(sdb_store *store, const sdb_rewrite *rewrite, const sdb_
   header.base_file = store->tip_file;
   int rc = rewrite ? sdb_journal_turn(&store->journal, &rewrite->next, &header, &poison, op)
                    : sdb_journal_reset(&store->journal, &header, &poison, op);
+  atomic_fetch_add(&store->claims_version, 1);
   if (poison) sdb_poison(store);
   return rc;
 }
@@ -211,7 +214,7 @@ static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_
   if (rc == SEQDB_OK) rc = sdb_store_sync(store, store->regions.fd, "regions", op); /* 4 */
   if (rc == SEQDB_OK) rc = turn_journal(store, rewrite, op);                        /* 5, 6 */
   if (rc != SEQDB_OK) return rc;
-  store->rewrite_at = 0;
+  store->rewrite_at = store->tip_at = 0;
   store->named_count = 0;
   if (store->named_capacity > KEEP_NAMED) {
     sdb_free(store->named);
@@ -225,7 +228,7 @@ static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_
 
 static bool has_something_to_fold(const sdb_store *store) {
   return store->journal.tail != SDB_JOURNAL_START || SDB_NEVER(store->named_count) || !store->recovered ||
-         store->journal.header.version != store->version;
+         store->journal.header.version != store->version || store->claims_changed;
 }
 
 /* Steps 1 to 6.  *folded: the journal is empty now. */
@@ -235,7 +238,7 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *o
   /* If a snapshot puts the checkpoint off, the next record decides: this need not. */
   if ((store->before_prepare || store->unsettled) && only_prepare_holds(store)) rc = sdb_decide(store, op);
   if (rc == SEQDB_OK) rc = sdb_checkpoint_drain(store, op); /* 1 */
-  if (rc != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay)) return rc;
+  if (rc != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay) || !sdb_store_is_settled(store)) return rc;
   if (has_something_to_fold(store)) {
     pthread_mutex_lock(&store->files_mutex);
     rc = fold(store, unclean, NULL, op); /* 2 to 6 */
@@ -279,7 +282,8 @@ static int checkpoint(sdb_store *store, bool due, const sdb_op *op) {
     store->unclean = unclean;
     rc = attempt(store, unclean, &folded, op);
   }
-  if (rc == SEQDB_OK && !folded && sdb_rewrite_pays(store, due)) return rewrite_journal(store, op);
+  if (rc == SEQDB_OK && !folded && sdb_store_is_settled(store) && sdb_rewrite_pays(store, due))
+    return rewrite_journal(store, op);
   if (rc != SEQDB_OK || !folded) return rc;
   pthread_mutex_lock(&store->mutex);
   sdb_space_release_redo(&store->space);
@@ -297,6 +301,17 @@ int sdb_checkpoint_upgrade(sdb_store *store, const sdb_op *op) {
   return store->journal.header.version == store->version ? SEQDB_OK : sdb_checkpoint(store, op);
 }
 
+/* An SQLite file may still go back: the records stay, and what they show. */
+static int keep_candidates(sdb_store *store, const sdb_op *op) {
+  if (store->recovered) return SEQDB_OK;
+  pthread_mutex_lock(&store->mutex);
+  sdb_space_set_reusable(&store->space, store->settled_generation);
+  pthread_mutex_unlock(&store->mutex);
+  int rc = sdb_follow_hold(store, op);
+  store->recovered = rc == SEQDB_OK;
+  return rc;
+}
+
 /* After an unclean end nothing that may be in the page cache alone is believed (R6): header, last record, sizes and
 ** entries are written once more before anything relies on them.  The steps have the letters of FORMAT.md 5, Reading,
 ** step 5. */
@@ -310,8 +325,8 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
     if (rc == SEQDB_OK && store->undecided && (rc = sdb_decide(store, op)) == SEQDB_OK) /* b */
       store->undecided = false;
   }
-  if (rc == SEQDB_OK && (store->unclean || !store->recovered)) rc = sdb_checkpoint(store, op); /* c, d */
-  return rc;
+  if (rc != SEQDB_OK || !(store->unclean || !store->recovered)) return rc;
+  return sdb_store_is_settled(store) ? sdb_checkpoint(store, op) : keep_candidates(store, op); /* c, d */
 }
 
 /* The larger the database, the longer the journal may grow: a checkpoint then costs each commit less.  What was given

@@ -26,6 +26,7 @@
 #include "txn/checkpoint.h"
 #include "txn/decide.h"
 #include "txn/room.h"
+#include "txn/settle.h"
 
 #define INLINE_MAX_BYTES  (UINT64_C(64) << 10) /* so many direct bytes the record may carry, to save step 2 ... */
 #define INLINE_MAX_RANGES 256u                 /* ... in so many ranges */
@@ -196,8 +197,20 @@ static int fill_header(struct prepare *p, sdb_record_header *header) {
                                 .data_bytes = sdb_store_end(p->db->store),
                                 .entries = txn->tree.entries,
                                 .entries_hash = txn->tree.hash};
+  if (p->kind == SDB_RECORD_PREPARE) {
+    header->file = p->db->file;
+    header->durability = p->db->durability;
+    if (!sdb_file_is_none(&header->file)) header->settled = p->db->store->settled;
+  }
   int os = sdb_os_random(&header->token, sizeof header->token);
   return os ? sdb_error_os(p->op, os, NULL, 0, "no random bytes for a token") : SEQDB_OK;
+}
+
+static void note_record(sdb_txn *txn, const sdb_record_header *header) {
+  txn->token = header->token;
+  txn->file = header->file;
+  txn->durability = header->durability;
+  txn->position = header->position;
 }
 
 /* Steps 3 and 4. */
@@ -212,12 +225,34 @@ static int write_record(struct prepare *p) {
   if (rc == SEQDB_OK) rc = fill_ranges(p);
   uint64_t spare_bytes = p->only_gives ? sdb_room_for_drop(p->kind) : sdb_room_for_giving(p->db->store);
   if (rc == SEQDB_OK) rc = sdb_record_append(p->db->store, &p->writer, &header, spare_bytes, p->op); /* 3, 4 */
-  if (rc == SEQDB_OK) p->db->txn.token = header.token;
+  if (rc == SEQDB_OK) note_record(&p->db->txn, &header);
   sdb_free(record);
   return rc;
 }
 
 /* ---- prepare */
+
+/* An SQLite file may still show it (T3): the prepare stays, with all that it shows. */
+static int bury(seqdb *db) {
+  sdb_store *store = db->store;
+  const sdb_delta *delta = &db->txn.delta;
+  int rc = SEQDB_OK;
+  pthread_mutex_lock(&store->mutex);
+  for (size_t i = 0; i < delta->puts && rc == SEQDB_OK; i++) {
+    const sdb_entry *entry = sdb_tree_get(&db->txn.prepared->tree, delta->indexes[i]);
+    rc = sdb_space_hold_redo(&store->space, entry->start, entry->reserved);
+  }
+  pthread_mutex_unlock(&store->mutex);
+  if (rc != SEQDB_OK) sdb_poison(store); /* without memory to note it: who opens it anew reads it from the journal */
+  store->dead_behind = true;
+  store->candidates = db->txn.file;
+  return SEQDB_OK;
+}
+
+/* Is what was prepared an SQLite file's? */
+static bool is_files(const seqdb *db) {
+  return !sdb_file_is_none(&db->txn.file);
+}
 
 static void forget_prepared(seqdb *db) {
   sdb_store_unref(db->store, sdb_txn_set_unprepared(&db->txn, &db->store->committed->tree));
@@ -226,7 +261,7 @@ static void forget_prepared(seqdb *db) {
 /* What was done was undone, and the record that tells of it too. */
 static int prepare_nothing(seqdb *db, const sdb_op *op) {
   if (!sdb_txn_has_prepared(&db->txn)) return SEQDB_OK;
-  int rc = sdb_decide(db->store, op);
+  int rc = is_files(db) ? bury(db) : sdb_decide(db->store, op);
   if (rc == SEQDB_OK) forget_prepared(db);
   return rc;
 }
@@ -268,13 +303,15 @@ static int prepare_changes(struct prepare *p) {
     sdb_checkpoint_punch_early(db->store); /* what was refused may hold blocks still */
     rc = take_room(p);
   }
+  bool again = sdb_txn_has_prepared(&db->txn);
+  if (rc == SEQDB_OK && again && is_files(db)) rc = bury(db);
   if (rc == SEQDB_OK) rc = sync_data(p);    /* 2 */
   if (rc == SEQDB_OK) rc = write_record(p); /* 3, 4 */
   if (rc != SEQDB_OK) {
     sdb_store_unref(db->store, p->catalog);
     return rc;
   }
-  if (sdb_txn_has_prepared(&db->txn)) forget_prepared(db); /* the new record drops the old one */
+  if (again) forget_prepared(db); /* the new record drops the old one */
   sdb_txn_set_prepared(&db->txn, p->catalog, &p->delta, p->kind);
   memset(&p->delta, 0, sizeof p->delta);
   return SEQDB_OK;
@@ -289,9 +326,11 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
   if (rc != SEQDB_OK) return rc;
   sdb_store_check_adds_up(db->store, &txn->tree);
   if (!sdb_txn_has_changes(txn)) return SEQDB_OK;
+  const sdb_file_uuid nobody = {{0}};
+  if (kind == SDB_RECORD_COMMIT && (rc = sdb_settle_check(db->store, &nobody, op)) != SEQDB_OK) return rc;
   if (txn->life != SDB_PREPARED || kind != SDB_RECORD_PREPARE) {
     if ((rc = collect(&p)) != SEQDB_OK) return rc;
-    bool nothing = p.delta.puts == 0 && p.delta.deletes == 0;
+    bool nothing = p.delta.puts == 0 && p.delta.deletes == 0 && !db->heals;
     rc = nothing ? prepare_nothing(db, op) : prepare_changes(&p); /* 2, 3, 4 */
     sdb_delta_free(&p.delta);
     if (rc != SEQDB_OK || nothing) return rc;
@@ -317,11 +356,23 @@ static int note_cut(void *context, uint32_t index, const sdb_entry *before, cons
   return 0;
 }
 
+/* The commit before was made durable by a journal that this one synced, or its folder. */
+static bool can_settle_before(const sdb_store *store) {
+  uint32_t mode = store->tip_durability & SDB_DURABILITY_JOURNAL_MODE;
+  uint32_t level = (store->tip_durability & SDB_DURABILITY_SYNCHRONOUS) >> 4;
+  return mode >= 2 && mode <= 4 && level >= 1 && store->committed->generation > sdb_store_unproven(store);
+}
+
 /* Step 5.  Readers see the new state from the moment on when the locks are let go; memory was reserved. */
 static void publish_in_memory(seqdb *db) {
   sdb_txn *txn = &db->txn;
   sdb_store *store = db->store;
-  bool keep_next = txn->record_kind == SDB_RECORD_PREPARE;
+  bool keep_next = txn->record_kind == SDB_RECORD_PREPARE && !is_files(db);
+  const sdb_record_header header = {.token = txn->token,
+                                    .file = txn->file,
+                                    .position = txn->position,
+                                    .durability = txn->durability,
+                                    .generation = txn->prepared->generation};
   size_t named = txn->delta.puts + txn->delta.deletes;
   sdb_patch all;
   gather_patch(txn, &all);
@@ -329,10 +380,17 @@ static void publish_in_memory(seqdb *db) {
   pthread_mutex_lock(&store->files_mutex);
   memcpy(store->named + store->named_count, txn->delta.indexes, named * sizeof *store->named);
   store->named_count += named;
-  store->tip = txn->token;
-  store->tip_file = (sdb_file_uuid){{0}}; /* of the engine alone */
+  if (db->settles == SEQDB_SETTLES_BEFORE && can_settle_before(store)) sdb_settle_tip(store);
+  sdb_settle_follow(store, &header);
   sdb_overlay_lock(&store->overlay);
   pthread_mutex_lock(&store->mutex);
+  if (db->settles == SEQDB_SETTLES_ALL) {
+    store->settled = store->tip;
+    store->settled_generation = header.generation;
+    store->candidate_count = 0;
+  } else if (is_files(db)) {
+    sdb_space_set_reusable(&store->space, SDB_MIN(store->settled_generation, store->space.catalogs.reusable));
+  }
   sdb_overlay_add(&store->overlay, txn->prepared->generation, sdb_store_newest_reader(store), &all, &txn->spare_layer);
   (void)sdb_tree_diff(&store->committed->tree, &txn->prepared->tree, note_cut, &store->space);
   sdb_store_swap(store, txn->prepared, keep_next, keep_next && db->coordinator);
@@ -351,8 +409,10 @@ void sdb_commit_publish(seqdb *db) {
     (void)sdb_commit_rollback(db, &sdb_unheard);
     return;
   }
-  publish_in_memory(db);                             /* 5 */
-  sdb_store_publish(store);                          /* ... for other members, too */
+  bool by_file = is_files(db);
+  publish_in_memory(db);    /* 5 */
+  sdb_store_publish(store); /* ... for other members, too */
+  if (by_file) sdb_store_set_mark(store, false);
   (void)sdb_store_oldest_elsewhere(store);           /* nobody may need any more what it gave up */
   if (SDB_ALWAYS(!sdb_is_poisoned(store))) {         /* the writer alone poisons, and it has just written its record */
     (void)sdb_checkpoint_drain(store, &sdb_unheard); /* 6 */
@@ -366,6 +426,11 @@ void sdb_commit_publish(seqdb *db) {
 
 /* A prepare is dropped on record first; a poisoned store can write no more. */
 static int drop_prepared(seqdb *db, const sdb_op *op) {
+  if (is_files(db)) {
+    int held = bury(db);
+    forget_prepared(db);
+    return held;
+  }
   int rc = sdb_is_poisoned(db->store) ? SEQDB_OK : sdb_decide(db->store, op);
   if (rc != SEQDB_OK) sdb_poison(db->store); /* the next open would keep it */
   forget_prepared(db);
@@ -407,6 +472,7 @@ int seqdb_prepare(seqdb *db, uint8_t token[SEQDB_TOKEN_BYTES], uint64_t *generat
   rc = sdb_commit_prepare(db, SDB_RECORD_PREPARE, its_token, &op);
   if (rc == SEQDB_OK && generation) *generation = sdb_txn_has_prepared(&db->txn) ? db->txn.prepared->generation : 0;
   if (rc == SEQDB_OK && token) memcpy(token, its_token, SEQDB_TOKEN_BYTES);
+  if (rc == SEQDB_OK && sdb_txn_has_prepared(&db->txn) && is_files(db)) sdb_store_set_mark(db->store, true); /* T3 */
   return sdb_leave(db, rc, &op);
 }
 

@@ -9,6 +9,7 @@
 #include "txn/follow.h"
 
 #include "txn/reread.h"
+#include "txn/settle.h"
 
 static int redo_entries(sdb_store *store, sdb_tree *tree, const sdb_journal_record *record) {
   uint64_t cursor = 0;
@@ -45,10 +46,19 @@ static int hold_ranges(sdb_store *store, const sdb_journal_record *record) {
   return rc;
 }
 
-/* The extents that a dropped record was to have are nobody's, and its ranges lie in them still. */
+/* The extents that a dropped record was to have are nobody's, and its ranges lie in them still.  An SQLite file may say
+** later that it counts: all that it shows is held. */
 static int hold_dropped(sdb_store *store, const sdb_journal_record *record) {
   uint64_t cursor = 0;
   sdb_record_range range;
+  sdb_record_put put;
+  if (!sdb_file_is_none(&record->header->file)) {
+    store->dead_behind = true;
+    store->candidates = record->header->file;
+    while (sdb_record_next_put(record->record, record->header, &cursor, &put))
+      if (sdb_settle_hold(store, put.start, put.reserved) != SEQDB_OK) return SEQDB_NOMEM;
+    cursor = 0;
+  }
   if (hold_ranges(store, record) != SEQDB_OK) return SEQDB_NOMEM;
   while (sdb_record_next_range(record->record, record->header, &cursor, &range))
     sdb_space_set_aside(&store->space, range.offset, range.bytes);
@@ -66,11 +76,10 @@ static void stand_behind(sdb_store *store, const sdb_record_header *header) {
   journal->tail = sdb_journal_record_end(header);
 }
 
-/* The newest commit is the record's, unless it only decides.  Before the last commit changes. */
+/* The newest commit is the record's, unless it only decides. */
 static void take_tip(sdb_store *store, const sdb_record_header *header) {
   if (header->kind == SDB_RECORD_COMMIT && header->generation <= store->committed->generation) return;
-  store->tip = header->token;
-  store->tip_file = header->file;
+  sdb_settle_follow(store, header);
 }
 
 /* ---- one record */
@@ -101,7 +110,7 @@ static int prepare_step(sdb_redo *f, const sdb_journal_record *record, struct st
 static int take_step(sdb_redo *f, const sdb_journal_record *record, struct step *step) {
   sdb_store *store = f->store;
   const sdb_record_header *header = record->header;
-  bool undecided = header->kind == SDB_RECORD_PREPARE && !record->next;
+  bool undecided = header->kind == SDB_RECORD_PREPARE && !record->next && sdb_file_is_none(&header->file);
   if (hold_ranges(store, record) != SEQDB_OK) return SEQDB_NOMEM;
   sdb_catalog *made = sdb_catalog_new(&store->space.catalogs, &step->tree, SDB_CATALOG_PREPARED, header->generation);
   if (!made) return SEQDB_NOMEM;
@@ -116,9 +125,9 @@ static int take_step(sdb_redo *f, const sdb_journal_record *record, struct step 
   return SEQDB_OK;
 }
 
-/* An empty record decides, and changes nothing. */
+/* An empty commit decides, and changes nothing. */
 static bool is_empty(const sdb_record_header *header) {
-  return header->puts == 0 && header->deletes == 0 && header->ranges == 0;
+  return header->kind == SDB_RECORD_COMMIT && header->puts == 0 && header->deletes == 0 && header->ranges == 0;
 }
 
 /* The same state, and another journal: of what it carried before, this is what `data` has not yet. */
@@ -169,7 +178,7 @@ static int take_record(void *context, const sdb_journal_record *record) {
   sdb_range_pool_init(&step.pool);
   sdb_range_set_init(&step.redo, &step.pool, false);
   if (!record->next) {
-    f->undecided = record->header->kind == SDB_RECORD_PREPARE;
+    f->undecided = record->header->kind == SDB_RECORD_PREPARE && sdb_file_is_none(&record->header->file);
     f->kept_last = f->undecided && kept;
   }
   if (overlay)
@@ -203,9 +212,13 @@ static void take_header(sdb_store *store, const sdb_journal *journal) {
   pthread_mutex_lock(&store->mutex);
   store->journal = *journal;
   store->journal.zeroed = zeroed;
+  atomic_fetch_add(&store->claims_version, 1);
   store->version = SDB_MAX(store->version, journal->header.version);
-  store->tip = journal->header.base_token;
+  store->tip = store->settled = journal->header.base_token;
   store->tip_file = journal->header.base_file;
+  store->settled_generation = journal->header.base_generation;
+  store->tip_at = store->candidate_count = 0;
+  store->dead_behind = false;
   store->named_count = 0;
   sdb_store_decided(store);
   if (!journal->header.overlay) sdb_space_release_redo(&store->space);
@@ -221,14 +234,19 @@ static bool is_at(const sdb_store *store, const sdb_journal_header *header) {
          committed->tree.entries == header->entries && committed->tree.hash == header->entries_hash;
 }
 
+static bool is_there(const sdb_redo *f, const sdb_published *to) {
+  const sdb_published *mine = &f->store->mine;
+  return !f->contradicts && mine->end == to->end && mine->last_checksum == to->last_checksum &&
+         mine->tip_at == to->tip_at;
+}
+
 static int follow_header(sdb_redo *f, const sdb_journal *journal, const sdb_published *to, bool *reached) {
   sdb_store *store = f->store;
   *reached = false;
   if (!is_at(store, &journal->header)) return sdb_reread(f, journal, to, reached);
   take_header(store, journal);
   int rc = follow_records(f, to->end);
-  *reached =
-      rc == SEQDB_OK && !f->contradicts && store->mine.end == to->end && store->mine.last_checksum == to->last_checksum;
+  *reached = rc == SEQDB_OK && is_there(f, to);
   return rc;
 }
 
@@ -250,20 +268,23 @@ static int settle_files(sdb_store *store, bool other_salt, const sdb_op *op) {
   return sdb_data_look(&store->data, op);
 }
 
+/* From a header of that salt on; `anew`: whatever the store has of it. */
+static int follow_from_header(sdb_redo *f, const sdb_published *to, bool anew, bool *reached) {
+  sdb_journal journal = journal_at(f->store);
+  bool found = true;
+  int rc = sdb_journal_find(&journal, to->salt, &found, f->op);
+  *reached = false;
+  if (rc != SEQDB_OK || !found) return rc;
+  return anew ? sdb_reread(f, &journal, to, reached) : follow_header(f, &journal, to, reached);
+}
+
+/* Records whose tip is no descendant of the own one, or lies behind it: all is read anew. */
 int sdb_follow(sdb_store *store, const sdb_published *to, bool *reached, const sdb_op *op) {
-  sdb_redo f = {.store = store, .op = op};
-  bool same = to->salt == store->mine.salt, found = true;
-  int rc;
-  if (same) {
-    rc = follow_records(&f, to->end);
-    *reached = rc == SEQDB_OK && !f.contradicts && store->mine.end == to->end &&
-               store->mine.last_checksum == to->last_checksum;
-  } else {
-    sdb_journal journal = journal_at(store);
-    rc = sdb_journal_find(&journal, to->salt, &found, op);
-    *reached = false;
-    if (rc == SEQDB_OK && found) rc = follow_header(&f, &journal, to, reached);
-  }
+  sdb_redo f = {.store = store, .op = op, .tip_at = to->tip_at};
+  bool same = to->salt == store->mine.salt;
+  int rc = same ? follow_records(&f, to->end) : follow_from_header(&f, to, false, reached);
+  if (same) *reached = rc == SEQDB_OK && is_there(&f, to);
+  if (rc == SEQDB_OK && !*reached && store->version > 1) rc = follow_from_header(&f, to, true, reached);
   if (rc == SEQDB_OK && *reached) rc = settle_files(store, !same, op);
   return rc;
 }
@@ -316,17 +337,24 @@ static int each_record(sdb_store *store, sdb_journal_take take, void *context, c
 
 struct holding {
   const sdb_op *op;
+  const sdb_store *store;
   sdb_range_pool pool;
   sdb_range_set redo;
 };
 
 static int take_redo(void *context, const sdb_journal_record *record) {
   struct holding *holding = context;
-  return sdb_redo_hold(&holding->redo, record) == SEQDB_OK ? SEQDB_OK : sdb_error_nomem(holding->op);
+  int rc = sdb_redo_hold(&holding->redo, record);
+  uint64_t cursor = 0;
+  sdb_record_put put;
+  bool candidate = !sdb_file_is_none(&record->header->file) && record->header->position > holding->store->tip_at;
+  while (rc == SEQDB_OK && candidate && sdb_record_next_put(record->record, record->header, &cursor, &put))
+    rc = sdb_range_add(&holding->redo, put.start, put.reserved);
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(holding->op);
 }
 
 int sdb_follow_hold(sdb_store *store, const sdb_op *op) {
-  struct holding holding = {.op = op};
+  struct holding holding = {.op = op, .store = store};
   sdb_range_pool_init(&holding.pool);
   sdb_range_set_init(&holding.redo, &holding.pool, false);
   int rc = each_record(store, take_redo, &holding, op);
@@ -342,19 +370,66 @@ int sdb_follow_hold(sdb_store *store, const sdb_op *op) {
 }
 
 struct ranges {
-  sdb_redo f;
+  const sdb_op *op;
+  sdb_branches branches;
   uint64_t generation;
   sdb_patch *patch;
 };
 
+static int collect(void *context, const sdb_journal_record *record) {
+  struct ranges *r = context;
+  return sdb_branches_add(&r->branches, record->header) == SEQDB_OK ? SEQDB_OK : sdb_error_nomem(r->op);
+}
+
 static int take_ranges(void *context, const sdb_journal_record *record) {
   struct ranges *r = context;
-  if (record->header->generation > r->generation || !sdb_redo_is_kept(&r->f, record)) return SEQDB_OK;
+  size_t at = sdb_branches_at(&r->branches, record->header->position);
+  if (record->header->generation > r->generation || at == 0 || !r->branches.items[at - 1].kept) return SEQDB_OK;
   int rc = sdb_redo_ranges(r->patch, record);
-  return rc == SEQDB_OK ? rc : sdb_error_nomem(r->f.op);
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(r->op);
+}
+
+static int take_old_ranges(void *context, const sdb_journal_record *record) {
+  struct ranges *r = context;
+  const sdb_redo f = {.op = r->op};
+  if (record->header->generation > r->generation || !sdb_redo_is_kept(&f, record)) return SEQDB_OK;
+  int rc = sdb_redo_ranges(r->patch, record);
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(r->op);
 }
 
 int sdb_follow_ranges(sdb_store *store, uint64_t generation, sdb_patch *patch, const sdb_op *op) {
-  struct ranges r = {.f = {.store = store, .op = op}, .generation = generation, .patch = patch};
-  return each_record(store, take_ranges, &r, op);
+  struct ranges r = {.op = op, .generation = generation, .patch = patch};
+  if (store->journal.header.version == 1) return each_record(store, take_old_ranges, &r, op);
+  int rc = each_record(store, collect, &r, op);
+  sdb_branches_keep(&r.branches, sdb_branches_find(&r.branches, &store->tip));
+  if (rc == SEQDB_OK) rc = each_record(store, take_ranges, &r, op);
+  sdb_branches_free(&r.branches);
+  return rc;
+}
+
+int sdb_follow_token(sdb_store *store, const sdb_token *token, bool *found, const sdb_op *op) {
+  struct ranges r = {.op = op};
+  bool reached = false;
+  int rc = each_record(store, collect, &r, op);
+  size_t at = sdb_branches_find(&r.branches, token);
+  *found = rc == SEQDB_OK && at > 0;
+  if (*found && !sdb_token_is(token, &store->tip)) {
+    const sdb_branch *tip = &r.branches.items[at - 1];
+    const sdb_published to = {.salt = store->journal.header.salt,
+                              .end = store->journal.tail,
+                              .last_checksum = store->journal.previous,
+                              .generation = tip->generation,
+                              .data_bytes = sdb_store_end(store),
+                              .tip_at = tip->position};
+    sdb_redo f = {.store = store, .op = op, .tip_at = to.tip_at};
+    sdb_journal journal = journal_at(store);
+    journal.tail = journal.header.start;
+    journal.previous = journal.header.salt;
+    uint64_t zeroed = store->journal.zeroed;
+    rc = sdb_reread(&f, &journal, &to, &reached);
+    store->journal.zeroed = zeroed;
+    if (rc == SEQDB_OK && !reached) rc = corrupt(op);
+  }
+  sdb_branches_free(&r.branches);
+  return rc;
 }

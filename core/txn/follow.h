@@ -23,6 +23,10 @@ int sdb_follow(sdb_store *store, const sdb_published *to, bool *reached, const s
 ** *kept says how it was counted.  Errors as above, and CORRUPT: the files contradict what was published. */
 int sdb_follow_to_end(sdb_store *store, bool drop, bool *undecided, bool *kept, const sdb_op *op);
 
+/* The writer: the state of that token becomes the last commit, if a record of the journal has it (*found): its SQLite
+** file has shown it.  Errors: IO, NOMEM, CORRUPT. */
+int sdb_follow_token(sdb_store *store, const sdb_token *token, bool *found, const sdb_op *op);
+
 /* Hold all ranges of the journal's records, for a store that was recovered in memory only.  Errors: IO, NOMEM. */
 int sdb_follow_hold(sdb_store *store, const sdb_op *op);
 /* What the journal's records that count, of up to `generation`, wrote to `data`, as one patch.  Errors: IO, NOMEM. */

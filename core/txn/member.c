@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "txn/follow.h"
 #include "txn/mend.h"
+#include "txn/settle.h"
 
 /* ---- catching up */
 
@@ -30,7 +31,8 @@ static int catch_up(sdb_store *store, const sdb_op *op) {
     if (tries > TRIES) return contradiction(store, op);
     before = to;
     /* Nothing new since we stood there.  A mend of ours that failed may have come further: its next try goes on. */
-    reached = to.sequence == store->mine.sequence || (to.salt == store->mine.salt && to.end <= store->mine.end);
+    bool there = to.end < store->mine.end || (to.end == store->mine.end && to.tip_at == store->mine.tip_at);
+    reached = to.sequence == store->mine.sequence || (to.salt == store->mine.salt && there);
     store->stale |= to.sequence != store->mine.sequence;
     if (!reached) rc = sdb_follow(store, &to, &reached, op);
     if (!reached && tries > 2) sdb_os_give_way(true);
@@ -90,6 +92,16 @@ int sdb_member_look(sdb_store *store, const sdb_op *op) {
   return rc;
 }
 
+/* What other members have found settled, or not. */
+static void learn_settled(sdb_store *store) {
+  sdb_token token;
+  uint64_t generation;
+  if (!sdb_board_settled(store->board, &generation, token.bytes)) return;
+  store->settled = token;
+  store->settled_generation = generation;
+  if (sdb_token_is(&store->settled, &store->tip)) store->candidate_count = 0;
+}
+
 /* The lock is ours; `mend`: its last owner died with it. */
 static int begin_to_lead(sdb_store *store, bool mend, bool drop, const sdb_op *op) {
   if (sdb_is_poisoned(store))
@@ -98,6 +110,7 @@ static int begin_to_lead(sdb_store *store, bool mend, bool drop, const sdb_op *o
                          "open it anew",
                          op->operation, store->path);
   int rc = catch_up(store, op);
+  if (rc == SEQDB_OK) learn_settled(store);
   if (rc == SEQDB_OK && (store->stale || mend)) rc = look_at_files(store, op);
   if (rc == SEQDB_OK && mend) rc = sdb_mend(store, drop, op);
   if (rc != SEQDB_OK) return rc;

@@ -4,11 +4,14 @@
 */
 #include "txn/redo.h"
 
-/* A prepare counts unless the record after it drops it.  What was published counts. */
 bool sdb_redo_is_kept(const sdb_redo *f, const sdb_journal_record *record) {
-  if (record->header->kind != SDB_RECORD_PREPARE) return true;
+  const sdb_record_header *header = record->header;
+  if (header->kind != SDB_RECORD_PREPARE) return true;
+  if (!sdb_file_is_none(&header->file))
+    return record->next ? sdb_token_is(&record->next->parent, &header->token)
+                        : !f->to_end && header->position == f->tip_at;
   if (record->next) return record->next->flags & SDB_RECORD_KEEP;
-  return !(f->drop && record->header->coordinator_bytes);
+  return !(f->drop && header->coordinator_bytes);
 }
 
 /* ---- entries */

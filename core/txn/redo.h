@@ -7,12 +7,14 @@
 #define SDB_REDO_H
 
 #include "files/journal_scan.h"
+#include "pure/branches.h"
 #include "txn/store.h"
 
 /* Records under way. */
 typedef struct sdb_redo {
   sdb_store *store;
   const sdb_op *op;
+  uint64_t tip_at;  /* where the tip record stands */
   bool to_end;      /* past what is published */
   bool drop;        /* ... where an undecided prepare of a coordinator does not count */
   bool undecided;   /* the last record is a prepare */
@@ -20,7 +22,7 @@ typedef struct sdb_redo {
   bool contradicts; /* a record does not lead to the entries that it says */
 } sdb_redo;
 
-/* A prepare counts unless the record after it drops it.  What was published counts. */
+/* A prepare counts unless the record after it drops it, or builds on another one.  What was published counts. */
 bool sdb_redo_is_kept(const sdb_redo *redo, const sdb_journal_record *record);
 
 bool sdb_redo_has_name(const sdb_entry *entry, const sdb_entry_image *image);

@@ -8,6 +8,7 @@
 #include "os/os.h"
 #include "pure/indexes.h"
 #include "space/tree_file.h"
+#include "txn/settle.h"
 
 /* Entries read anew. */
 struct reading {
@@ -28,6 +29,11 @@ struct reading {
   sdb_journal_place place; /* the state reached */
   sdb_file_uuid tip_file;
   bool any_counts, last_undecided;
+  sdb_branches branches; /* of version 2 */
+  size_t done;           /* of them */
+  bool dead_behind;
+  sdb_file_uuid candidates;
+  uint32_t durability; /* of the tip */
 };
 
 /* Own entries below `index` that the file does not have. */
@@ -103,20 +109,47 @@ static int name_unknown(struct reading *r, const sdb_journal_record *record) {
   return SEQDB_OK;
 }
 
+static int collect(void *context, const sdb_journal_record *record) {
+  struct reading *r = context;
+  return sdb_branches_add(&r->branches, record->header) == SEQDB_OK ? SEQDB_OK : sdb_error_nomem(r->redo->op);
+}
+
+/* The records come in the order in which they were collected. */
+static bool is_kept(struct reading *r, const sdb_journal_record *record) {
+  if (record->header->version == 1) return sdb_redo_is_kept(r->redo, record);
+  return r->done < r->branches.count && r->branches.items[r->done++].kept;
+}
+
+/* What an SQLite file may still say that it counts: all that it shows is held. */
+static int hold_candidate(struct reading *r, const sdb_journal_record *record) {
+  uint64_t cursor = 0;
+  sdb_record_put put;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_record_next_put(record->record, record->header, &cursor, &put))
+    rc = sdb_range_add(&r->held, put.start, put.reserved);
+  r->dead_behind = true;
+  r->candidates = record->header->file;
+  return rc;
+}
+
 static int take_unknown(void *context, const sdb_journal_record *record) {
   struct reading *r = context;
   const sdb_record_header *header = record->header;
-  bool kept = sdb_redo_is_kept(r->redo, record);
+  bool kept = is_kept(r, record), files = !sdb_file_is_none(&header->file);
   int rc = sdb_redo_hold(&r->held, record);
   if (rc == SEQDB_OK && header->kind == SDB_RECORD_OVERLAY) rc = sdb_redo_hold(&r->overlay, record);
   if (!record->next) {
-    r->redo->undecided = header->kind == SDB_RECORD_PREPARE;
+    r->redo->undecided = header->kind == SDB_RECORD_PREPARE && !files;
     r->redo->kept_last = r->last_undecided = r->redo->undecided && kept;
   }
+  if (rc == SEQDB_OK && files && !kept) rc = hold_candidate(r, record);
   if (rc == SEQDB_OK && kept) {
+    r->dead_behind = false;
     if (header->kind == SDB_RECORD_PREPARE || header->generation > r->place.generation) {
       r->place.tip = header->token;
       r->tip_file = header->file;
+      r->durability = header->durability;
+      sdb_journal_header_note(&r->journal.header, &header->file, &header->token);
     }
     r->last = *header;
     r->any_counts = true;
@@ -142,6 +175,15 @@ sdb_journal_place sdb_reread_place(const sdb_journal *journal) {
   return (sdb_journal_place){journal->header.base_generation, journal->header.base_token};
 }
 
+/* Which records lead to the tip that is wanted. */
+static int choose(struct reading *r, uint64_t until) {
+  sdb_journal_place place = r->place;
+  sdb_journal ahead = r->journal;
+  int rc = sdb_journal_follow(&ahead, &place, until, collect, r, r->redo->op);
+  sdb_branches_keep(&r->branches, r->redo->tip_at ? sdb_branches_at(&r->branches, r->redo->tip_at) : 0);
+  return rc;
+}
+
 /* Steps 1 to 3 of reading (FORMAT.md 5), in memory. */
 static int read_anew(struct reading *r, uint64_t until) {
   sdb_store *store = r->redo->store;
@@ -151,11 +193,12 @@ static int read_anew(struct reading *r, uint64_t until) {
   r->regions = store->regions;
   r->place = sdb_reread_place(&r->journal);
   r->tip_file = r->journal.header.base_file;
-  r->applied = r->redo->to_end ? 0 : sdb_board_applied(store->board);
+  r->applied = r->redo->to_end || !store->shared ? 0 : sdb_board_applied(store->board);
   int rc = sdb_regions_measure(&r->regions, &r->load, op);
   if (rc == SEQDB_OK) rc = sdb_regions_read(&r->regions, read_entry, r, &r->load, op);
   if (rc == SEQDB_OK && remove_until(r, UINT64_MAX) != SEQDB_OK) rc = sdb_error_nomem(op);
   sdb_journal_place place = r->place;
+  if (rc == SEQDB_OK && r->journal.header.version > 1) rc = choose(r, until);
   return rc == SEQDB_OK ? sdb_journal_follow(&r->journal, &place, until, take_unknown, r, op) : rc;
 }
 
@@ -202,6 +245,11 @@ static int take_reading(struct reading *r, uint64_t end) {
     sdb_overlay_free_spare(&spare);
     return SEQDB_NOMEM;
   }
+  const sdb_record_header tip = {.token = r->place.tip,
+                                 .file = r->tip_file,
+                                 .position = r->redo->tip_at,
+                                 .durability = r->durability,
+                                 .generation = r->place.generation};
   sdb_store_decided(store);
   if (take_layer(r, spare) != SEQDB_OK) {
     sdb_overlay_free_spare(&spare);
@@ -217,10 +265,13 @@ static int take_reading(struct reading *r, uint64_t end) {
   store->named_capacity = r->named_capacity;
   r->named = NULL;
   store->journal = r->journal;
+  atomic_fetch_add(&store->claims_version, 1);
   store->regions = r->regions;
   store->version = SDB_MAX(store->version, store->journal.header.version);
-  store->tip = r->place.tip;
-  store->tip_file = r->tip_file;
+  sdb_settle_follow(store, &tip);
+  if (r->redo->tip_at == 0) sdb_settle_tip(store);
+  store->dead_behind = r->dead_behind;
+  if (r->dead_behind) store->candidates = r->candidates;
   sdb_store_stand(store);
   return SEQDB_OK;
 }
@@ -233,7 +284,9 @@ int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to,
   sdb_range_set_init(&r.held, &r.pool, false);
   sdb_range_set_init(&r.overlay, &r.pool, false);
   int rc = read_anew(&r, to->end);
-  *reached = rc == SEQDB_OK && is_whole(&r) && r.journal.tail == to->end && r.journal.previous == to->last_checksum;
+  bool has_tip = r.journal.header.version == 1 || to->tip_at == 0 || sdb_branches_at(&r.branches, to->tip_at) > 0;
+  *reached =
+      rc == SEQDB_OK && has_tip && is_whole(&r) && r.journal.tail == to->end && r.journal.previous == to->last_checksum;
   if (*reached) {
     sdb_overlay_drop(&store->overlay, r.applied);
     pthread_mutex_lock(&store->files_mutex);
@@ -251,6 +304,7 @@ int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to,
   sdb_range_set_clear(&r.held);
   sdb_range_set_clear(&r.overlay);
   sdb_range_pool_destroy(&r.pool);
+  sdb_branches_free(&r.branches);
   sdb_free(r.named);
   sdb_free(r.load.bad);
   return rc;

@@ -5,6 +5,7 @@
 #include "txn/store.h"
 
 #include "os/os.h"
+#include "pure/branches.h"
 
 void sdb_poison(sdb_store *store) {
   atomic_store(&store->poisoned, true);
@@ -87,6 +88,7 @@ void sdb_store_stand(sdb_store *store) {
                                 .last_checksum = store->journal.previous,
                                 .generation = store->committed->generation,
                                 .data_bytes = store->space.end,
+                                .tip_at = store->tip_at,
                                 .sequence = sequence};
 }
 
@@ -98,8 +100,18 @@ bool sdb_store_is_behind(sdb_store *store) {
   return sdb_board_is_new(store->board, &mine) && !atomic_load(&store->leads);
 }
 
+/* Before what is published: nobody frees what it needs. */
+static void tell_settled(sdb_store *store) {
+  uint8_t token[SEQDB_TOKEN_BYTES];
+  uint64_t generation;
+  bool known = sdb_board_settled(store->board, &generation, token);
+  if (known && generation == store->settled_generation && memcmp(token, &store->settled, sizeof token) == 0) return;
+  sdb_board_settle(store->board, store->settled_generation, store->settled.bytes);
+}
+
 void sdb_store_publish(sdb_store *store) {
   if (!store->shared) return;
+  tell_settled(store);
   pthread_mutex_lock(&store->mutex);
   sdb_store_stand(store);
   sdb_board_publish(store->board, &store->mine);
@@ -114,7 +126,7 @@ static uint64_t entry_bytes(const sdb_store *store) {
 
 bool sdb_store_has_news(sdb_store *store) {
   return store->mine.salt != store->journal.header.salt || store->mine.end != store->journal.tail ||
-         store->told_data_bytes != atomic_load(&store->data.size_bytes) ||
+         store->mine.tip_at != store->tip_at || store->told_data_bytes != atomic_load(&store->data.size_bytes) ||
          store->told_entry_bytes != entry_bytes(store);
 }
 
@@ -124,8 +136,10 @@ void sdb_store_remember_sizes(sdb_store *store) {
 }
 
 uint64_t sdb_store_oldest_elsewhere(sdb_store *store) {
-  if (!store->shared) return UINT64_MAX;
-  uint64_t oldest = sdb_board_oldest(store->board);
+  bool settled = sdb_token_is(&store->settled, &store->tip);
+  if (!store->shared && settled && store->space.catalogs.reusable == UINT64_MAX) return UINT64_MAX;
+  uint64_t oldest = store->shared ? sdb_board_oldest(store->board) : UINT64_MAX;
+  if (!settled) oldest = SDB_MIN(oldest, store->settled_generation);
   pthread_mutex_lock(&store->mutex);
   if (store->unsettled && oldest >= store->committed->generation) oldest = store->committed->generation - 1;
   sdb_space_set_reusable(&store->space, oldest);

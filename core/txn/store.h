@@ -32,11 +32,12 @@ typedef struct sdb_store {
   uint64_t device, inode, fork_count;
   char *path;      /* as it was given, for messages */
   char *real_path; /* absolute, without links; NULL: not known, so nobody notices that the directory is moved */
-  bool sync_off, no_mmap, immutable;
+  bool sync_off, no_mmap, immutable, not_atomic;
   bool files_writable;     /* descriptors can write */
   seqdb_error only_read;   /* why handles that were to write only read; code 0: there are none */
   bool writing;            /* a handle that may write has joined */
   bool names_synced;       /* of the files and the directory, by us */
+  bool blind;              /* ... because an SQLite file could not be asked */
   bool left_undecided;     /* ... and nobody here has decided */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
   sdb_os_parent kept;      /* its descriptors, from children of fork() */
@@ -93,9 +94,22 @@ typedef struct sdb_store {
   uint32_t incarnation;   /* of the region created last */
   uint32_t *named;        /* indexes named by records since the last checkpoint; may repeat */
   size_t named_count, named_capacity;
-  uint64_t rewrite_at; /* a rewriting of the journal failed: none of itself before it has grown to that */
-  bool must_decide;    /* a mend that has failed found an undecided prepare; keep_next says what it decided */
-  bool keep_next;      /* the journal's last record is a published prepare: the next one must keep it */
+  uint64_t tip_at;         /* where its record stands; 0: in the base */
+  uint32_t tip_durability; /* of its record */
+  /* T2.  The newest state that no SQLite file goes back behind; the prepares of `candidates` after it may still count
+  ** or not.  `dead_behind`: some lie behind the tip's record. */
+  sdb_token settled;
+  uint64_t settled_generation;
+  sdb_file_uuid candidates;
+  uint32_t candidate_count;
+  bool dead_behind;
+  uint64_t unproven;               /* without a board: see sdb_board_unproven() */
+  _Atomic bool marked;             /* without a board: see sdb_board_mark() */
+  bool claims_changed;             /* the header that a checkpoint writes has other claims: it is due */
+  _Atomic uint64_t claims_version; /* counts the headers that were taken over or written */
+  uint64_t rewrite_at;             /* a rewriting of the journal failed: none of itself before it has grown to that */
+  bool must_decide; /* a mend that has failed found an undecided prepare; keep_next says what it decided */
+  bool keep_next;   /* the journal's last record is a published prepare: the next one must keep it */
 
   _Atomic bool refused; /* something found no room: the next transaction begins with a checkpoint */
 

@@ -63,6 +63,9 @@ typedef struct sdb_txn {
   sdb_layer *spare_layer; /* memory that publishing may need */
   uint16_t record_kind;
   sdb_token token;
+  sdb_file_uuid file;  /* the SQLite file whose commit it is ... */
+  uint32_t durability; /* ... and how that one is made durable */
+  uint64_t position;   /* of its record */
 } sdb_txn;
 
 void sdb_txn_init(sdb_txn *txn);

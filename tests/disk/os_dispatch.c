@@ -159,6 +159,11 @@ int sdb_os_path_info(const char *path, sdb_os_info *info) {
   return end(&p, rc);
 }
 
+/* The simulated disk knows of no times. */
+uint64_t sdb_os_birth_ns(const char *path) {
+  return sdb_sim_path(path) ? 0 : sdb_real_birth_ns(path);
+}
+
 /* Simulated paths have no links. */
 int sdb_os_real_path(const char *path, char *real, size_t bytes) {
   if (sdb_sim_path(path) == NULL) {

@@ -159,6 +159,7 @@ int sdb_real_sync_dir(sdb_fd dir);
 int sdb_real_sync_parent(const char *path);
 int sdb_real_dir_info(sdb_fd dir, sdb_os_info *info);
 int sdb_real_path_info(const char *path, sdb_os_info *info);
+uint64_t sdb_real_birth_ns(const char *path);
 int sdb_real_real_path(const char *path, char *real, size_t bytes);
 int sdb_real_list_dir(sdb_fd dir, bool (*visit)(void *context, const char *name), void *context);
 int sdb_real_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file);

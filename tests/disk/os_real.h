@@ -23,6 +23,7 @@
 #define sdb_os_dir_info         sdb_real_dir_info
 #define sdb_os_set_access       sdb_real_set_access
 #define sdb_os_path_info        sdb_real_path_info
+#define sdb_os_birth_ns         sdb_real_birth_ns
 #define sdb_os_real_path        sdb_real_real_path
 #define sdb_os_list_dir         sdb_real_list_dir
 #define sdb_os_open             sdb_real_open

@@ -83,7 +83,7 @@ static int get_state(Tcl_Interp *interp, Tcl_Obj *word, sdb_published *state) {
       return TCL_ERROR;
     }
   }
-  *state = (sdb_published){n[0], n[1], n[2], n[3], n[4], 0};
+  *state = (sdb_published){n[0], n[1], n[2], n[3], n[4], n[4] / 2, 0};
   return TCL_OK;
 }
 

@@ -28,7 +28,8 @@ typedef struct shared {
 static const sdb_board_patience patient = {UINT64_MAX, NULL, NULL};
 
 static sdb_published state_of(uint64_t generation) {
-  return (sdb_published){generation * 3 + 1, generation * 5, generation ^ 0x5555, generation, generation * 4096, 0};
+  return (sdb_published){
+      generation * 3 + 1, generation * 5, generation ^ 0x5555, generation, generation * 4096, generation * 7, 0};
 }
 
 static bool is_torn(const sdb_published *p) {

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+**
+** ask.h: asks an SQLite file which commit of a directory it has (T2).
+*/
+#ifndef SDB_ASK_H
+#define SDB_ASK_H
+
+#include "connection.h"
+#include "seqdb.h"
+
+/* What seqdb_open() asks about commits that this SQLite file, or another one, decides.  `context` is one of these. */
+typedef struct sdb_asking {
+  sdb_connection *connection;
+  const char *schema;
+  const char *path; /* of the directory */
+} sdb_asking;
+int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
+
+/* Settles the commits of another SQLite file, if that can be opened at once; else nothing happens. */
+void sdb_ask_to_settle(const char *directory, seqdb *engine);
+
+#endif /* SDB_ASK_H */

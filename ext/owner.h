@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+**
+** owner.h: does the directory belong to this SQLite file?  (T5)
+*/
+#ifndef SDB_OWNER_H
+#define SDB_OWNER_H
+
+#include "directory.h"
+
+/* CREATE: this file has a claim and a row from now on. */
+int sdb_owner_create(sdb_directory *directory, sdb_failure *f);
+/* Before a change: SQLITE_READONLY if the directory belongs to another file, or if the row is gone.  A table of version
+** 0.1 gets its row.  No system call where no claim has changed. */
+int sdb_owner_may_write(sdb_directory *directory, sdb_failure *f);
+/* The same for upkeep, which writes no row: nothing is made. */
+int sdb_owner_may_upkeep(sdb_directory *directory, sdb_failure *f);
+/* After a commit: where the file was moved, its claim says so. */
+void sdb_owner_committed(sdb_directory *directory);
+/* What was found may not hold any more: ROLLBACK TO, RENAME. */
+void sdb_owner_forget(sdb_directory *directory);
+
+/* This file becomes the owner.  *from: the file that was, from sqlite3_malloc; NULL: it was this one already. */
+int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f);
+
+#endif /* SDB_OWNER_H */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+**
+** row.c: see row.h.  The blob (all numbers little-endian):
+**
+**    0   8   "seqdbrow"           32  16   uuid of the SQLite file
+**    8   8   version: 1           48   8   generation
+**   16  16   uuid of directory    56  16   token
+**                                 72   8   zeros
+*/
+#include "row.h"
+#include <string.h>
+
+static const char magic[8] = {'s', 'e', 'q', 'd', 'b', 'r', 'o', 'w'};
+
+/* ---- bytes ------------------------------------------------------------------------------------------------- */
+
+static uint64_t get64(const uint8_t *p) {
+  uint64_t value = 0;
+  for (int i = 7; i >= 0; i--)
+    value = value << 8 | p[i];
+  return value;
+}
+
+static void put64(uint8_t *p, uint64_t value) {
+  for (int i = 0; i < 8; i++)
+    p[i] = (uint8_t)(value >> (8 * i));
+}
+
+void sdb_row_encode(const sdb_row *row, uint8_t p[SDB_ROW_BYTES]) {
+  memset(p, 0, SDB_ROW_BYTES);
+  memcpy(p, magic, sizeof magic);
+  put64(p + 8, 1);
+  memcpy(p + 16, row->directory, sizeof row->directory);
+  memcpy(p + 32, row->file, sizeof row->file);
+  put64(p + SDB_ROW_STATE_AT, row->generation);
+  memcpy(p + 56, row->token, sizeof row->token);
+}
+
+void sdb_row_encode_state(uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES],
+                          uint8_t state[SDB_ROW_STATE_BYTES]) {
+  put64(state, generation);
+  memcpy(state + 8, token, SEQDB_TOKEN_BYTES);
+}
+
+/* false: not the row of that directory. */
+bool sdb_row_decode(const uint8_t *p, size_t bytes, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row) {
+  if (bytes != SDB_ROW_BYTES || memcmp(p, magic, sizeof magic) != 0 || get64(p + 8) != 1) return false;
+  memcpy(row->directory, p + 16, sizeof row->directory);
+  memcpy(row->file, p + 32, sizeof row->file);
+  row->generation = get64(p + SDB_ROW_STATE_AT);
+  memcpy(row->token, p + 56, sizeof row->token);
+  return memcmp(row->directory, directory, sizeof row->directory) == 0;
+}
+
+/* ---- of a directory that is not open yet ------------------------------------------------------------------- */
+
+/* Where the row may be: the statement returns the blobs of one table. */
+static int look_through(sqlite3 *db, char *sql, const uint8_t *uuid, sdb_row *row, bool *found, sdb_failure *f) {
+  sqlite3_stmt *select = NULL;
+  if (!sql) return sdb_failure_nomem(f);
+  int rc = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
+  sqlite3_free(sql);
+  if (rc == SQLITE_ERROR) return SQLITE_OK; /* no table of ours */
+  while (rc == SQLITE_OK && !*found && (rc = sqlite3_step(select)) == SQLITE_ROW) {
+    const uint8_t *blob = sqlite3_column_blob(select, 0);
+    *found = blob && sdb_row_decode(blob, (size_t)sqlite3_column_bytes(select, 0), uuid, row);
+    rc = SQLITE_OK;
+  }
+  if (rc != SQLITE_OK && rc != SQLITE_DONE) sdb_failure_nested(f, db);
+  sqlite3_finalize(select);
+  return f->code;
+}
+
+int sdb_row_lookup(sqlite3 *db, const char *schema, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row,
+                   bool *found, sdb_failure *f) {
+  sqlite3_stmt *names = NULL;
+  char *sql = sqlite3_mprintf(
+      "SELECT name FROM \"%w\".sqlite_master WHERE type = 'table' AND name LIKE '%%\\_commit'"
+      " ESCAPE '\\'",
+      schema);
+  *found = false;
+  if (!sql) return sdb_failure_nomem(f);
+  int rc = sqlite3_prepare_v2(db, sql, -1, &names, NULL);
+  sqlite3_free(sql);
+  while (rc == SQLITE_OK && !*found && f->code == SQLITE_OK && (rc = sqlite3_step(names)) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(names, 0);
+    if (name)
+      look_through(db, sqlite3_mprintf("SELECT " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", schema, name), directory, row,
+                   found, f);
+    rc = SQLITE_OK;
+  }
+  if (f->code == SQLITE_OK && rc != SQLITE_OK && rc != SQLITE_DONE) sdb_failure_nested(f, db);
+  sqlite3_finalize(names);
+  return f->code;
+}
