@@ -42,8 +42,11 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
     memset(token, 0, SEQDB_TOKEN_BYTES); /* its CREATE was rolled back: unless it had settled commits, it has none */
     return SEQDB_OK;
   }
+  int code = f.code & 0xff;
   bool told = f.code == SQLITE_OK && found && memcmp(row.file, question->claim.file, sizeof row.file) == 0;
   sdb_failure_clear(&f);
+  if (code == SQLITE_NOMEM) return SEQDB_NOMEM;
+  if (code == SQLITE_BUSY) return SEQDB_BUSY;
   if (!told) return SEQDB_NOTFOUND;
   memcpy(token, row.token, SEQDB_TOKEN_BYTES);
   return SEQDB_OK;

@@ -36,6 +36,7 @@ struct recovery {
   bool differ;           /* entries are not those that it knew, or the header if none counts */
   sdb_branches branches; /* of version 2 */
   size_t done;           /* of them */
+  int asked;             /* what asking an SQLite file returned */
 };
 
 void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
@@ -90,7 +91,7 @@ static bool is_before(const struct recovery *r, size_t settled, const sdb_file_u
 }
 
 /* The file's answer as a state: true and *tip, or nobody can tell. */
-static bool ask_file(const struct recovery *r, size_t settled, const sdb_file_uuid *file, size_t *tip) {
+static bool ask_file(struct recovery *r, size_t settled, const sdb_file_uuid *file, size_t *tip) {
   const sdb_recover_from *from = r->from;
   const sdb_claim *claim = sdb_journal_header_claim(&from->journal->header, file);
   seqdb_question question = {0};
@@ -98,7 +99,8 @@ static bool ask_file(const struct recovery *r, size_t settled, const sdb_file_uu
   memcpy(question.directory, from->journal->header.uuid, sizeof question.directory);
   if (claim) sdb_claim_give(claim, &question.claim);
   memcpy(question.claim.file, file, sizeof question.claim.file);
-  if (!from->committed || from->committed(from->committed_context, &question, token.bytes) != SEQDB_OK) return false;
+  r->asked = from->committed ? from->committed(from->committed_context, &question, token.bytes) : SEQDB_NOTFOUND;
+  if (r->asked != SEQDB_OK) return false;
   size_t at = sdb_branches_find(&r->branches, &token);
   bool candidate = at > settled && memcmp(&r->branches.items[at - 1].file, file, sizeof *file) == 0;
   *tip = candidate ? at : settled;
@@ -489,6 +491,10 @@ static int read_records(struct recovery *r, const sdb_op *op) {
   int rc = sdb_journal_scan_records(journal, &r->scan, second ? collect : take_record, r, op);
   if (rc != SEQDB_OK || !second) return rc;
   choose(r);
+  if (r->asked == SEQDB_NOMEM) return sdb_error_nomem(op);
+  if (r->asked == SEQDB_BUSY)
+    return sdb_error_set(op, SEQDB_BUSY, "journal", 0,
+                         "database is locked: the SQLite file that decides about the last commits is in use");
   return sdb_journal_follow(&again, &place, journal->tail, take_record, r, op);
 }
 
