@@ -25,7 +25,7 @@ bool sdb_rewrite_pays(sdb_store *store, bool due) {
   if (store->journal.header.version != SDB_FORMAT_VERSION) return false;
   const sdb_record_sizes sizes = sizes_of(store);
   uint64_t bytes = sdb_journal_bytes(&store->journal), least = sdb_record_size(&sizes) + SDB_RECORD_ALIGN;
-  if (!due) return bytes >= least;
+  if (!due) return bytes >= least || store->claims_changed;
   return bytes >= 2 * least + REWRITE_MIN_BYTES && bytes >= store->rewrite_at;
 }
 
