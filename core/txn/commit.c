@@ -378,7 +378,7 @@ static void publish_in_memory(seqdb *db) {
   gather_patch(txn, &all);
   sdb_txn_drop_marks(db, 0);
   pthread_mutex_lock(&store->files_mutex);
-  memcpy(store->named + store->named_count, txn->delta.indexes, named * sizeof *store->named);
+  if (named) memcpy(store->named + store->named_count, txn->delta.indexes, named * sizeof *store->named);
   store->named_count += named;
   if (db->settles == SEQDB_SETTLES_BEFORE && can_settle_before(store)) sdb_settle_tip(store);
   sdb_settle_follow(store, &header);
