@@ -146,11 +146,13 @@ static int history_watch(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   sdb_fault_set_scheduler(NULL);
   if (watcher.script != NULL) Tcl_DecrRefCount(watcher.script);
   watcher.script = NULL;
+  sdb_vfs_set_default(false);
   (void)Tcl_GetStringFromObj(argv[0], &bytes);
   if (bytes > 0) {
     watcher.interp = interp;
     watcher.script = argv[0];
     Tcl_IncrRefCount(watcher.script);
+    sdb_vfs_set_default(true);
     sdb_fault_set_scheduler(&scheduler);
   }
   return TCL_OK;

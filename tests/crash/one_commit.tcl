@@ -182,7 +182,11 @@ proc work_run {} {
 # A store that a failure has poisoned (R7) says so: all leave, and come again.
 proc work_step {} {
   if {[catch step_run message options]} {
-    if {![string match "*open it anew*" $message]} {return -options $options $message}
+    if {$message eq "stop"} {return -options $options stop}
+    if {![string match "*open it anew*" $message]} {
+      note_failure refused "$message, in life in step $::step" life
+      error stop
+    }
     leave_files
     live_on [look [list $::acked $::acked [llength $::states] $::dead $::shaken]]
   }

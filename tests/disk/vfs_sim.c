@@ -401,6 +401,12 @@ uint64_t sdb_vfs_opens(void) {
   return opens;
 }
 
+void sdb_vfs_set_default(bool simulated) {
+  if (base_vfs != NULL) {
+    sqlite3_vfs_register(simulated ? &sim_vfs : base_vfs, 1);
+  }
+}
+
 bool sdb_vfs_registered(void) {
   return base_vfs != NULL;
 }

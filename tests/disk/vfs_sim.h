@@ -42,6 +42,8 @@ void sdb_vfs_shared_restore(void);
 /* What SQLite's random numbers are made of from now on; the VFS must be registered. */
 void sdb_vfs_seed(uint64_t seed);
 bool sdb_vfs_registered(void);
+/* The default one: sqlite3_sleep() then returns at once. */
+void sdb_vfs_set_default(bool simulated);
 /* How often SQLite has opened a database file.  Whoever else opens and closes one drops the locks that SQLite has on it
 ** with POSIX locks, which belong to the process. */
 uint64_t sdb_vfs_opens(void);
