@@ -162,7 +162,8 @@ int sdb_file_settles(uint32_t durability) {
   bool exclusive = durability & 0x40;
   if (mode > PERSIST || level == 0) return SEQDB_SETTLES_ALL; /* nothing is promised (T7) */
   if (mode == WAL) return level >= 2 ? SEQDB_SETTLES_ALL : SEQDB_SETTLES_NOTHING;
-  bool all = mode == PERSIST || exclusive || (mode == TRUNCATE && level >= 2) || level == 3;
+  bool overwritten = mode == PERSIST || (mode == DELETE && exclusive); /* the journal's head: SQLite syncs that */
+  bool all = overwritten || (mode == TRUNCATE && level >= 2) || level == 3;
   return all ? SEQDB_SETTLES_ALL : SEQDB_SETTLES_BEFORE;
 }
 
