@@ -124,6 +124,8 @@ static int change_header(sdb_store *store, const sdb_journal_header *with, const
     store->journal.header = before;
     pthread_mutex_unlock(&store->files_mutex);
   }
+  const sdb_file_uuid nobody = {{0}};
+  if (!written && rc == SEQDB_OK) rc = sdb_settle_check(store, &nobody, op);
   if (written || rc != SEQDB_OK) return rc;
   return sdb_error_set(
       op, SEQDB_BUSY, NULL, 0,

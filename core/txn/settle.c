@@ -43,10 +43,11 @@ int sdb_settle_hold(sdb_store *store, uint64_t start, uint64_t reserved) {
 
 int sdb_settle_check(const sdb_store *store, const sdb_file_uuid *file, const sdb_op *op) {
   if (sdb_store_is_settled(store) || memcmp(&store->candidates, file, sizeof *file) == 0) return SEQDB_OK;
+  const sdb_claim *claim = sdb_journal_header_claim(&store->journal.header, &store->candidates);
   return sdb_error_set(op, SEQDB_BUSY, "journal", store->tip_at,
-                       "%s: the last commits of %s are those of another SQLite file, and not settled: open its table, "
+                       "%s: the last commits of %s are those of the SQLite file %.*s, and not settled: open its table, "
                        "or close it cleanly",
-                       op->operation, store->path);
+                       op->operation, store->path, claim ? (int)claim->path_bytes : 7, claim ? claim->path : "unknown");
 }
 
 bool sdb_settle_is_due(sdb_store *store) {
