@@ -97,7 +97,8 @@ proc work_begin {} {
   dict set work other [expr {"other" in [dict get $work able]}]
   dict set work spill [expr {"spill" in [dict get $work able] ? 2 : 0}]
   dict set work directories 1
-  if {[has_pair]} {dict set work lock normal}
+  # Who locks a file for itself keeps it from being asked, also by this process: only it can settle its commits (T3).
+  if {[has_pair] || "files" in [dict get $work able]} {dict set work lock normal}
   sdb_sim reset
   sdb_os make_dir $::folder
   sdb_os sync_parent $::folder
