@@ -86,18 +86,33 @@ static int settle(sdb_directory *directory, sdb_failure *f) {
   return rc == SEQDB_BUSY ? SQLITE_OK : sdb_failure_engine(f, engine, rc);
 }
 
-int sdb_agree_settle(sdb_directory *directory, sdb_failure *f) {
+static void settle_others(sdb_directory *directory, bool buries) {
+  const sdb_asking asking = {directory->connection, directory->schema, directory->path};
+  if (seqdb_unsettled(directory->engine) != 3) return;
+  sdb_ask_to_settle(&asking, directory->engine, buries);
+  seqdb_set_file(directory->engine, directory->owner.state == SDB_OWNER_THIS ? directory->owner.file : NULL, 1);
+}
+
+void sdb_agree_others(sdb_directory *directory) {
+  settle_others(directory, true);
+}
+
+static int settle_all(sdb_directory *directory, bool buries, sdb_failure *f) {
+  settle_others(directory, buries);
   int state = seqdb_unsettled(directory->engine);
   if (state < 0) return sdb_failure_engine(f, directory->engine, state);
-  if (state == 3) sdb_ask_to_settle(directory->path, directory->engine);
   if (directory->owner.state != SDB_OWNER_THIS || directory->doubt) return SQLITE_OK;
   return state == 1 || state == 2 ? settle(directory, f) : SQLITE_OK;
+}
+
+int sdb_agree_settle(sdb_directory *directory, sdb_failure *f) {
+  return settle_all(directory, true, f);
 }
 
 void sdb_agree_close(sdb_directory *directory) {
   sdb_failure unheard = {0};
   if (seqdb_is_readonly(directory->engine, NULL)) return;
-  sdb_agree_settle(directory, &unheard);
+  settle_all(directory, false, &unheard);
   sdb_failure_clear(&unheard);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
 **
-** ask.c: see ask.h.  A file is asked by reading alone; another one is opened for a moment, and waits for nobody.
+** ask.c: see ask.h.
+**
+** The connection's own schema on that file is asked, if it has one: it may hold a lock that nobody else passes.  Else
+** the file is opened for a moment, with the connection's VFS, and nobody is waited for.
 */
 #include "ask.h"
 #include <string.h>
@@ -8,66 +11,173 @@
 #include "path.h"
 #include "row.h"
 
-/* The file that the claim names, opened for a moment. */
-static int ask_elsewhere(const sdb_asking *asking, const seqdb_question *question, sdb_row *row, bool *found) {
-  sqlite3 *other = NULL;
-  sdb_failure f = {0};
-  char *path = sdb_file_of_claim(asking->path, &question->claim);
-  int rc = path ? sqlite3_open_v2(path, &other, SQLITE_OPEN_READWRITE, NULL) : SQLITE_NOMEM;
-  if (rc == SQLITE_OK) rc = sdb_row_lookup(other, "main", question->directory, row, found, &f);
-  sqlite3_close(other);
-  sqlite3_free(path);
-  sdb_failure_clear(&f);
-  return rc;
+/* ---- the file that is asked -------------------------------------------------------------------------------- */
+
+struct coordinator {
+  sqlite3 *db;
+  char *schema;    /* from sqlite3_malloc */
+  sqlite3 *opened; /* for this alone, or NULL */
+};
+
+/* sqlite3_vfs.zName of the schema's file; NULL: the default one. */
+static const char *vfs_name(sqlite3 *db, const char *schema) {
+  sqlite3_vfs *vfs = NULL;
+  if (!sdb_path_file(db, schema)) return NULL;
+  sqlite3_file_control(db, schema, SQLITE_FCNTL_VFS_POINTER, &vfs);
+  return vfs ? vfs->zName : NULL;
 }
 
+/* *schema: the connection's schema on the claim's file, from sqlite3_malloc; NULL: it has none.  A code of SQLite. */
+static int find_schema(sqlite3 *db, const char *directory, const seqdb_claim *claim, char **schema) {
+  sqlite3_stmt *list = NULL;
+  sdb_failure f = {0};
+  bool ours = false;
+  *schema = NULL;
+  int rc = sqlite3_prepare_v2(db, "PRAGMA database_list", -1, &list, NULL);
+  while (rc == SQLITE_OK && !ours && sqlite3_step(list) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(list, 1);
+    const char *file = name ? sdb_path_file(db, name) : NULL;
+    if (file) rc = sdb_file_is_claimed(directory, file, claim, &ours, &f);
+    if (ours && !(*schema = sqlite3_mprintf("%s", name))) rc = SQLITE_NOMEM;
+  }
+  sqlite3_finalize(list);
+  sdb_failure_clear(&f);
+  return rc == SQLITE_AUTH ? SQLITE_OK : rc; /* the program hides what it has */
+}
+
+/* What the file's schema brings with it is not run. */
+static int open_file(const sdb_asking *asking, const seqdb_claim *claim, struct coordinator *out) {
+  char *path = sdb_file_of_claim(asking->path, claim);
+  const char *vfs = vfs_name(asking->connection->db, asking->schema);
+  int rc = path ? sqlite3_open_v2(path, &out->opened, SQLITE_OPEN_READWRITE, vfs) : SQLITE_CANTOPEN;
+  sqlite3_free(path);
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_db_config(out->opened, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+  sqlite3_db_config(out->opened, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+  out->db = out->opened;
+  out->schema = sqlite3_mprintf("main");
+  return out->schema ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* A code of SQLite; then, too, it is to be let go. */
+static int reach(const sdb_asking *asking, const seqdb_claim *claim, struct coordinator *out) {
+  *out = (struct coordinator){.db = asking->connection->db};
+  int rc = find_schema(out->db, asking->path, claim, &out->schema);
+  return rc == SQLITE_OK && !out->schema ? open_file(asking, claim, out) : rc;
+}
+
+static void let_go(struct coordinator *coordinator) {
+  sqlite3_close(coordinator->opened);
+  sqlite3_free(coordinator->schema);
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------ */
+
 /* Not another one at its path. */
-static bool is_same_file(const char *path, const seqdb_claim *claim) {
+static bool is_same_file(const struct coordinator *coordinator, const seqdb_claim *claim) {
   seqdb_file_identity identity;
-  return seqdb_identify(path, &identity) == SEQDB_OK && identity.inode == claim->inode &&
+  const char *path = sdb_path_file(coordinator->db, coordinator->schema);
+  return path && seqdb_identify(path, &identity) == SEQDB_OK && identity.inode == claim->inode &&
          identity.birth_ns == claim->birth_ns;
+}
+
+/* Its row of that directory.  SQLITE_NOTFOUND: it has none, or the file is another one. */
+static int read_row(const struct coordinator *coordinator, const uint8_t directory[SEQDB_UUID_BYTES],
+                    const seqdb_claim *claim, sdb_row *row) {
+  sdb_failure f = {0};
+  bool found = false;
+  int rc = sdb_row_lookup(coordinator->db, coordinator->schema, directory, row, &found, &f);
+  sdb_failure_clear(&f);
+  if (rc == SQLITE_OK && !found && is_same_file(coordinator, claim)) {
+    memset(row, 0, sizeof *row); /* its CREATE was rolled back: unless it had settled commits, it has none */
+    return SQLITE_OK;
+  }
+  if (rc == SQLITE_OK && (!found || memcmp(row->file, claim->file, sizeof row->file) != 0)) rc = SQLITE_NOTFOUND;
+  return rc;
 }
 
 int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]) {
   const sdb_asking *asking = context;
-  sqlite3 *db = asking->connection->db;
-  const char *file = sdb_path_file(db, asking->schema);
-  sdb_failure f = {0};
+  struct coordinator coordinator;
   sdb_row row;
-  bool found = false, ours = false;
-  if (file) sdb_file_is_claimed(asking->path, file, &question->claim, &ours, &f);
-  if (ours && f.code == SQLITE_OK) sdb_row_lookup(db, asking->schema, question->directory, &row, &found, &f);
-  if (!ours && f.code == SQLITE_OK) f.code = ask_elsewhere(asking, question, &row, &found);
-  if (ours && f.code == SQLITE_OK && !found && is_same_file(file, &question->claim)) {
-    memset(token, 0, SEQDB_TOKEN_BYTES); /* its CREATE was rolled back: unless it had settled commits, it has none */
-    return SEQDB_OK;
+  int rc = reach(asking, &question->claim, &coordinator);
+  if (rc == SQLITE_OK) rc = read_row(&coordinator, question->directory, &question->claim, &row);
+  let_go(&coordinator);
+  switch (rc & 0xff) {
+    case SQLITE_OK:
+      memcpy(token, row.token, SEQDB_TOKEN_BYTES);
+      return SEQDB_OK;
+    case SQLITE_NOMEM:
+      return SEQDB_NOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+      return SEQDB_BUSY;
+    default:
+      return SEQDB_NOTFOUND;
   }
-  int code = f.code & 0xff;
-  bool told = f.code == SQLITE_OK && found && memcmp(row.file, question->claim.file, sizeof row.file) == 0;
-  sdb_failure_clear(&f);
-  if (code == SQLITE_NOMEM) return SEQDB_NOMEM;
-  if (code == SQLITE_BUSY) return SEQDB_BUSY;
-  if (!told) return SEQDB_NOTFOUND;
-  memcpy(token, row.token, SEQDB_TOKEN_BYTES);
-  return SEQDB_OK;
 }
 
-/* First the token, then the sync: what was read is durable then (T2). */
-void sdb_ask_to_settle(const char *directory, seqdb *engine) {
-  uint8_t uuid[SEQDB_UUID_BYTES];
-  seqdb_claim claim;
-  sqlite3 *other = NULL;
+/* ---- settling ---------------------------------------------------------------------------------------------- */
+
+/* First the token, then the sync: what was read is durable then (T2).  A row that the connection has changed and not
+** committed tells nothing. */
+static void settle(const struct coordinator *coordinator, const uint8_t *directory, const seqdb_claim *claim,
+                   seqdb *engine) {
   sdb_failure f = {0};
   sdb_row row;
-  bool found = false;
+  if (!coordinator->opened && sqlite3_txn_state(coordinator->db, coordinator->schema) == SQLITE_TXN_WRITE) return;
+  if (read_row(coordinator, directory, claim, &row) == SQLITE_OK &&
+      (!seqdb_is_marked(engine) || seqdb_agree(engine, row.generation, row.token) == SEQDB_OK) &&
+      sdb_file_sync(coordinator->db, coordinator->schema, &f) == SQLITE_OK)
+    (void)seqdb_settle(engine, row.token);
+  sdb_failure_clear(&f);
+}
+
+static bool run(sqlite3 *db, const char *sql) {
+  return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* The file's write lock is held: its newest row, and a prepare that buries what was rolled back; both committed. */
+static bool commit_nothing(sqlite3 *db, const uint8_t *directory, const seqdb_claim *claim, seqdb *engine) {
+  const struct coordinator file = {.db = db, .schema = "main"};
+  sdb_failure f = {0};
+  sdb_row before, after;
+  if (read_row(&file, directory, claim, &before) != SQLITE_OK) return false;
+  if (memcmp(before.file, claim->file, sizeof before.file) != 0) return false; /* there is no row to write */
+  if (seqdb_is_marked(engine) && seqdb_agree(engine, before.generation, before.token) != SEQDB_OK) return false;
+  after = before;
+  seqdb_set_file(engine, claim->file, sdb_file_durability(db, "main"));
+  bool done = seqdb_touch(engine) == SEQDB_OK && seqdb_prepare(engine, after.token, &after.generation) == SEQDB_OK &&
+              after.generation > 0 && sdb_row_replace(db, "main", &before, &after, &f) == SQLITE_OK &&
+              run(db, "COMMIT");
+  if (!done) {
+    (void)seqdb_rollback(engine);
+  } else {
+    bool synced = sdb_file_sync(db, "main", &f) == SQLITE_OK;
+    seqdb_set_settles(engine, synced ? SEQDB_SETTLES_ALL : SEQDB_SETTLES_NOTHING);
+    seqdb_publish(engine);
+    seqdb_set_settles(engine, SEQDB_SETTLES_NOTHING);
+  }
+  sdb_failure_clear(&f);
+  return done;
+}
+
+static void bury(const sdb_asking *asking, const uint8_t *directory, const seqdb_claim *claim, seqdb *engine) {
+  struct coordinator file = {0};
+  if (open_file(asking, claim, &file) == SQLITE_OK && run(file.db, "BEGIN IMMEDIATE") &&
+      !commit_nothing(file.db, directory, claim, engine))
+    run(file.db, "ROLLBACK");
+  let_go(&file);
+}
+
+void sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries) {
+  uint8_t uuid[SEQDB_UUID_BYTES];
+  struct coordinator coordinator;
+  seqdb_claim claim;
   seqdb_get_uuid(engine, uuid);
   seqdb_get_candidates(engine, &claim);
-  char *path = sdb_file_of_claim(directory, &claim);
-  if (path && sqlite3_open_v2(path, &other, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-      sdb_row_lookup(other, "main", uuid, &row, &found, &f) == SQLITE_OK && found &&
-      memcmp(row.file, claim.file, sizeof row.file) == 0 && sdb_file_sync(other, "main", &f) == SQLITE_OK)
-    (void)seqdb_settle(engine, row.token);
-  sqlite3_close(other);
-  sqlite3_free(path);
-  sdb_failure_clear(&f);
+  if (reach(asking, &claim, &coordinator) == SQLITE_OK) settle(&coordinator, uuid, &claim, engine);
+  let_go(&coordinator);
+  if (buries && seqdb_unsettled(engine) > 0 && !seqdb_has_changes(engine)) bury(asking, uuid, &claim, engine);
 }

@@ -16,7 +16,9 @@ typedef struct sdb_asking {
 } sdb_asking;
 int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
 
-/* Settles the commits of another SQLite file, if that can be opened at once; else nothing happens. */
-void sdb_ask_to_settle(const char *directory, seqdb *engine);
+/* Settles the commits of another SQLite file, through that file, if it can be read at once; else nothing happens.
+** `buries`: where one was rolled back an empty commit of that file is made.  The engine's file (seqdb_set_file()) is to
+** be set again. */
+void sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries);
 
 #endif /* SDB_ASK_H */

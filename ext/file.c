@@ -48,11 +48,18 @@ static uint32_t way(const char *from, const char *to, char out[SEQDB_CLAIM_PATH_
   return (uint32_t)(used + rest);
 }
 
+/* The folder has no symbolic links: its parent is what stands before its last slash.  A VFS may know no "..". */
 char *sdb_file_of_claim(const char *directory, const seqdb_claim *claim) {
   char folder[PATH_MAX], path[PATH_MAX], real[PATH_MAX];
+  const char *rest = claim->path;
+  uint32_t bytes = claim->path_bytes;
   resolve(directory, folder);
-  if (claim->path_bytes == 0 || strlen(folder) + claim->path_bytes + 2 > sizeof path) return NULL;
-  sqlite3_snprintf((int)sizeof path, path, "%s/%.*s", folder, (int)claim->path_bytes, claim->path);
+  for (char *slash; bytes > 3 && memcmp(rest, "../", 3) == 0 && (slash = strrchr(folder, '/')) != NULL; rest += 3) {
+    *slash = '\0';
+    bytes -= 3;
+  }
+  if (bytes == 0 || strlen(folder) + bytes + 2 > sizeof path) return NULL;
+  sqlite3_snprintf((int)sizeof path, path, "%s/%.*s", folder, (int)bytes, rest);
   return sqlite3_mprintf("%s", realpath(path, real) ? real : path);
 }
 

@@ -124,6 +124,7 @@ static void settle(sdb_directory *directory, enum sdb_owner_state state, const s
 static void settle_before(sdb_directory *directory) {
   enum sdb_owner_state state = directory->owner.state;
   directory->owner.state = SDB_OWNER_THIS;
+  sdb_agree_others(directory);
   sdb_agree_close(directory);
   directory->owner.state = state;
 }
@@ -148,6 +149,7 @@ static int claim(sdb_directory *directory, struct evidence *e, bool creating, sd
   if (sdb_shadow_put(directory, &e->row, f) != SQLITE_OK) return f->code;
   directory->owner.made = true;
   seqdb_set_file(directory->engine, e->row.file, 1);
+  memcpy(directory->owner.file, e->row.file, sizeof directory->owner.file);
   settle_before(directory);
   int rc = seqdb_claim_put(directory->engine, &mine);
   if (rc == SEQDB_BUSY && creating) return SQLITE_OK; /* the first write claims */

@@ -71,8 +71,9 @@ static int look_through(sqlite3 *db, char *sql, const uint8_t *uuid, sdb_row *ro
   return f->code;
 }
 
-int sdb_row_lookup(sqlite3 *db, const char *schema, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row,
-                   bool *found, sdb_failure *f) {
+/* Calls for each table that may be a shadow table, until *found or a failure. */
+static int each_table(sqlite3 *db, const char *schema, bool *found, sdb_failure *f,
+                      void (*visit)(void *context, const char *table), void *context) {
   sqlite3_stmt *names = NULL;
   char *sql = sqlite3_mprintf(
       "SELECT name FROM \"%w\".sqlite_master WHERE type = 'table' AND name LIKE '%%\\_commit'"
@@ -84,12 +85,70 @@ int sdb_row_lookup(sqlite3 *db, const char *schema, const uint8_t directory[SEQD
   sqlite3_free(sql);
   while (rc == SQLITE_OK && !*found && f->code == SQLITE_OK && (rc = sqlite3_step(names)) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(names, 0);
-    if (name)
-      look_through(db, sqlite3_mprintf("SELECT " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", schema, name), directory, row,
-                   found, f);
+    if (name) visit(context, name);
     rc = SQLITE_OK;
   }
   if (f->code == SQLITE_OK && rc != SQLITE_OK && rc != SQLITE_DONE) sdb_failure_nested(f, db);
   sqlite3_finalize(names);
   return f->code;
+}
+
+struct search {
+  sqlite3 *db;
+  const char *schema;
+  const uint8_t *directory;
+  sdb_row *row;
+  bool *found;
+  sdb_failure *f;
+};
+
+static void look(void *context, const char *table) {
+  struct search *s = context;
+  look_through(s->db, sqlite3_mprintf("SELECT " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", s->schema, table), s->directory,
+               s->row, s->found, s->f);
+}
+
+int sdb_row_lookup(sqlite3 *db, const char *schema, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row,
+                   bool *found, sdb_failure *f) {
+  struct search search = {db, schema, directory, row, found, f};
+  return each_table(db, schema, found, f, look, &search);
+}
+
+struct replacing {
+  sqlite3 *db;
+  const char *schema;
+  uint8_t before[SDB_ROW_BYTES], after[SDB_ROW_BYTES];
+  bool found;
+  sdb_failure *f;
+};
+
+static void replace(void *context, const char *table) {
+  struct replacing *r = context;
+  sqlite3_stmt *update = NULL;
+  char *sql = sqlite3_mprintf("UPDATE \"%w\".\"%w\" SET " SDB_ROW_COLUMN " = ?2 WHERE " SDB_ROW_COLUMN " = ?1",
+                              r->schema, table);
+  if (!sql) {
+    sdb_failure_nomem(r->f);
+    return;
+  }
+  int rc = sqlite3_prepare_v2(r->db, sql, -1, &update, NULL);
+  sqlite3_free(sql);
+  if (rc == SQLITE_ERROR) return; /* no table of ours */
+  if (rc == SQLITE_OK) {
+    sqlite3_bind_blob(update, 1, r->before, SDB_ROW_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob(update, 2, r->after, SDB_ROW_BYTES, SQLITE_STATIC);
+    sqlite3_step(update);
+    rc = sqlite3_reset(update);
+  }
+  if (rc != SQLITE_OK) sdb_failure_nested(r->f, r->db);
+  sqlite3_finalize(update);
+  r->found = rc == SQLITE_OK && sqlite3_changes(r->db) > 0;
+}
+
+int sdb_row_replace(sqlite3 *db, const char *schema, const sdb_row *before, const sdb_row *after, sdb_failure *f) {
+  struct replacing r = {.db = db, .schema = schema, .f = f};
+  sdb_row_encode(before, r.before);
+  sdb_row_encode(after, r.after);
+  if (each_table(db, schema, &r.found, f, replace, &r) != SQLITE_OK || r.found) return f->code;
+  return sdb_failure_set(f, SQLITE_NOTFOUND, "seqdb: the row of the directory is not in %s any more", schema);
 }

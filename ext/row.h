@@ -32,4 +32,7 @@ bool sdb_row_decode(const uint8_t *p, size_t bytes, const uint8_t directory[SEQD
 int sdb_row_lookup(sqlite3 *db, const char *schema, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row,
                    bool *found, sdb_failure *f);
 
+/* `after` takes the place of `before`.  SQLITE_NOTFOUND: that is not there. */
+int sdb_row_replace(sqlite3 *db, const char *schema, const sdb_row *before, const sdb_row *after, sdb_failure *f);
+
 #endif /* SDB_ROW_H */

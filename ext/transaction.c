@@ -20,7 +20,6 @@
 */
 #include <assert.h>
 #include "agree.h"
-#include "ask.h"
 #include "file.h"
 #include "owner.h"
 #include "shadow.h"
@@ -52,7 +51,7 @@ static int may_change(sdb_directory *directory, sdb_failure *f) {
   if (!seqdb_has_changes(directory->engine)) {
     if (directory->atomic && sdb_agree_write(directory, f) != SQLITE_OK) return f->code;
     if (sdb_owner_may_write(directory, f) != SQLITE_OK) return f->code;
-    if (seqdb_unsettled(directory->engine) == 3) sdb_ask_to_settle(directory->path, directory->engine);
+    sdb_agree_others(directory);
     return SQLITE_OK;
   }
   return sdb_owner_may_write(directory, f);
