@@ -85,8 +85,9 @@ static int ensure_least(sdb_store *store, const sdb_op *op) {
 static bool is_left_undecided(sdb_store *store, const seqdb_options *options) {
   if (!store->undecided || !(options->flags & SEQDB_OPEN_RESOLVE_LATER)) return false;
   const sdb_op why = sdb_store_refusal(store);
-  const char *cause = store->blind ? "an SQLite file says whether its last commits count, and cannot be asked"
-                                   : "its last commit was left undecided";
+  const char *cause =
+      store->blind ? "an SQLite file says whether its last commits count, and cannot be asked, or is of another time"
+                   : "its last commit was left undecided";
   (void)sdb_error_set(&why, SEQDB_READONLY, "journal", store->journal.last,
                       "%s can only be read: %s; seqdb_resolve(T, 'keep') or seqdb_resolve(T, 'drop') decides",
                       store->path, cause);
