@@ -79,6 +79,20 @@ static int write_header(const sdb_journal *journal, const sdb_journal_header *he
   return sdb_os_pwrite(journal->fd, page, sizeof page, (header->sequence & 1) * sizeof page);
 }
 
+/* The page in use, as it stands there: its claims have moved on in memory, and a page of other bytes could be torn while
+** the disk has no other of this salt. */
+static int rewrite_header(const sdb_journal *journal) {
+  uint8_t page[SDB_JOURNAL_HEADER_BYTES];
+  sdb_journal_header header;
+  uint64_t at = (journal->header.sequence & 1) * sizeof page;
+  size_t got;
+  int os = sdb_os_pread(journal->fd, page, sizeof page, at, &got);
+  if (os) return os;
+  bool same = got == sizeof page && sdb_journal_header_decode(page, &header) == SDB_HEADER_OK &&
+              header.salt == journal->header.salt;
+  return same ? sdb_os_pwrite(journal->fd, page, sizeof page, at) : EIO;
+}
+
 static int rewrite_last(const sdb_journal *journal) {
   size_t bytes = (size_t)journal->last_bytes, got = 0;
   if (bytes == 0) return 0;
@@ -114,7 +128,7 @@ static int lengthen(const sdb_journal *journal) {
 }
 
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op) {
-  int os = write_header(journal, &journal->header);
+  int os = rewrite_header(journal);
   if (!os) os = rewrite_last(journal);
   if (!os) os = lengthen(journal);
   if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
