@@ -79,8 +79,8 @@ static int write_header(const sdb_journal *journal, const sdb_journal_header *he
   return sdb_os_pwrite(journal->fd, page, sizeof page, (header->sequence & 1) * sizeof page);
 }
 
-/* The page in use, as it stands there: its claims have moved on in memory, and a page of other bytes could be torn while
-** the disk has no other of this salt. */
+/* The page in use, as it stands there: its claims have moved on in memory, and the write of other bytes could tear it
+** while the disk has no other page of its salt. */
 static int rewrite_header(const sdb_journal *journal) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   sdb_journal_header header;
