@@ -79,18 +79,18 @@ static int write_header(const sdb_journal *journal, const sdb_journal_header *he
   return sdb_os_pwrite(journal->fd, page, sizeof page, (header->sequence & 1) * sizeof page);
 }
 
-/* As it was read: in memory its claims have followed the records since. */
+/* The page in use, as it stands there: its claims have moved on in memory, and the write of other bytes could tear it
+** while the disk has no other page of its salt. */
 static int rewrite_header(const sdb_journal *journal) {
   uint8_t page[SDB_JOURNAL_HEADER_BYTES];
   sdb_journal_header header;
-  size_t got = 0;
-  int os = sdb_os_pread(journal->fd, page, sizeof page, (journal->header.sequence & 1) * sizeof page, &got);
+  uint64_t at = (journal->header.sequence & 1) * sizeof page;
+  size_t got;
+  int os = sdb_os_pread(journal->fd, page, sizeof page, at, &got);
   if (os) return os;
-  if (got < sizeof page || sdb_journal_header_decode(page, &header) != SDB_HEADER_OK ||
-      header.salt != journal->header.salt)
-    return EIO;
-  header.sync_off = journal->header.sync_off;
-  return write_header(journal, &header);
+  bool same = got == sizeof page && sdb_journal_header_decode(page, &header) == SDB_HEADER_OK &&
+              header.salt == journal->header.salt;
+  return same ? sdb_os_pwrite(journal->fd, page, sizeof page, at) : EIO;
 }
 
 static int rewrite_last(const sdb_journal *journal) {

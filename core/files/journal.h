@@ -55,9 +55,9 @@ int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_re
 void sdb_journal_cut(sdb_journal *journal, uint64_t spare_bytes);
 /* Blocks for both header pages: what was copied may have holes there. */
 int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op);
-/* Write the present header page and the last record once more, durably: after a failed fdatasync they may be in the
-** page cache only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written
-** before.  FULL leaves it to be tried again. */
+/* Write the present header page and the last record once more, unchanged and durably: after a failed fdatasync they may
+** be in the page cache only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or
+** written before.  FULL leaves it to be tried again. */
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
 /* Start anew with an empty journal: write `header` (sequence, salt, start and overlay are chosen here) to the other
 ** page, durably.  A failure leaves the state of that page unknown: *poison.  But where there was no room it is not

@@ -5,6 +5,7 @@
 #include "files/journal_scan.h"
 
 #include "base/error.h"
+#include "pure/branches.h"
 
 #define SCAN_BYTES (UINT64_C(1024) * 1024)
 
@@ -248,11 +249,12 @@ static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain
 
 /* ---- records whose header is lost */
 
-/* Is one of the records newer than all that is known? */
+/* How far such a chain leads. */
 struct orphans {
-  uint64_t generation;
+  uint64_t generation; /* of the newest that counts, and that no SQLite file decides about */
+  sdb_branches branches;
   const struct chain *chain; /* who is asked whether to go on */
-  bool any;
+  const sdb_op *op;
 };
 
 static int look_at_orphan(void *context, const sdb_journal_record *record) {
@@ -261,16 +263,25 @@ static int look_at_orphan(void *context, const sdb_journal_record *record) {
   if (rc != SEQDB_OK || !record) return rc;
   const sdb_record_header *header = record->header;
   bool kept = record->next ? record->next->flags & SDB_RECORD_KEEP : header->coordinator_bytes == 0;
-  if (record->next && is_files(header)) kept = memcmp(&record->next->parent, &header->token, sizeof header->token) == 0;
-  if (header->kind == SDB_RECORD_PREPARE && !kept) return SEQDB_OK;
-  orphans->any |= header->generation > orphans->generation;
-  return SEQDB_OK;
+  if (!is_files(header) && (header->kind != SDB_RECORD_PREPARE || kept))
+    orphans->generation = SDB_MAX(orphans->generation, header->generation);
+  return sdb_branches_add(&orphans->branches, header) == SEQDB_OK ? rc : sdb_error_nomem(orphans->op);
+}
+
+/* Of what an SQLite file decides about only what was settled counts: a commit that the file has lost leaves its prepare
+** too, and newer headers may be of an older generation. */
+static uint64_t settled_orphan(const struct orphans *orphans) {
+  const sdb_branches *all = &orphans->branches;
+  const sdb_branch *last = all->count ? &all->items[all->count - 1] : NULL;
+  size_t settled = last && !sdb_file_is_none(&last->file) ? sdb_branches_find(all, &last->settled) : 0;
+  return settled ? all->items[settled - 1].generation : 0;
 }
 
 /* Does the chain that begins with `first` lead beyond the one that was read? */
 static int leads_beyond(const sdb_journal *journal, const sdb_record_header *first, const struct chain *chain,
                         bool *beyond, const sdb_op *op) {
-  struct orphans orphans = {SDB_MAX(chain->place.generation, chain->header.generation), chain, false};
+  uint64_t known = SDB_MAX(chain->place.generation, chain->header.generation);
+  struct orphans orphans = {.chain = chain, .op = op};
   sdb_journal other = *journal;
   bool overlay = first->kind == SDB_RECORD_OVERLAY;
   const sdb_journal_place before = {first->generation - !overlay, first->parent};
@@ -279,7 +290,8 @@ static int leads_beyond(const sdb_journal *journal, const sdb_record_header *fir
   other.header.overlay = overlay;
   other.header.start = other.tail = first->position;
   int rc = sdb_journal_follow(&other, &before, UINT64_MAX, look_at_orphan, &orphans, op);
-  *beyond = rc == SEQDB_OK && orphans.any;
+  *beyond = rc == SEQDB_OK && SDB_MAX(orphans.generation, settled_orphan(&orphans)) > known;
+  sdb_branches_free(&orphans.branches);
   return rc;
 }
 
