@@ -177,6 +177,7 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
   if (cannot_be_followed(store)) {
     store->still = durable = true;
     store->mine = (sdb_published){0};
+    store->settled_generation = store->unproven = 0; /* of damage they may be too large for the board */
   } else {
     sdb_store_stand(store);
     if (!durable) rc = sdb_follow_hold(store, op); /* the records stay, for the next writer */

@@ -461,7 +461,8 @@ static int check_records(const struct recovery *r) {
 
 /* Generations and sequences count by ones from 1: beyond COUNT_MAX they are forged, and could come back to 0. */
 static int check_counts(const struct recovery *r) {
-  uint64_t generation = r->out->generation, sequence = r->has_journal ? r->from->journal->header.sequence : 0;
+  uint64_t generation = SDB_MAX(r->out->generation, r->out->settled_generation);
+  uint64_t sequence = r->has_journal ? r->from->journal->header.sequence : 0;
   if (generation <= COUNT_MAX && sequence <= COUNT_MAX) return SEQDB_OK;
   return sdb_damage_add(&r->out->damage, "journal", 0,
                         "journal: generation %llu or sequence %llu is more than there can be",
