@@ -5,9 +5,9 @@
 #
 #   tclsh sigkill_writer.tcl SEED FILE ORACLE JOURNALMODE ?FAULT ...?
 #
-# ORACLE is a file: a line "ack N" follows the return of each COMMIT.  FAULT: "open" or "work", and arguments of
-# `sdb_fault add` that hold from before the open, or from the first transaction on. Sourced by a test file it only
-# defines transaction and model_at.
+# ORACLE is a file: a line "ack N" follows the return of each COMMIT, and what a writer finds.  FAULT: "open" or
+# "work", and arguments of `sdb_fault add` that hold from before the open, or from the first transaction on. Sourced by
+# a test file it only defines transaction and model_at.
 
 # Pieces of text that tell who wrote them.
 proc text_of {n op bytes} {
@@ -117,6 +117,10 @@ if {[info exists argv0] && [file normalize $argv0] eq [file normalize [info scri
   set n [committed]
   set model [model_at $seed $n]
   set acks [open $oracle a]
+  if {$n > 0} { # what has been seen stays
+    puts $acks "ack $n"
+    flush $acks
+  }
   puts ready
   flush stdout
   if {$when eq "work"} {sdb_fault add {*}$fault}
