@@ -105,7 +105,8 @@ static int is_of_another_time(sdb_directory *directory, int code, sdb_failure *f
 static int judge(sdb_directory *directory, const struct evidence *e, bool *make, sdb_failure *f) {
   *make = false;
   if (!e->path) return e->has_row ? is_copy(directory, e, f) : SQLITE_OK; /* in memory: made here, or loaded */
-  if (e->has_row && e->named && e->ours == e->named) return is_of_now(e) ? SQLITE_OK : is_of_another_time(directory, SQLITE_READONLY, f);
+  if (e->has_row && e->named && e->ours == e->named)
+    return is_of_now(e) ? SQLITE_OK : is_of_another_time(directory, SQLITE_READONLY, f);
   *make = e->has_row ? !e->named && is_new(e->row.token) : e->ours ? is_new(e->ours->settled) : e->count == 0;
   if (*make) return SQLITE_OK;
   if (e->has_row) return e->named ? is_copy(directory, e, f) : is_stranger(directory, f);

@@ -68,7 +68,8 @@ proc with_patch {name body} {
   if {$wrong ne {}} {return $wrong}
   apply_patch $name $tree
   try {
-    if {[catch {exec ninja -C $::copy/build tests/seqdbtest.so 2>@1} output]} {return "does not compile: $output"}
+    set targets {tests/seqdbtest.so tests/seqdb_member.so}
+    if {[catch {exec ninja -C $::copy/build {*}$targets 2>@1} output]} {return "does not compile: $output"}
     return [uplevel 1 $body]
   } finally {
     foreach path [patched_files $name] {write_file $tree/$path [read_file $::source_root/$path]}
