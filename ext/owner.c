@@ -227,6 +227,22 @@ void sdb_owner_forget(sdb_directory *directory) {
 
 /* ---- reading (T6) ------------------------------------------------------------------------------------------ */
 
+/* Without a look at any file: there is no row, or a claim says the same. */
+static int says_the_same(sdb_directory *directory, bool *same, sdb_failure *f) {
+  seqdb_claim claims[SEQDB_CLAIMS_MAX];
+  uint32_t count;
+  sdb_row row;
+  bool has_row;
+  int rc = seqdb_claims(directory->engine, claims, &count);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  if (sdb_shadow_read(directory, &row, &has_row, f) != SQLITE_OK) return f->code;
+  *same = !has_row;
+  for (uint32_t i = 0; i < count && !*same; i++)
+    *same = memcmp(claims[i].file, row.file, sizeof row.file) == 0 &&
+            memcmp(claims[i].settled, row.token, sizeof row.token) == 0;
+  return SQLITE_OK;
+}
+
 /* Do row and claims contradict each other?  Of a copy, and of what is new or lost, only writing tells. */
 static bool contradicts(const struct evidence *e) {
   if (!e->path || !e->has_row) return false;
@@ -249,9 +265,10 @@ static int look_again(sdb_directory *directory, struct evidence *e, bool *sure, 
 int sdb_owner_compare(sdb_directory *directory, bool *differ, sdb_failure *f) {
   struct evidence e;
   bool sure = true;
-  *differ = false;
-  if (directory->compared || directory->blind || is_nobodys(directory)) return SQLITE_OK;
+  *differ = directory->compared = false;
+  if (directory->blind || is_nobodys(directory)) return SQLITE_OK;
   if (seqdb_is_marked(directory->engine) || seqdb_has_changes(directory->engine)) return SQLITE_OK;
+  if (says_the_same(directory, &directory->compared, f) != SQLITE_OK || directory->compared) return f->code;
   if (look(directory, &e, f) != SQLITE_OK) return f->code;
   if (contradicts(&e) && look_again(directory, &e, &sure, f) != SQLITE_OK) return f->code;
   *differ = sure && contradicts(&e);
@@ -261,6 +278,7 @@ int sdb_owner_compare(sdb_directory *directory, bool *differ, sdb_failure *f) {
 
 int sdb_owner_may_read(sdb_directory *directory, sdb_failure *f) {
   bool differ;
+  if (directory->compared) return SQLITE_OK;
   if (sdb_owner_compare(directory, &differ, f) != SQLITE_OK) {
     if (f->code != SQLITE_NOMEM && f->code != SQLITE_INTERRUPT) sdb_failure_clear(f); /* whoever writes is told */
     return f->code;
