@@ -46,17 +46,22 @@ static int find_schema(sqlite3 *db, const char *directory, const seqdb_claim *cl
 }
 
 /* What the file's schema brings with it is not run. */
-static int open_file(const sdb_asking *asking, const seqdb_claim *claim, struct coordinator *out) {
-  char *path = sdb_file_of_claim(asking->path, claim);
+static int open_path(const sdb_asking *asking, const char *path, struct coordinator *out) {
   const char *vfs = vfs_name(asking->connection->db, asking->schema);
-  int rc = path ? sqlite3_open_v2(path, &out->opened, SQLITE_OPEN_READWRITE, vfs) : SQLITE_CANTOPEN;
-  sqlite3_free(path);
+  int rc = sqlite3_open_v2(path, &out->opened, SQLITE_OPEN_READWRITE, vfs);
   if (rc != SQLITE_OK) return rc;
   sqlite3_db_config(out->opened, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
   sqlite3_db_config(out->opened, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
   out->db = out->opened;
   out->schema = sqlite3_mprintf("main");
   return out->schema ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int open_file(const sdb_asking *asking, const seqdb_claim *claim, struct coordinator *out) {
+  char *path = sdb_file_of_claim(asking->path, claim);
+  int rc = path ? open_path(asking, path, out) : SQLITE_CANTOPEN;
+  sqlite3_free(path);
+  return rc;
 }
 
 /* A code of SQLite; then, too, it is to be let go. */
@@ -116,6 +121,19 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
     default:
       return SEQDB_NOTFOUND;
   }
+}
+
+bool sdb_ask_newest(const sdb_asking *asking, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row) {
+  struct coordinator file = {0};
+  sdb_failure f = {0};
+  bool found = false;
+  const char *path = sdb_path_file(asking->connection->db, asking->schema);
+  if (path && open_path(asking, path, &file) == SQLITE_OK)
+    sdb_row_lookup(file.db, file.schema, directory, row, &found, &f);
+  bool done = found && f.code == SQLITE_OK;
+  sdb_failure_clear(&f);
+  let_go(&file);
+  return done;
 }
 
 /* ---- settling ---------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #define SDB_ASK_H
 
 #include "connection.h"
+#include "row.h"
 #include "seqdb.h"
 
 /* What seqdb_open() asks about commits that this SQLite file, or another one, decides.  `context` is one of these. */
@@ -15,6 +16,9 @@ typedef struct sdb_asking {
   const char *path; /* of the directory */
 } sdb_asking;
 int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
+/* What the row of `directory` in the asking connection's own file says now, whatever its snapshot shows.  false: there
+** is none, or it cannot be read at once. */
+bool sdb_ask_newest(const sdb_asking *asking, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row);
 
 /* Settles the commits of another SQLite file, through that file, if it can be read at once; else nothing happens.
 ** `buries`: where one was rolled back an empty commit of that file is made.  The engine's file (seqdb_set_file()) is to

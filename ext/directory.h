@@ -84,9 +84,10 @@ typedef struct sdb_directory {
   char *path;  /* absolute */
   bool atomic; /* its commits are those of the SQLite file, if there is one */
   sdb_owner owner;
-  bool blind;   /* an SQLite file that decides about its last commits cannot be asked: nobody reads it */
-  bool doubt;   /* the last COMMIT failed after xSync: only a later one proves anything */
-  char *schema; /* of its table, as it is called now; a directory that lost its table has "" as name */
+  bool blind;    /* an SQLite file that decides about its last commits cannot be asked: nobody reads it */
+  bool doubt;    /* the last COMMIT failed after xSync: only a later one proves anything */
+  bool compared; /* it is of the same time as the SQLite file */
+  char *schema;  /* of its table, as it is called now; a directory that lost its table has "" as name */
   char *name;
   int users;               /* sqlite3_vtab objects, and functions at work; the last one closes it (attach.c) */
   int cursors;             /* open ones */

@@ -22,6 +22,7 @@
 #include "agree.h"
 #include "attach.h"
 #include "find_table.h"
+#include "owner.h"
 #include "schema.h"
 #include "table.h"
 
@@ -187,7 +188,8 @@ int sdb_find_table(sdb_connection *connection, sqlite3_value *value, sdb_directo
   if (!known && find(connection, text, &qualified, directory, f) != SQLITE_OK) return f->code;
   sdb_directory_hold(*directory);
   if (!known) remember(connection, text, qualified, *directory);
-  if (connection->rescues || sdb_agree_read(*directory, f) == SQLITE_OK) return SQLITE_OK;
+  if (connection->rescues) return SQLITE_OK;
+  if (sdb_owner_may_read(*directory, f) == SQLITE_OK && sdb_agree_read(*directory, f) == SQLITE_OK) return SQLITE_OK;
   sdb_directory_release(*directory);
   return f->code;
 }

@@ -16,6 +16,7 @@
 ** (ddl.c) only where a view or a trigger names it, and not for the statement that a function runs.  Views and triggers
 ** reach regions as rows.
 */
+#include "agree.h"
 #include "find_table.h"
 #include "attach.h"
 #include "functions.h"
@@ -145,13 +146,18 @@ static void wait_function(sqlite3_context *context, int argc, sqlite3_value **ar
   }
 }
 
+/* One that nobody may read because it is of another time than the SQLite file is checked, too. */
 static void check_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_connection *connection = sqlite3_user_data(context);
   sdb_directory *directory = NULL;
   sdb_failure f = {0};
   char *text = NULL;
   (void)argc;
-  if (sdb_find_table(sqlite3_user_data(context), argv[0], &directory, &f) == SQLITE_OK) {
-    sdb_upkeep_check(directory, false, &text, &f);
+  connection->rescues = true;
+  sdb_find_table(connection, argv[0], &directory, &f);
+  connection->rescues = false;
+  if (f.code == SQLITE_OK) {
+    if (sdb_agree_read(directory, &f) == SQLITE_OK) sdb_upkeep_check(directory, false, &text, &f);
     sdb_directory_release(directory);
   }
   if (f.code != SQLITE_OK) {

@@ -17,6 +17,7 @@
 */
 #include <string.h>
 #include "agree.h"
+#include "ask.h"
 #include "file.h"
 #include "owner.h"
 #include "path.h"
@@ -93,8 +94,8 @@ static bool is_of_now(const struct evidence *e) {
   return memcmp(e->row.token, e->named->settled, sizeof e->row.token) == 0;
 }
 
-static int is_of_another_time(sdb_directory *directory, sdb_failure *f) {
-  return sdb_failure_set(f, SQLITE_READONLY,
+static int is_of_another_time(sdb_directory *directory, int code, sdb_failure *f) {
+  return sdb_failure_set(f, code,
                          "%s: the SQLite file and the directory %s are of different times, one was restored: SELECT "
                          "seqdb_takeover('%s') takes both as they are",
                          directory->name, directory->path, directory->name);
@@ -104,7 +105,8 @@ static int is_of_another_time(sdb_directory *directory, sdb_failure *f) {
 static int judge(sdb_directory *directory, const struct evidence *e, bool *make, sdb_failure *f) {
   *make = false;
   if (!e->path) return e->has_row ? is_copy(directory, e, f) : SQLITE_OK; /* in memory: made here, or loaded */
-  if (e->has_row && e->named && e->ours == e->named) return is_of_now(e) ? SQLITE_OK : is_of_another_time(directory, f);
+  if (e->has_row && e->named && e->ours == e->named)
+    return is_of_now(e) ? SQLITE_OK : is_of_another_time(directory, SQLITE_READONLY, f);
   *make = e->has_row ? !e->named && is_new(e->row.token) : e->ours ? is_new(e->ours->settled) : e->count == 0;
   if (*make) return SQLITE_OK;
   if (e->has_row) return e->named ? is_copy(directory, e, f) : is_stranger(directory, f);
@@ -221,6 +223,67 @@ int sdb_owner_may_upkeep(sdb_directory *directory, sdb_failure *f) {
 
 void sdb_owner_forget(sdb_directory *directory) {
   directory->owner.state = SDB_OWNER_UNKNOWN;
+}
+
+/* ---- reading (T6) ------------------------------------------------------------------------------------------ */
+
+/* Without a look at any file: there is no row, or a claim says the same. */
+static int says_the_same(sdb_directory *directory, bool *same, sdb_failure *f) {
+  seqdb_claim claims[SEQDB_CLAIMS_MAX];
+  uint32_t count;
+  sdb_row row;
+  bool has_row;
+  int rc = seqdb_claims(directory->engine, claims, &count);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  if (sdb_shadow_read(directory, &row, &has_row, f) != SQLITE_OK) return f->code;
+  *same = !has_row;
+  for (uint32_t i = 0; i < count && !*same; i++)
+    *same = memcmp(claims[i].file, row.file, sizeof row.file) == 0 &&
+            memcmp(claims[i].settled, row.token, sizeof row.token) == 0;
+  return SQLITE_OK;
+}
+
+/* Do row and claims contradict each other?  Of a copy, and of what is new or lost, only writing tells. */
+static bool contradicts(const struct evidence *e) {
+  if (!e->path || !e->has_row) return false;
+  if (!e->named) return e->count > 0 && !is_new(e->row.token);
+  return e->ours == e->named && !is_of_now(e);
+}
+
+/* The row in the connection's snapshot may be older than what others have committed since, and what they commit
+** meanwhile may be newer than the claims: *sure if nothing has changed while it was read anew. */
+static int look_again(sdb_directory *directory, struct evidence *e, bool *sure, sdb_failure *f) {
+  const sdb_asking asking = {directory->connection, directory->schema, directory->path};
+  struct evidence after;
+  *sure = sdb_ask_newest(&asking, e->row.directory, &e->row) && !seqdb_is_marked(directory->engine);
+  if (!*sure) return SQLITE_OK;
+  if (look(directory, &after, f) != SQLITE_OK) return f->code;
+  *sure = after.count == e->count && memcmp(after.claims, e->claims, e->count * sizeof *e->claims) == 0;
+  return SQLITE_OK;
+}
+
+int sdb_owner_compare(sdb_directory *directory, bool *differ, sdb_failure *f) {
+  struct evidence e;
+  bool sure = true;
+  *differ = directory->compared = false;
+  if (directory->blind || is_nobodys(directory)) return SQLITE_OK;
+  if (seqdb_is_marked(directory->engine) || seqdb_has_changes(directory->engine)) return SQLITE_OK;
+  if (says_the_same(directory, &directory->compared, f) != SQLITE_OK || directory->compared) return f->code;
+  if (look(directory, &e, f) != SQLITE_OK) return f->code;
+  if (contradicts(&e) && look_again(directory, &e, &sure, f) != SQLITE_OK) return f->code;
+  *differ = sure && contradicts(&e);
+  directory->compared = sure && !*differ;
+  return SQLITE_OK;
+}
+
+int sdb_owner_may_read(sdb_directory *directory, sdb_failure *f) {
+  bool differ;
+  if (directory->compared) return SQLITE_OK;
+  if (sdb_owner_compare(directory, &differ, f) != SQLITE_OK) {
+    if (f->code != SQLITE_NOMEM && f->code != SQLITE_INTERRUPT) sdb_failure_clear(f); /* whoever writes is told */
+    return f->code;
+  }
+  return differ ? is_of_another_time(directory, SQLITE_CANTOPEN, f) : SQLITE_OK;
 }
 
 /* ---- CREATE, takeover -------------------------------------------------------------------------------------- */

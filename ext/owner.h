@@ -14,6 +14,11 @@ int sdb_owner_create(sdb_directory *directory, sdb_failure *f);
 int sdb_owner_may_write(sdb_directory *directory, sdb_failure *f);
 /* The same for upkeep, which writes no row: nothing is made. */
 int sdb_owner_may_upkeep(sdb_directory *directory, sdb_failure *f);
+/* Before a statement reads: SQLITE_CANTOPEN if file and directory are of different times (T6).  Once it is known that
+** they are not, this costs nothing. */
+int sdb_owner_may_read(sdb_directory *directory, sdb_failure *f);
+/* The same as an answer; *differ is false where it cannot be told at once. */
+int sdb_owner_compare(sdb_directory *directory, bool *differ, sdb_failure *f);
 /* After a commit: where the file was moved, its claim says so. */
 void sdb_owner_committed(sdb_directory *directory);
 /* What was found may not hold any more: ROLLBACK TO, RENAME. */

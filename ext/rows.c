@@ -18,6 +18,7 @@
 #include <string.h>
 #include "agree.h"
 #include "check.h"
+#include "owner.h"
 #include "rows.h"
 #include "transaction.h"
 
@@ -31,6 +32,7 @@ int sdb_rows_open(sdb_rows *rows, sdb_connection *connection, sdb_directory *dir
   rows->directory = directory;
   rows->engine = engine;
   rows->eof = true;
+  if (directory && sdb_owner_may_read(directory, f) != SQLITE_OK) return f->code;
   if (directory && sdb_agree_read(directory, f) != SQLITE_OK) return f->code;
   return sdb_loan_take(connection, directory, engine, &rows->loan, f);
 }

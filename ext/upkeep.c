@@ -137,10 +137,24 @@ static int check_call(seqdb *engine, void *report) {
   return seqdb_check(engine, add_problem, report, NULL);
 }
 
+/* T6: what no file of the directory can tell alone. */
+static int check_times(sdb_directory *directory, sdb_report *report, sdb_failure *f) {
+  bool differ;
+  if (sdb_owner_compare(directory, &differ, f) != SQLITE_OK) return f->code;
+  if (differ) add_problem(report, "the SQLite file and the directory are of different times, one was restored");
+  return SQLITE_OK;
+}
+
 /* Where other processes write without a pause it waits for them, too. */
 int sdb_upkeep_check(sdb_directory *directory, bool only_first, char **text, sdb_failure *f) {
+  *text = NULL;
   sdb_report report = {sqlite3_str_new(directory->connection->db), only_first};
-  int rc = sdb_directory_patiently(directory, check_call, &report);
+  if (check_times(directory, &report, f) != SQLITE_OK) {
+    sqlite3_free(sqlite3_str_finish(report.text));
+    return f->code;
+  }
+  bool enough = only_first && sqlite3_str_length(report.text) > 0;
+  int rc = enough ? SEQDB_OK : sdb_directory_patiently(directory, check_call, &report);
   int string_rc = sqlite3_str_errcode(report.text);
   *text = sqlite3_str_finish(report.text);
   if (rc == SEQDB_OK && string_rc == SQLITE_OK) return SQLITE_OK;

@@ -68,7 +68,8 @@ proc with_patch {name body} {
   if {$wrong ne {}} {return $wrong}
   apply_patch $name $tree
   try {
-    if {[catch {exec ninja -C $::copy/build tests/seqdbtest.so 2>@1} output]} {return "does not compile: $output"}
+    set targets {tests/seqdbtest.so tests/seqdb_member.so}
+    if {[catch {exec ninja -C $::copy/build {*}$targets 2>@1} output]} {return "does not compile: $output"}
     return [uplevel 1 $body]
   } finally {
     foreach path [patched_files $name] {write_file $tree/$path [read_file $::source_root/$path]}
@@ -78,11 +79,13 @@ proc with_patch {name body} {
 # "" or what the compiler says of the patched files; nothing is built.
 proc patched_compiles {name} {
   set tree [temp_dir]
-  file copy $::source_root/core $tree
+  file copy $::source_root/core $::source_root/ext $tree
   set wrong [apply_patch $name $tree]
   if {$wrong ne {}} {return $wrong}
   set paths [lmap path [patched_files $name] {file join $tree $path}]
-  set flags [list -std=c11 -D_GNU_SOURCE -w {*}[exec pkg-config --cflags libxxhash] -I $tree/core]
+  set warnings [expr {[string match one_* $name] ? {-Wall -Wextra -Werror} : "-w"}]
+  set flags [list -std=c11 -D_GNU_SOURCE {*}$warnings {*}[exec pkg-config --cflags libxxhash sqlite3]]
+  lappend flags -I $tree/core -I $tree/ext
   catch {exec gcc {*}$flags -fsyntax-only {*}$paths 2>@1} output
   return $output
 }
