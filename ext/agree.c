@@ -18,8 +18,6 @@
 #include "path.h"
 #include "shadow.h"
 
-#define WAIT_MS 2000 /* whatever the busy timeout: the publisher has only to get on */
-
 /* ---- the mark ---------------------------------------------------------------------------------------------- */
 
 static int unknown(sdb_directory *directory, sdb_failure *f) {
@@ -40,7 +38,7 @@ int sdb_agree_write(sdb_directory *directory, sdb_failure *f) {
   bool found;
   if (!seqdb_is_marked(engine) || seqdb_has_changes(engine)) return SQLITE_OK;
   if (sdb_shadow_read(directory, &row, &found, f) != SQLITE_OK || !found) return f->code;
-  seqdb_set_busy_timeout(engine, WAIT_MS);
+  seqdb_set_busy_timeout(engine, SDB_PUBLISHING_MS);
   int rc = seqdb_agree(engine, row.generation, row.token);
   seqdb_set_busy_timeout(engine, 0);
   if (rc == SEQDB_NOTFOUND) return unknown(directory, f);
@@ -62,7 +60,7 @@ int sdb_agree_read(sdb_directory *directory, sdb_failure *f) {
   if (sqlite3_txn_state(db, directory->schema) == SQLITE_TXN_WRITE) return sdb_agree_write(directory, f);
   if (sdb_shadow_read(directory, &row, &found, f) != SQLITE_OK || !found) return f->code;
   int rc = seqdb_agree(engine, row.generation, row.token);
-  for (int waited_ms = 0; (rc == SEQDB_BUSY || rc == SEQDB_READONLY) && waited_ms < WAIT_MS; waited_ms++) {
+  for (int waited_ms = 0; (rc == SEQDB_BUSY || rc == SEQDB_READONLY) && waited_ms < SDB_PUBLISHING_MS; waited_ms++) {
     if (sdb_connection_interrupted(directory->connection))
       return sdb_failure_set(f, SQLITE_INTERRUPT, "%s: interrupted", directory->name);
     sqlite3_sleep(1);

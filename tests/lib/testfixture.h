@@ -26,6 +26,7 @@ int sdb_test_api_init(Tcl_Interp *interp);         /* engine/api.c: the engine's
 int sdb_test_sql_init(Tcl_Interp *interp);         /* sql/commands.c: what SQLite's own Tcl package cannot show */
 int sdb_test_sql_memory_init(
     Tcl_Interp *interp); /* sql/failing_memory.c: the memory that the extension asks SQLite for */
+int sdb_test_sql_load_init(Tcl_Interp *interp);  /* sql/load.c: rows and regions under load */
 int sdb_test_sql_calls_init(Tcl_Interp *interp); /* sql/failing_calls.c: calls of SQLite that fail */
 int sdb_test_engine_init(Tcl_Interp *interp);    /* crash/rig.c: the engine without SQLite */
 
