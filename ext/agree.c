@@ -16,6 +16,7 @@
 #include "file.h"
 #include "interrupt.h"
 #include "path.h"
+#include "schema.h"
 #include "shadow.h"
 
 /* ---- the mark ---------------------------------------------------------------------------------------------- */
@@ -109,7 +110,7 @@ int sdb_agree_settle(sdb_directory *directory, sdb_failure *f) {
 
 void sdb_agree_close(sdb_directory *directory) {
   sdb_failure unheard = {0};
-  if (seqdb_is_readonly(directory->engine, NULL)) return;
+  if (seqdb_is_readonly(directory->engine, NULL) || !sdb_schema_is_whole(directory->connection->db)) return;
   settle_all(directory, false, &unheard);
   sdb_failure_clear(&unheard);
 }
