@@ -229,7 +229,7 @@ proc mirror::check {} {
 proc mirror::step {i} {
   if {[chance 1]} {return [close_and_open]}
   if {[chance 3]} {return [cursor]}
-  if {$i % 100 == 0} {return [check]}
+  if {$i % 100 == 0 && !$::mirror::refused} {return [check]}
   if {![in_transaction]} {return [expr {[chance 15] ? [upkeep] : [begin]}]}
   if {[chance 2]} {return [other_writer]}
   if {[chance 25]} {return [savepoint]}
