@@ -85,19 +85,20 @@ static int settle(sdb_directory *directory, sdb_failure *f) {
   return rc == SEQDB_BUSY ? SQLITE_OK : sdb_failure_engine(f, engine, rc);
 }
 
-static void settle_others(sdb_directory *directory, bool buries) {
+static int settle_others(sdb_directory *directory, bool buries, sdb_failure *f) {
   const sdb_asking asking = {directory->connection, directory->schema, directory->path};
-  if (seqdb_unsettled(directory->engine) != 3) return;
-  sdb_ask_to_settle(&asking, directory->engine, buries);
+  if (seqdb_unsettled(directory->engine) != 3) return SQLITE_OK;
+  int rc = sdb_ask_to_settle(&asking, directory->engine, buries);
   seqdb_set_file(directory->engine, directory->owner.state == SDB_OWNER_THIS ? directory->owner.file : NULL, 1);
+  return rc == SQLITE_OK ? rc : sdb_failure_set(f, rc, "%s: interrupted", directory->name);
 }
 
-void sdb_agree_others(sdb_directory *directory) {
-  settle_others(directory, true);
+int sdb_agree_others(sdb_directory *directory, sdb_failure *f) {
+  return settle_others(directory, true, f);
 }
 
 static int settle_all(sdb_directory *directory, bool buries, sdb_failure *f) {
-  settle_others(directory, buries);
+  if (settle_others(directory, buries, f) != SQLITE_OK) return f->code;
   int state = seqdb_unsettled(directory->engine);
   if (state < 0) return sdb_failure_engine(f, directory->engine, state);
   if (directory->owner.state != SDB_OWNER_THIS || directory->doubt) return SQLITE_OK;
