@@ -16,9 +16,8 @@
 #include "file.h"
 #include "interrupt.h"
 #include "path.h"
+#include "schema.h"
 #include "shadow.h"
-
-#define WAIT_MS 2000 /* whatever the busy timeout: the publisher has only to get on */
 
 /* ---- the mark ---------------------------------------------------------------------------------------------- */
 
@@ -40,7 +39,7 @@ int sdb_agree_write(sdb_directory *directory, sdb_failure *f) {
   bool found;
   if (!seqdb_is_marked(engine) || seqdb_has_changes(engine)) return SQLITE_OK;
   if (sdb_shadow_read(directory, &row, &found, f) != SQLITE_OK || !found) return f->code;
-  seqdb_set_busy_timeout(engine, WAIT_MS);
+  seqdb_set_busy_timeout(engine, SDB_PUBLISHING_MS);
   int rc = seqdb_agree(engine, row.generation, row.token);
   seqdb_set_busy_timeout(engine, 0);
   if (rc == SEQDB_NOTFOUND) return unknown(directory, f);
@@ -62,7 +61,7 @@ int sdb_agree_read(sdb_directory *directory, sdb_failure *f) {
   if (sqlite3_txn_state(db, directory->schema) == SQLITE_TXN_WRITE) return sdb_agree_write(directory, f);
   if (sdb_shadow_read(directory, &row, &found, f) != SQLITE_OK || !found) return f->code;
   int rc = seqdb_agree(engine, row.generation, row.token);
-  for (int waited_ms = 0; (rc == SEQDB_BUSY || rc == SEQDB_READONLY) && waited_ms < WAIT_MS; waited_ms++) {
+  for (int waited_ms = 0; (rc == SEQDB_BUSY || rc == SEQDB_READONLY) && waited_ms < SDB_PUBLISHING_MS; waited_ms++) {
     if (sdb_connection_interrupted(directory->connection))
       return sdb_failure_set(f, SQLITE_INTERRUPT, "%s: interrupted", directory->name);
     sqlite3_sleep(1);
@@ -86,19 +85,20 @@ static int settle(sdb_directory *directory, sdb_failure *f) {
   return rc == SEQDB_BUSY ? SQLITE_OK : sdb_failure_engine(f, engine, rc);
 }
 
-static void settle_others(sdb_directory *directory, bool buries) {
+static int settle_others(sdb_directory *directory, bool buries, sdb_failure *f) {
   const sdb_asking asking = {directory->connection, directory->schema, directory->path};
-  if (seqdb_unsettled(directory->engine) != 3) return;
-  sdb_ask_to_settle(&asking, directory->engine, buries);
+  if (seqdb_unsettled(directory->engine) != 3) return SQLITE_OK;
+  int rc = sdb_ask_to_settle(&asking, directory->engine, buries);
   seqdb_set_file(directory->engine, directory->owner.state == SDB_OWNER_THIS ? directory->owner.file : NULL, 1);
+  return rc == SQLITE_OK ? rc : sdb_failure_set(f, rc, "%s: interrupted", directory->name);
 }
 
-void sdb_agree_others(sdb_directory *directory) {
-  settle_others(directory, true);
+int sdb_agree_others(sdb_directory *directory, sdb_failure *f) {
+  return settle_others(directory, true, f);
 }
 
 static int settle_all(sdb_directory *directory, bool buries, sdb_failure *f) {
-  settle_others(directory, buries);
+  if (settle_others(directory, buries, f) != SQLITE_OK) return f->code;
   int state = seqdb_unsettled(directory->engine);
   if (state < 0) return sdb_failure_engine(f, directory->engine, state);
   if (directory->owner.state != SDB_OWNER_THIS || directory->doubt) return SQLITE_OK;
@@ -111,7 +111,7 @@ int sdb_agree_settle(sdb_directory *directory, sdb_failure *f) {
 
 void sdb_agree_close(sdb_directory *directory) {
   sdb_failure unheard = {0};
-  if (seqdb_is_readonly(directory->engine, NULL)) return;
+  if (seqdb_is_readonly(directory->engine, NULL) || !sdb_schema_is_whole(directory->connection->db)) return;
   settle_all(directory, false, &unheard);
   sdb_failure_clear(&unheard);
 }

@@ -15,8 +15,9 @@ int sdb_agree_read(sdb_directory *directory, sdb_failure *f);
 
 /* Commits that the SQLite file may still lose are settled now.  What cannot be settled stays so. */
 int sdb_agree_settle(sdb_directory *directory, sdb_failure *f);
-/* Those of another SQLite file alone, as far as that can be asked at once: a change, or a claim, needs it. */
-void sdb_agree_others(sdb_directory *directory);
+/* Those of another SQLite file alone, as far as that can be asked at once: a change, or a claim, needs it.
+** SQLITE_INTERRUPT, or SQLITE_OK. */
+int sdb_agree_others(sdb_directory *directory, sdb_failure *f);
 /* The same as sdb_agree_settle() when the table is closed: without a word. */
 void sdb_agree_close(sdb_directory *directory);
 /* In xCommit: what the commit of that durability settles. */

@@ -114,6 +114,8 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
       return SEQDB_OK;
     case SQLITE_NOMEM:
       return SEQDB_NOMEM;
+    case SQLITE_INTERRUPT:
+      return SEQDB_INTERRUPTED;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
@@ -140,16 +142,18 @@ bool sdb_ask_newest(const sdb_asking *asking, const uint8_t directory[SEQDB_UUID
 
 /* First the token, then the sync: what was read is durable then (T2).  A row that the connection has changed and not
 ** committed tells nothing. */
-static void settle(const struct coordinator *coordinator, const uint8_t *directory, const seqdb_claim *claim,
-                   seqdb *engine) {
+static int settle(const struct coordinator *coordinator, const uint8_t *directory, const seqdb_claim *claim,
+                  seqdb *engine) {
   sdb_failure f = {0};
   sdb_row row;
-  if (!coordinator->opened && sqlite3_txn_state(coordinator->db, coordinator->schema) == SQLITE_TXN_WRITE) return;
-  if (read_row(coordinator, directory, claim, &row) == SQLITE_OK &&
-      (!seqdb_is_marked(engine) || seqdb_agree(engine, row.generation, row.token) == SEQDB_OK) &&
-      sdb_file_sync(coordinator->db, coordinator->schema, &f) == SQLITE_OK)
+  if (!coordinator->opened && sqlite3_txn_state(coordinator->db, coordinator->schema) == SQLITE_TXN_WRITE)
+    return SQLITE_OK;
+  int rc = read_row(coordinator, directory, claim, &row);
+  if (rc == SQLITE_OK && (!seqdb_is_marked(engine) || seqdb_agree(engine, row.generation, row.token) == SEQDB_OK) &&
+      (rc = sdb_file_sync(coordinator->db, coordinator->schema, &f)) == SQLITE_OK)
     (void)seqdb_settle(engine, row.token);
   sdb_failure_clear(&f);
+  return rc;
 }
 
 static bool run(sqlite3 *db, const char *sql) {
@@ -189,13 +193,16 @@ static void bury(const sdb_asking *asking, const uint8_t *directory, const seqdb
   let_go(&file);
 }
 
-void sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries) {
+int sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries) {
   uint8_t uuid[SEQDB_UUID_BYTES];
   struct coordinator coordinator;
   seqdb_claim claim;
   seqdb_get_uuid(engine, uuid);
   seqdb_get_candidates(engine, &claim);
-  if (reach(asking, &claim, &coordinator) == SQLITE_OK) settle(&coordinator, uuid, &claim, engine);
+  int rc = reach(asking, &claim, &coordinator);
+  if (rc == SQLITE_OK) rc = settle(&coordinator, uuid, &claim, engine);
   let_go(&coordinator);
+  if ((rc & 0xff) == SQLITE_INTERRUPT) return SQLITE_INTERRUPT;
   if (buries && seqdb_unsettled(engine) > 0 && !seqdb_has_changes(engine)) bury(asking, uuid, &claim, engine);
+  return SQLITE_OK;
 }

@@ -178,10 +178,21 @@ int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_dire
 
 /* ---- patience ---------------------------------------------------------------------------------------------- */
 
+/* SQLite's write lock is ours, and no other SQLite file writes here: who has the writer lock has committed, and is about
+** to publish and let go; or does a moment's upkeep. */
+static bool is_let_go_soon(sdb_directory *directory) {
+  seqdb_claim claims[SEQDB_CLAIMS_MAX];
+  uint32_t count = 0;
+  return directory->owner.state == SDB_OWNER_THIS &&
+         sqlite3_txn_state(directory->connection->db, directory->schema) == SQLITE_TXN_WRITE &&
+         seqdb_claims(directory->engine, claims, &count) == SEQDB_OK && count == 1;
+}
+
 int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context) {
   int rc = call(directory->engine, context);
   if (rc != SEQDB_BUSY) return rc;
   uint32_t timeout_ms = busy_timeout_ms(directory->connection->db);
+  if (timeout_ms < SDB_PUBLISHING_MS && is_let_go_soon(directory)) timeout_ms = SDB_PUBLISHING_MS;
   if (timeout_ms == 0) return rc;
   seqdb_set_busy_timeout(directory->engine, timeout_ms);
   rc = call(directory->engine, context);

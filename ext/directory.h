@@ -18,6 +18,9 @@
 #include "matched.h"
 #include "seqdb.h"
 
+/* A publisher is waited for, whatever the busy timeout: it has only to get on. */
+#define SDB_PUBLISHING_MS 2000
+
 struct sdb_loan;
 
 /* The life of a transaction; transaction.c alone changes it.
@@ -116,8 +119,8 @@ sdb_directory *sdb_directory_by_identity(sdb_connection *connection, unsigned id
 /* *directory is NULL if there is none. */
 int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_directory **directory, sdb_failure *f);
 
-/* Calls the engine.  If another handle holds the writer lock it calls again, with the patience of PRAGMA busy_timeout.
-** Returns what the engine returned. */
+/* Calls the engine.  If another handle holds the writer lock it calls again, with the patience of PRAGMA busy_timeout;
+** with more of it where only a publisher can hold the lock.  Returns what the engine returned. */
 int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context);
 
 #endif /* SDB_DIRECTORY_H */

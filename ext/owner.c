@@ -125,8 +125,10 @@ static void settle(sdb_directory *directory, enum sdb_owner_state state, const s
 /* The header that has claims is written by a checkpoint. */
 static void settle_before(sdb_directory *directory) {
   enum sdb_owner_state state = directory->owner.state;
+  sdb_failure unheard = {0};
   directory->owner.state = SDB_OWNER_THIS;
-  sdb_agree_others(directory);
+  sdb_agree_others(directory, &unheard);
+  sdb_failure_clear(&unheard);
   sdb_agree_close(directory);
   directory->owner.state = state;
 }

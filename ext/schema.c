@@ -6,6 +6,20 @@
 */
 #include "schema.h"
 
+bool sdb_schema_is_whole(sqlite3 *db) {
+#if SQLITE_VERSION_NUMBER >= 3039000
+  sqlite3_file *file = NULL;
+  const char *name;
+  if (sqlite3_libversion_number() < 3039000) return false;      /* it cannot tell */
+  for (int i = 2; (name = sqlite3_db_name(db, i)) != NULL; i++) /* behind main and temp, which may have no file yet */
+    if (sqlite3_file_control(db, name, SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK) return false;
+  return true;
+#else
+  (void)db;
+  return false;
+#endif
+}
+
 bool sdb_schema_has_table(sdb_connection *connection, const char *schema, const char *name) {
   return sqlite3_table_column_metadata(connection->db, schema, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
 }

@@ -9,6 +9,9 @@
 #include "connection.h"
 #include "failure.h"
 
+/* May statements be prepared?  Not in an xDisconnect at the end of VACUUM or of an ATTACH that has failed: SQLite has
+** closed a database there and still lists it, and a statement that needs the schema would crash. */
+bool sdb_schema_is_whole(sqlite3 *db);
 /* Is there a table (not a view) of that name? */
 bool sdb_schema_has_table(sdb_connection *connection, const char *schema, const char *name);
 /* Makes SQLite connect the table.  *ours: it is one of the module `seqdb`.  A name without a table is SQLITE_ERROR. */

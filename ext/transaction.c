@@ -51,8 +51,7 @@ static int may_change(sdb_directory *directory, sdb_failure *f) {
   if (!seqdb_has_changes(directory->engine)) {
     if (directory->atomic && sdb_agree_write(directory, f) != SQLITE_OK) return f->code;
     if (sdb_owner_may_write(directory, f) != SQLITE_OK) return f->code;
-    sdb_agree_others(directory);
-    return SQLITE_OK;
+    return sdb_agree_others(directory, f);
   }
   return sdb_owner_may_write(directory, f);
 }

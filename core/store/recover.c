@@ -493,6 +493,8 @@ static int read_records(struct recovery *r, const sdb_op *op) {
   if (rc != SEQDB_OK || !second) return rc;
   choose(r);
   if (r->asked == SEQDB_NOMEM) return sdb_error_nomem(op);
+  if (r->asked == SEQDB_INTERRUPTED)
+    return sdb_error_set(op, SEQDB_INTERRUPTED, NULL, 0, "%s: interrupted while recovering", op->operation);
   if (r->asked == SEQDB_BUSY)
     return sdb_error_set(op, SEQDB_BUSY, "journal", 0,
                          "database is locked: the SQLite file that decides about the last commits is in use");

@@ -33,6 +33,7 @@
 #include <sqlite3ext.h>
 #include <tcl.h>
 #include "lib/testfixture.h"
+#include "sql/commands.h"
 
 __attribute__((visibility("default"))) int sqlite3_sdbtestsql_init(sqlite3 *db, char **error,
                                                                    const sqlite3_api_routines *api);
@@ -61,6 +62,10 @@ int sqlite3_sdbtestsql_init(sqlite3 *db, char **error, const sqlite3_api_routine
   (void)error;
   if (sqlite3_api != api) sqlite3_api = api; /* other threads may be reading it */
   return SQLITE_OK;
+}
+
+const sqlite3_api_routines *sdb_test_sqlite_api(void) {
+  return sqlite3_api;
 }
 
 static int fail(Tcl_Interp *interp, const char *message) {
