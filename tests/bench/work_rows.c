@@ -109,7 +109,7 @@ static void measure(bench_run *run, const char *mode, int what, const char *opti
 
 /* The cases of one mode of the SQLite file. */
 #define CASES(MODE, PRAGMAS)                                                                        \
-  static void MODE##_rows(bench_run *run) {                                                         \
+  static void MODE##_alone(bench_run *run) {                                                        \
     measure(run, PRAGMAS, ROWS, "");                                                                \
   }                                                                                                 \
   static void MODE##_values(bench_run *run) {                                                       \
@@ -125,7 +125,7 @@ static void measure(bench_run *run, const char *mode, int what, const char *opti
     measure(run, PRAGMAS, ROWS | REGIONS, ", atomic=0");                                            \
   }                                                                                                 \
   static const bench_case MODE##_cases[] = {                                                        \
-      {"SQLite rows", NULL, MODE##_rows},      {"SQLite rows with the bytes", NULL, MODE##_values}, \
+      {"SQLite rows", NULL, MODE##_alone},     {"SQLite rows with the bytes", NULL, MODE##_values}, \
       {"rows and regions", NULL, MODE##_both}, {"regions alone", NULL, MODE##_regions},             \
       {"atomic=0", NULL, MODE##_apart},        {NULL, NULL, NULL},                                  \
   };
