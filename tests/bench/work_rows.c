@@ -11,7 +11,7 @@
 
 #define PIECE_BYTES   300
 #define ROW_BYTES     40
-#define COMMITS_FULL  2000
+#define COMMITS_FULL  500
 #define COMMITS_QUICK 10
 
 /* What a commit does: VALUES puts the bytes into the row itself. */
@@ -103,6 +103,25 @@ static void measure(bench_run *run, const char *mode, int what, const char *opti
   free(samples);
   verify_rows(run, &w);
   if (what & REGIONS) verify_region(run, &w);
+}
+
+/* One file, written to its final size before: what a wait for this disk costs at this moment. */
+static void run_plain(bench_run *run) {
+  uint64_t count = commits_of(run);
+  uint64_t *samples = bench_alloc(run, count * sizeof *samples);
+  uint8_t *bytes = bench_alloc(run, count * PIECE_BYTES);
+  int fd = bench_plain_open(run, "log");
+  bench_pwrite(run, fd, bytes, count * PIECE_BYTES, 0);
+  bench_begin(run);
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t begin = bench_now_ns();
+    bench_pwrite(run, fd, bytes, PIECE_BYTES, i * PIECE_BYTES);
+    bench_fdatasync(run, fd);
+    samples[i] = bench_now_ns() - begin;
+  }
+  bench_metric(run, 1, bench_end(run) / (double)count / 1e3);
+  bench_metric(run, 0, bench_latency(run, samples, count) / 1e3);
+  free(samples);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
