@@ -127,26 +127,30 @@ static void run_plain(bench_run *run) {
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 /* The cases of one mode of the SQLite file. */
-#define CASES(MODE, PRAGMAS)                                                                        \
-  static void MODE##_alone(bench_run *run) {                                                        \
-    measure(run, PRAGMAS, ROWS, "");                                                                \
-  }                                                                                                 \
-  static void MODE##_values(bench_run *run) {                                                       \
-    measure(run, PRAGMAS, ROWS | VALUES, "");                                                       \
-  }                                                                                                 \
-  static void MODE##_both(bench_run *run) {                                                         \
-    measure(run, PRAGMAS, ROWS | REGIONS, "");                                                      \
-  }                                                                                                 \
-  static void MODE##_regions(bench_run *run) {                                                      \
-    measure(run, PRAGMAS, REGIONS, "");                                                             \
-  }                                                                                                 \
-  static void MODE##_apart(bench_run *run) {                                                        \
-    measure(run, PRAGMAS, ROWS | REGIONS, ", atomic=0");                                            \
-  }                                                                                                 \
-  static const bench_case MODE##_cases[] = {                                                        \
-      {"SQLite rows", NULL, MODE##_alone},     {"SQLite rows with the bytes", NULL, MODE##_values}, \
-      {"rows and regions", NULL, MODE##_both}, {"regions alone", NULL, MODE##_regions},             \
-      {"atomic=0", NULL, MODE##_apart},        {NULL, NULL, NULL},                                  \
+#define CASES(MODE, PRAGMAS)                               \
+  static void MODE##_alone(bench_run *run) {               \
+    measure(run, PRAGMAS, ROWS, "");                       \
+  }                                                        \
+  static void MODE##_values(bench_run *run) {              \
+    measure(run, PRAGMAS, ROWS | VALUES, "");              \
+  }                                                        \
+  static void MODE##_both(bench_run *run) {                \
+    measure(run, PRAGMAS, ROWS | REGIONS, "");             \
+  }                                                        \
+  static void MODE##_regions(bench_run *run) {             \
+    measure(run, PRAGMAS, REGIONS, "");                    \
+  }                                                        \
+  static void MODE##_apart(bench_run *run) {               \
+    measure(run, PRAGMAS, ROWS | REGIONS, ", atomic=0");   \
+  }                                                        \
+  static const bench_case MODE##_cases[] = {               \
+      {"SQLite rows", NULL, MODE##_alone},                 \
+      {"SQLite rows with the bytes", NULL, MODE##_values}, \
+      {"rows and regions", NULL, MODE##_both},             \
+      {"regions alone", NULL, MODE##_regions},             \
+      {"atomic=0", NULL, MODE##_apart},                    \
+      {"one fdatasync", NULL, run_plain},                  \
+      {NULL, NULL, NULL},                                  \
   };
 
 CASES(wal_normal, "PRAGMA synchronous=NORMAL")
