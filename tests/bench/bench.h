@@ -92,6 +92,7 @@ typedef struct bench_workload {
 extern const bench_workload bench_append_workloads[];
 extern const bench_workload bench_bulk_workloads[];
 extern const bench_workload bench_commit_workloads[];
+extern const bench_workload bench_rows_workloads[];
 extern const bench_workload bench_read_workloads[];
 extern const bench_workload bench_overwrite_workloads[];
 extern const bench_workload bench_many_workloads[];

@@ -68,11 +68,15 @@ sqlite3 *bench_sqlite_open(bench_run *run, bench_journal journal) {
   return db;
 }
 
-sqlite3 *bench_sql_open(bench_run *run) {
-  sqlite3 *db = bench_sqlite_open(run, BENCH_WAL);
+void bench_sql_load(bench_run *run, sqlite3 *db) {
   char *message = NULL;
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, (int *)NULL);
   if (sqlite3_load_extension(db, run->options->extension, NULL, &message) != SQLITE_OK) bench_fail(run, "%s", message);
+}
+
+sqlite3 *bench_sql_open(bench_run *run) {
+  sqlite3 *db = bench_sqlite_open(run, BENCH_WAL);
+  bench_sql_load(run, db);
   bench_sql(run, db, "CREATE VIRTUAL TABLE IF NOT EXISTS r USING seqdb('r.seqdb')");
   return db;
 }

@@ -38,7 +38,8 @@ void bench_seqdb_must(bench_run *run, seqdb *db, int code, const char *what);
 typedef enum bench_journal { BENCH_WAL, BENCH_ROLLBACK } bench_journal;
 
 sqlite3 *bench_sqlite_open(bench_run *run, bench_journal journal);
-/* The same with the extension loaded and a table `r` on directory `r.seqdb`. */
+void bench_sql_load(bench_run *run, sqlite3 *db); /* the extension */
+/* A file in WAL mode with the extension loaded and a table `r` on directory `r.seqdb`. */
 sqlite3 *bench_sql_open(bench_run *run);
 void bench_sql(bench_run *run, sqlite3 *db, const char *sql);
 sqlite3_stmt *bench_prepare(bench_run *run, sqlite3 *db, const char *sql);
