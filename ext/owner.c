@@ -225,6 +225,19 @@ void sdb_owner_forget(sdb_directory *directory) {
   directory->owner.state = SDB_OWNER_UNKNOWN;
 }
 
+int sdb_owner_confirm(sdb_directory *directory, const uint8_t token[SEQDB_TOKEN_BYTES], sdb_failure *f) {
+  seqdb_claim claims[SEQDB_CLAIMS_MAX];
+  uint32_t count = 0;
+  int rc = seqdb_claims(directory->engine, claims, &count);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  for (uint32_t i = 0; i < count; i++) {
+    bool ours = memcmp(claims[i].file, directory->owner.file, sizeof claims[i].file) == 0;
+    if (ours && memcmp(claims[i].settled, token, SEQDB_TOKEN_BYTES) == 0) return SQLITE_OK;
+  }
+  sdb_owner_forget(directory);
+  return is_of_another_time(directory, f);
+}
+
 /* ---- CREATE, takeover -------------------------------------------------------------------------------------- */
 
 int sdb_owner_create(sdb_directory *directory, sdb_failure *f) {

@@ -118,6 +118,7 @@ static int write_row(sdb_directory *directory, uint64_t generation, const uint8_
   sdb_row before;
   if (sdb_shadow_write(directory, generation, token, &before, f) != SQLITE_OK) return f->code;
   if (t->row_written) return SQLITE_OK;
+  if (sdb_owner_confirm(directory, before.token, f) != SQLITE_OK) return f->code; /* all is rolled back, the row too */
   t->row_written = true;
   t->row_generation = before.generation;
   memcpy(t->row_token, before.token, sizeof t->row_token);
