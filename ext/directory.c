@@ -178,8 +178,8 @@ int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_dire
 
 /* ---- patience ---------------------------------------------------------------------------------------------- */
 
-/* SQLite's write lock is ours, and no other SQLite file writes here: who has the writer lock has committed, and is about
-** to publish and let go; or does a moment's upkeep. */
+/* SQLite's write lock is ours, and no other SQLite file writes here: who has the writer lock has committed, and is
+** about to publish and let go; or does a moment's upkeep. */
 static bool is_let_go_soon(sdb_directory *directory) {
   seqdb_claim claims[SEQDB_CLAIMS_MAX];
   uint32_t count = 0;

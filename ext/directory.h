@@ -52,8 +52,10 @@ typedef struct sdb_transaction {
   int mixed_level;   /* MIXED: the newest savepoint when that happened ... */
   int mixed_code;    /* ... and what the overwrite failed with */
   unsigned ends;     /* transactions that have ended */
-  uint32_t durability;      /* of its commit, asked in xSync; 0: none with the SQLite file */
-  bool row_written;         /* an xSync of this transaction has changed the row in the shadow table */
+  uint32_t durability;     /* of its commit, asked in xSync; 0: none with the SQLite file */
+  bool row_written;        /* an xSync of this transaction has changed the row in the shadow table ... */
+  uint64_t row_generation; /* ... which said this before */
+  uint8_t row_token[SEQDB_TOKEN_BYTES];
   struct sdb_loan *scanned; /* what the running write statement took its rowids from, or NULL: the own view */
   sdb_matched matched;      /* what the running UPDATE ... FROM has changed */
   struct {                  /* what it appended to last; bytes = 0: unknown (change.c) */

@@ -227,22 +227,35 @@ void sdb_owner_forget(sdb_directory *directory) {
   directory->owner.state = SDB_OWNER_UNKNOWN;
 }
 
+/* Without a look at any file: does a claim of `file` say that this token was its last one? */
+static int claims_say(sdb_directory *directory, const uint8_t *file, const uint8_t *token, bool *same, sdb_failure *f) {
+  seqdb_claim claims[SEQDB_CLAIMS_MAX];
+  uint32_t count = 0;
+  int rc = seqdb_claims(directory->engine, claims, &count);
+  *same = false;
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  for (uint32_t i = 0; i < count && !*same; i++)
+    *same = memcmp(claims[i].file, file, sizeof claims[i].file) == 0 &&
+            memcmp(claims[i].settled, token, SEQDB_TOKEN_BYTES) == 0;
+  return SQLITE_OK;
+}
+
+int sdb_owner_confirm(sdb_directory *directory, const uint8_t token[SEQDB_TOKEN_BYTES], sdb_failure *f) {
+  bool same;
+  if (claims_say(directory, directory->owner.file, token, &same, f) != SQLITE_OK || same) return f->code;
+  sdb_owner_forget(directory);
+  return is_of_another_time(directory, SQLITE_READONLY, f);
+}
+
 /* ---- reading (T6) ------------------------------------------------------------------------------------------ */
 
 /* Without a look at any file: there is no row, or a claim says the same. */
 static int says_the_same(sdb_directory *directory, bool *same, sdb_failure *f) {
-  seqdb_claim claims[SEQDB_CLAIMS_MAX];
-  uint32_t count;
   sdb_row row;
   bool has_row;
-  int rc = seqdb_claims(directory->engine, claims, &count);
-  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
   if (sdb_shadow_read(directory, &row, &has_row, f) != SQLITE_OK) return f->code;
   *same = !has_row;
-  for (uint32_t i = 0; i < count && !*same; i++)
-    *same = memcmp(claims[i].file, row.file, sizeof row.file) == 0 &&
-            memcmp(claims[i].settled, row.token, sizeof row.token) == 0;
-  return SQLITE_OK;
+  return has_row ? claims_say(directory, row.file, row.token, same, f) : SQLITE_OK;
 }
 
 /* Do row and claims contradict each other?  Of a copy, and of what is new or lost, only writing tells. */

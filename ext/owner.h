@@ -21,6 +21,9 @@ int sdb_owner_may_read(sdb_directory *directory, sdb_failure *f);
 int sdb_owner_compare(sdb_directory *directory, bool *differ, sdb_failure *f);
 /* After a commit: where the file was moved, its claim says so. */
 void sdb_owner_committed(sdb_directory *directory);
+/* In xSync: that token, which the row had, is that of the file's newest commit; else the file, or the directory, was
+** restored while it was in use (T6): SQLITE_READONLY. */
+int sdb_owner_confirm(sdb_directory *directory, const uint8_t token[SEQDB_TOKEN_BYTES], sdb_failure *f);
 /* What was found may not hold any more: ROLLBACK TO, RENAME. */
 void sdb_owner_forget(sdb_directory *directory);
 

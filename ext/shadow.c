@@ -121,11 +121,10 @@ int sdb_shadow_read(sdb_directory *directory, sdb_row *row, bool *found, sdb_fai
 }
 
 int sdb_shadow_write(sdb_directory *directory, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES],
-                     sdb_failure *f) {
+                     sdb_row *before, sdb_failure *f) {
   uint8_t state[SDB_ROW_STATE_BYTES];
   sqlite3_blob *blob = NULL;
-  sdb_row row;
-  if (open_row(directory, true, &row, &blob, f) != SQLITE_OK) return f->code;
+  if (open_row(directory, true, before, &blob, f) != SQLITE_OK) return f->code;
   if (!blob) {
     return sdb_failure_set(f, SQLITE_READONLY,
                            "seqdb table %s: its row in %s_commit is gone: SELECT seqdb_takeover('%s') makes a new one",

@@ -12,7 +12,7 @@
 int sdb_shadow_read(sdb_directory *directory, sdb_row *row, bool *found, sdb_failure *f);
 /* Generation and token, in place: neither a statement nor a trigger notices.  Not found is an error. */
 int sdb_shadow_write(sdb_directory *directory, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES],
-                     sdb_failure *f);
+                     sdb_row *before, sdb_failure *f);
 /* A new row, in a table that is made if need be; in place of one that is there. */
 int sdb_shadow_put(sdb_directory *directory, const sdb_row *row, sdb_failure *f);
 

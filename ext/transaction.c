@@ -19,6 +19,7 @@
 ** so far.  Such a number makes no new mark: the one that is there is right.
 */
 #include <assert.h>
+#include <string.h>
 #include "agree.h"
 #include "file.h"
 #include "owner.h"
@@ -111,6 +112,28 @@ static void forget_made(sdb_directory *directory) {
   if (directory->owner.made) sdb_owner_forget(directory);
 }
 
+static int write_row(sdb_directory *directory, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES],
+                     sdb_failure *f) {
+  sdb_transaction *t = &directory->transaction;
+  sdb_row before;
+  if (sdb_shadow_write(directory, generation, token, &before, f) != SQLITE_OK) return f->code;
+  if (t->row_written) return SQLITE_OK;
+  if (sdb_owner_confirm(directory, before.token, f) != SQLITE_OK) return f->code; /* all is rolled back, the row too */
+  t->row_written = true;
+  t->row_generation = before.generation;
+  memcpy(t->row_token, before.token, sizeof t->row_token);
+  return SQLITE_OK;
+}
+
+/* All was undone since an earlier xSync: the row says what it did before that.  That need not be the newest commit:
+** compaction makes some that no SQLite file knows. */
+static int put_row_back(sdb_directory *directory, sdb_failure *f) {
+  const sdb_transaction *t = &directory->transaction;
+  sdb_row ignored;
+  if (!t->row_written) return SQLITE_OK;
+  return sdb_shadow_write(directory, t->row_generation, t->row_token, &ignored, f);
+}
+
 /* T1: first the prepare, durably, then its token into the SQLite file.  The claims may be others than before the first
 ** change; now the writer lock is ours, and they stay. */
 static int prepare(sdb_directory *directory, sdb_failure *f) {
@@ -123,12 +146,9 @@ static int prepare(sdb_directory *directory, sdb_failure *f) {
   t->durability = one ? sdb_file_durability(directory->connection->db, directory->schema) : 0;
   seqdb_set_file(directory->engine, one ? owner->file : NULL, t->durability);
   int rc = seqdb_prepare(directory->engine, token, &generation);
-  /* All was undone since an earlier xSync: the row goes back, too. */
-  if (rc == SEQDB_OK && generation == 0 && t->row_written) rc = seqdb_get_tip(directory->engine, &generation, token);
   if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
-  if (!one || generation == 0) return SQLITE_OK;
-  t->row_written = true;
-  return sdb_shadow_write(directory, generation, token, f);
+  if (!one) return SQLITE_OK;
+  return generation == 0 ? put_row_back(directory, f) : write_row(directory, generation, token, f);
 }
 
 int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
