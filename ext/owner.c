@@ -270,7 +270,9 @@ static bool contradicts(const struct evidence *e) {
 static int look_again(sdb_directory *directory, struct evidence *e, bool *sure, sdb_failure *f) {
   const sdb_asking asking = {directory->connection, directory->schema, directory->path};
   struct evidence after;
-  *sure = sdb_ask_newest(&asking, e->row.directory, &e->row) && !seqdb_is_marked(directory->engine);
+  uint8_t uuid[SEQDB_UUID_BYTES];
+  seqdb_get_uuid(directory->engine, uuid);
+  *sure = sdb_ask_newest(&asking, uuid, &e->row) && !seqdb_is_marked(directory->engine);
   if (!*sure) return SQLITE_OK;
   if (look(directory, &after, f) != SQLITE_OK) return f->code;
   *sure = after.count == e->count && memcmp(after.claims, e->claims, e->count * sizeof *e->claims) == 0;
