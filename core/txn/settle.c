@@ -6,7 +6,7 @@
 
 #define CANDIDATES_MAX 64u                 /* commits of an SQLite file that is never synced by itself */
 #define WITHHELD_MAX   (UINT64_C(1) << 20) /* bytes that wait for them */
-#define JOURNAL_LONG   (UINT64_C(2) << 20) /* a checkpoint will soon want to forget them */
+#define JOURNAL_MAX    (UINT64_C(2) << 20) /* bytes of their records */
 
 bool sdb_store_is_settled(const sdb_store *store) {
   return sdb_token_is(&store->settled, &store->tip) && !store->dead_behind;
@@ -50,13 +50,17 @@ int sdb_settle_check(const sdb_store *store, const sdb_file_uuid *file, const sd
                        op->operation, store->path, claim ? (int)claim->path_bytes : 7, claim ? claim->path : "unknown");
 }
 
+/* What was there when all was settled waits for somebody else, a snapshot or a checkpoint: it does not count. */
 bool sdb_settle_is_due(sdb_store *store) {
-  if (sdb_token_is(&store->settled, &store->tip)) return false;
+  bool settled = sdb_token_is(&store->settled, &store->tip);
+  uint64_t journal = sdb_journal_bytes(&store->journal);
   pthread_mutex_lock(&store->mutex);
-  uint64_t waiting = store->space.withheld.total_bytes;
+  uint64_t withheld = store->space.withheld.total_bytes;
   pthread_mutex_unlock(&store->mutex);
-  return store->candidate_count >= CANDIDATES_MAX || waiting >= WITHHELD_MAX ||
-         store->journal.tail - store->journal.header.start >= JOURNAL_LONG;
+  store->journal_at_settling = settled ? journal : SDB_MIN(journal, store->journal_at_settling);
+  store->withheld_at_settling = settled ? withheld : SDB_MIN(withheld, store->withheld_at_settling);
+  return store->candidate_count >= CANDIDATES_MAX || withheld - store->withheld_at_settling >= WITHHELD_MAX ||
+         journal - store->journal_at_settling >= JOURNAL_MAX;
 }
 
 /* ---- the board's words, or the store's own */

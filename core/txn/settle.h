@@ -25,7 +25,7 @@ void sdb_settle_follow(sdb_store *store, const sdb_record_header *header);
 int sdb_settle_hold(sdb_store *store, uint64_t start, uint64_t reserved);
 /* May somebody commit for `file` now?  BUSY if commits of another file are not settled. */
 int sdb_settle_check(const sdb_store *store, const sdb_file_uuid *file, const sdb_op *op);
-/* Has so much piled up that settling is worth a sync? */
+/* Has so much piled up since all was settled that settling is worth a sync?  Asked before each publishing. */
 bool sdb_settle_is_due(sdb_store *store);
 
 /* A prepare may be committed and not yet published.  Any thread. */

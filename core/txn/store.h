@@ -103,8 +103,9 @@ typedef struct sdb_store {
   sdb_file_uuid candidates;
   uint32_t candidate_count;
   bool dead_behind;
-  uint64_t unproven;               /* without a board: see sdb_board_unproven() */
-  _Atomic bool marked;             /* without a board: see sdb_board_mark() */
+  uint64_t journal_at_settling, withheld_at_settling; /* bytes of the journal and withheld, after all was settled */
+  uint64_t unproven;                                  /* without a board: see sdb_board_unproven() */
+  _Atomic bool marked;                                /* without a board: see sdb_board_mark() */
   bool claims_changed;             /* the header that a checkpoint writes has other claims: it is due */
   _Atomic uint64_t claims_version; /* counts the headers that were taken over or written */
   uint64_t rewrite_at;             /* a rewriting of the journal failed: none of itself before it has grown to that */

@@ -9,7 +9,8 @@
 **   sdb_syscall left                              how many of them have not been made
 **
 ** NAME: fallocate, fcntl (in its form for duplicates), flock, fstat, fsync, ftruncate, getentropy, lseek, madvise,
-** mmap, openat, pread and pwrite (these two move nothing and have no error: the end of the file, a disk without room).
+** mmap, openat, statx, pread and pwrite (the last two move nothing and have no error: the end of the file, a disk
+** without room).
 **
 ** The definitions below are hidden, so this library alone calls them; without a rule they call the next ones: the C
 ** library's, or a sanitizer's.
@@ -42,11 +43,12 @@ enum {
   OPENAT,
   PREAD,
   PWRITE,
+  STATX,
   CALLS
 };
 static const char *const names[CALLS + 1] = {"fallocate", "fcntl",      "flock",  "fstat",   "fsync",
                                              "ftruncate", "getentropy", "lseek",  "madvise", "mmap",
-                                             "openat",    "pread",      "pwrite", NULL};
+                                             "openat",    "pread",      "pwrite", "statx",   NULL};
 
 static _Atomic int armed = CALLS, skipped, count, failure; /* `count` last set and first read */
 
@@ -104,6 +106,14 @@ int fstat(int fd, struct stat *info) {
   next(FSTAT, &real);
   return fails(FSTAT) ? -1 : real(fd, info);
 }
+
+#if defined(STATX_SIZE)
+int statx(int dir, const char *path, int flags, unsigned wanted, struct statx *info) {
+  int (*real)(int, const char *, int, unsigned, struct statx *);
+  next(STATX, &real);
+  return fails(STATX) ? -1 : real(dir, path, flags, wanted, info);
+}
+#endif
 
 int fsync(int fd) {
   int (*real)(int);
