@@ -122,8 +122,9 @@ static void fill_info(const struct stat *st, sdb_os_info *info) {
   info->access = (sdb_os_access){(uint32_t)st->st_mode & 0777, (uint32_t)st->st_uid, (uint32_t)st->st_gid};
 }
 
-/* fstat() without the times.  From Linux 6.13 on a file whose times were asked for gets new ones with its next write:
-** the fdatasync of each commit would write the inode, too.  Refused by an old sandbox, the times come along. */
+/* fstat() without the times.  From Linux 6.13 on a file whose times were asked for gets new ones with its next write,
+** however soon, and a commit's fdatasync may have the inode to write as well.  Where an old sandbox refuses, the times
+** come along. */
 static int look(int fd, struct stat *st) {
 #if defined(STATX_SIZE)
   const unsigned wanted =
