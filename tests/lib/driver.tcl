@@ -11,7 +11,7 @@
 package require Tcl 8.6
 
 set tests_dir [file dirname [file dirname [file normalize [info script]]]]
-set file_timeout_s 420
+set file_timeout_s 600
 set variants {}
 set files {}
 set full 0
