@@ -91,7 +91,7 @@ typedef struct seqdb_stat_info {
   uint64_t pending_bytes;              /* freed, but still visible to a snapshot or to recovery */
   uint64_t file_bytes;                 /* size of `data` */
   uint64_t disk_bytes;                 /* disk blocks of `data` */
-  uint64_t journal_bytes;              /* records since the last checkpoint */
+  uint64_t journal_bytes;              /* records in use: since the last checkpoint, or rewriting of the journal */
   uint64_t overlay_bytes;              /* memory of committed overwrites that are not in `data` */
   uint64_t snapshots;                  /* as many as seqdb_snapshots() shows, of all processes */
   uint64_t oldest_snapshot_generation; /* 0 if no snapshot is open */

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include "files/journal.h"
+#include "files/journal_scan.h"
 
 #define DATA_BYTES ((uint64_t)1 << 20) /* rawdb's smallest `data` */
 

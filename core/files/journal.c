@@ -11,10 +11,14 @@
 #include <errno.h>
 #include "base/error.h"
 
-#define AHEAD_MIN_BYTES (UINT64_C(16) * 1024)  /* as far ahead as the journal is long, ... */
-#define AHEAD_MAX_BYTES (UINT64_C(256) * 1024) /* ... within these: on a small disk others want the room */
-#define SCAN_BYTES      (UINT64_C(1024) * 1024)
+#define AHEAD_MIN_BYTES (UINT64_C(16) * 1024)        /* as far ahead as the journal is long, ... */
+#define AHEAD_MAX_BYTES (UINT64_C(256) * 1024)       /* ... within these: on a small disk others want the room */
 #define KEEP_BYTES      (UINT64_C(64) * 1024 * 1024) /* what an emptied journal keeps for the next records */
+
+/* With the padding to the next record's start. */
+static uint64_t record_bytes(uint64_t bytes) {
+  return (bytes + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
+}
 
 /* ---- headers */
 
@@ -120,26 +124,77 @@ int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op) {
   return sdb_error_os(op, os, "journal", journal->last, "journal: cannot write header and last record once more");
 }
 
-int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op) {
-  sdb_journal_header next = *header;
-  int os = 0;
-  next.start = SDB_JOURNAL_START;
-  next.sequence = journal->header.sequence + 1;
+/* ---- another header */
+
+uint64_t sdb_journal_backed(const sdb_journal *journal, uint64_t start, uint64_t size) {
+  uint64_t data, end;
+  if (size < start) return size;
+  int os = sdb_os_next_data(journal->fd, start, size, &data, &end);
+  return !os && data == start ? end : start;
+}
+
+/* A copy of the journal with a salt of its own and no record, which is to start at `start`. */
+static int begin_anew(const sdb_journal *journal, uint64_t start, sdb_journal *next, const sdb_op *op) {
+  sdb_os_info info = {.size_bytes = start};
+  uint64_t salt;
+  int os;
   do {
-    os = sdb_os_random(&next.salt, sizeof next.salt);
-  } while (!os && (next.salt == 0 || next.salt == journal->header.salt));
+    os = sdb_os_random(&salt, sizeof salt);
+  } while (!os && (salt == 0 || salt == journal->header.salt));
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: no random bytes for a new salt");
-  os = write_header(journal, &next);
-  *poison = os && !sdb_error_is_full(os);
-  if (!os && !next.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
-  if (os)
-    return sdb_error_os(op, os, "journal", 0, "journal: cannot write header page %u", (unsigned)(next.sequence & 1));
-  journal->header = next;
-  journal->tail = SDB_JOURNAL_START;
-  journal->previous = next.salt;
-  journal->last = journal->last_bytes = 0;
-  if (journal->zeroed > KEEP_BYTES && sdb_os_truncate(journal->fd, KEEP_BYTES) == 0) journal->zeroed = KEEP_BYTES;
+  *next = *journal;
+  next->header.salt = next->previous = salt;
+  next->header.sequence = journal->header.sequence + 1;
+  next->header.start = next->tail = start;
+  next->last = next->last_bytes = 0;
+  if (start >= journal->header.start) return SEQDB_OK;
+  (void)sdb_os_info_of(journal->fd, &info); /* the front was not looked at since it was left */
+  next->zeroed = sdb_journal_backed(journal, start, info.size_bytes);
   return SEQDB_OK;
+}
+
+int sdb_journal_turn(sdb_journal *journal, const sdb_journal *next, const sdb_journal_header *header, bool *poison,
+                     const sdb_op *op) {
+  sdb_journal turned = *next;
+  turned.header = *header;
+  turned.header.sequence = next->header.sequence;
+  turned.header.salt = next->header.salt;
+  turned.header.start = next->header.start;
+  turned.header.overlay = next->last_bytes > 0;
+  int os = write_header(journal, &turned.header);
+  *poison = os && !sdb_error_is_full(os);
+  if (!os && !header->sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
+  if (os)
+    return sdb_error_os(op, os, "journal", 0, "journal: cannot write header page %u",
+                        (unsigned)(turned.header.sequence & 1));
+  if (next->limit && turned.zeroed >= next->limit) turned.zeroed = journal->zeroed; /* the old records' blocks follow */
+  turned.limit = 0;
+  uint64_t keep = SDB_MAX(sdb_page_up(turned.tail), KEEP_BYTES);
+  *journal = turned;
+  if (turned.zeroed > keep && sdb_os_truncate(journal->fd, keep) == 0) journal->zeroed = keep;
+  return SEQDB_OK;
+}
+
+int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op) {
+  sdb_journal next;
+  int rc = begin_anew(journal, SDB_JOURNAL_START, &next, op);
+  return rc == SEQDB_OK ? sdb_journal_turn(journal, &next, header, poison, op) : rc;
+}
+
+int sdb_journal_plan(const sdb_journal *journal, uint64_t bytes, uint64_t spare_bytes, sdb_journal *next,
+                     const sdb_op *op) {
+  uint64_t room = journal->header.start - SDB_JOURNAL_START;
+  bool front = room > spare_bytes && room - spare_bytes >= record_bytes(bytes);
+  int rc = begin_anew(journal, front ? SDB_JOURNAL_START : journal->tail, next, op);
+  if (rc == SEQDB_OK && front) {
+    next->limit = journal->header.start;
+    next->zeroed = SDB_MIN(next->zeroed, next->limit);
+  }
+  return rc;
+}
+
+void sdb_journal_forget(const sdb_journal *journal, const sdb_journal *next) {
+  if (!next->limit) (void)sdb_os_truncate(journal->fd, SDB_MAX(journal->zeroed, journal->tail));
 }
 
 void sdb_journal_cut(sdb_journal *journal, uint64_t spare_bytes) {
@@ -157,277 +212,23 @@ int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-/* ---- reading records */
-
-/* Of this journal's salt and version. */
-static bool peek(const sdb_journal *journal, const uint8_t head[SDB_RECORD_HEADER_BYTES], uint64_t at,
-                 uint64_t available, sdb_record_header *header) {
-  return sdb_record_peek(head, journal->header.salt, at, available, header) &&
-         header->version == journal->header.version;
-}
-
-/* The whole record at `at`, or NULL in *record if there is no valid one. */
-static int read_record(const sdb_journal *journal, uint64_t at, uint64_t size, sdb_record_header *header,
-                       uint8_t **record, const sdb_op *op) {
-  uint8_t head[SDB_RECORD_HEADER_BYTES];
-  size_t got;
-  *record = NULL;
-  if (at >= size) return SEQDB_OK;
-  int os = sdb_os_pread(journal->fd, head, sizeof head, at, &got);
-  if (os) goto failed;
-  memset(head + got, 0, sizeof head - got);
-  if (!peek(journal, head, at, size - at, header)) return SEQDB_OK;
-  if (header->bytes > SIZE_MAX) return sdb_error_nomem(op);
-  uint8_t *whole = sdb_malloc((size_t)header->bytes);
-  if (!whole) return sdb_error_nomem(op);
-  os = sdb_os_pread(journal->fd, whole, (size_t)header->bytes, at, &got);
-  if (!os && got == header->bytes && sdb_record_decode(whole, header->bytes, journal->header.salt, at, header))
-    *record = whole;
-  else
-    sdb_free(whole);
-  if (!os) return SEQDB_OK;
-failed:
-  return sdb_error_os(op, os, "journal", at, "journal: cannot read the record at byte %llu", (unsigned long long)at);
-}
-
-/* A scan under way: the record that was read last waits for the header of the next one. */
-struct chain {
-  sdb_journal_take take;
-  void *context;
-  uint64_t committed; /* the newest commit known so far ... */
-  sdb_token tip;      /* ... and its token */
-  uint64_t until;     /* no record from there on is looked at */
-  sdb_record_header header;
-  uint8_t *record; /* NULL: there is none yet */
-};
-
-/* May the scan go on? */
-static int ask(const struct chain *chain) {
-  return chain->take ? chain->take(chain->context, NULL) : SEQDB_OK;
-}
-
-/* A search for records behind the chain. */
-struct search {
-  const sdb_journal *journal;
-  uint64_t size;
-  uint64_t trials;           /* how many bytes may still be read to see whether a record that looks like one is whole */
-  const struct chain *chain; /* who is asked whether to go on */
-  bool found;
-};
-
-/* What stands in the block, which was read at `at` and has room behind it for a record's header. */
-static int search_block(struct search *search, uint8_t *block, size_t bytes, uint64_t at, const sdb_op *op) {
-  memset(block + bytes, 0, SDB_RECORD_HEADER_BYTES); /* of the last one the file may lack a part */
-  for (size_t i = 0; i + SDB_RECORD_LEAST_BYTES <= bytes && !search->found; i += SDB_RECORD_ALIGN) {
-    sdb_record_header header;
-    uint8_t *record;
-    if (!peek(search->journal, block + i, at + i, search->size - at - i, &header)) continue;
-    search->found = header.bytes > search->trials;
-    if (search->found) break;
-    search->trials -= header.bytes;
-    if (header.bytes <= bytes - i) { /* as most are; reading each again takes three times as long */
-      search->found = sdb_record_decode(block + i, header.bytes, search->journal->header.salt, at + i, &header);
-      continue;
-    }
-    int rc = read_record(search->journal, at + i, search->size, &header, &record, op);
-    if (rc != SEQDB_OK) return rc;
-    search->found = record != NULL;
-    sdb_free(record);
-  }
-  return SEQDB_OK;
-}
-
-/* Is there a valid record behind `from`?  A record knows its own position, so bytes of a record that somebody stored
-** in a region are never taken for one.  A crash leaves one torn record of a salt; where so many look like records
-** that trying them all would read everything over and over, they count as such untried.  Holes are stepped over. */
-static int valid_behind(const sdb_journal *journal, uint64_t from, uint64_t size, const struct chain *chain,
-                        bool *found, const sdb_op *op) {
-  struct search search = {journal, size, size > from ? 2 * (size - from) : 0, chain, false};
-  uint64_t data = from, data_end = from;
-  int rc = SEQDB_OK;
-  *found = false;
-  uint8_t *block = from < size ? sdb_malloc(SCAN_BYTES + SDB_RECORD_HEADER_BYTES) : NULL;
-  if (from < size && !block) return sdb_error_nomem(op);
-  for (uint64_t at = from; at < size && !search.found && rc == SEQDB_OK; at += SCAN_BYTES) {
-    size_t got = 0;
-    if (at >= data_end && sdb_os_next_data(journal->fd, at, size, &data, &data_end) != 0) {
-      data = at;
-      data_end = size;
-    }
-    if (data >= size) break;
-    if (data > at) at = data / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
-    int os = sdb_os_pread(journal->fd, block, SCAN_BYTES, at, &got);
-    rc = at > from ? ask(chain) : SEQDB_OK;
-    if (rc == SEQDB_OK && os) rc = sdb_error_os(op, os, "journal", at, "journal: cannot read it");
-    if (rc == SEQDB_OK) rc = search_block(&search, block, got, at, op);
-  }
-  sdb_free(block);
-  *found = search.found;
-  return rc;
-}
-
-/* May `next` follow?  A prepare before it is decided by it. */
-static bool follows(struct chain *chain, const sdb_record_header *next) {
-  uint64_t now = chain->committed;
-  sdb_token tip = chain->tip;
-  if (chain->record && chain->header.kind == SDB_RECORD_PREPARE && (next->flags & SDB_RECORD_KEEP)) {
-    now = chain->header.generation;
-    tip = chain->header.token;
-  }
-  bool empty = next->puts == 0 && next->deletes == 0 && next->ranges == 0;
-  if (next->generation != now + 1 && !(empty && next->generation == now)) return false;
-  if (next->version > 1 && memcmp(&next->parent, &tip, sizeof tip) != 0) return false;
-  bool commits = next->kind == SDB_RECORD_COMMIT && next->generation > now;
-  chain->committed = commits ? next->generation : now;
-  chain->tip = commits ? next->token : tip;
-  return true;
-}
-
-/* The one that waits is handed out; the next one, if any, waits. */
-static int advance(struct chain *chain, const sdb_record_header *next, uint8_t *record) {
-  sdb_journal_record waited = {&chain->header, next, chain->record};
-  int rc = chain->record && chain->take ? chain->take(chain->context, &waited) : SEQDB_OK;
-  sdb_free(chain->record);
-  chain->record = record;
-  if (next) chain->header = *next;
-  return rc;
-}
-
-static uint64_t record_end(const sdb_record_header *header) {
-  uint64_t end = header->position + header->bytes;
-  return (end + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
-}
-
-/* Is one of the records newer than the header in use? */
-struct orphans {
-  uint64_t base_generation;
-  const struct chain *chain; /* who is asked whether to go on */
-  bool any;
-};
-
-static int look_at_orphan(void *context, const sdb_journal_record *record) {
-  struct orphans *orphans = context;
-  int rc = ask(orphans->chain);
-  if (rc != SEQDB_OK || !record) return rc;
-  const sdb_record_header *header = record->header;
-  bool kept = record->next ? record->next->flags & SDB_RECORD_KEEP : header->coordinator_bytes == 0;
-  if (header->kind == SDB_RECORD_PREPARE && !kept) return SEQDB_OK;
-  orphans->any |= header->generation > orphans->base_generation;
-  return SEQDB_OK;
-}
-
-/* The header in use has no records.  If its neighbour was the newer one and is lost, the first record, of a salt that
-** nobody knows, begins a chain of newer commits.  Chains of older headers remain there too, but their commits are in
-** the base. */
-static int find_orphans(const sdb_journal *journal, sdb_journal_scan *scan, const struct chain *chain,
-                        const sdb_op *op) {
-  uint8_t head[SDB_RECORD_HEADER_BYTES];
-  struct orphans orphans = {journal->header.base_generation, chain, false};
-  sdb_journal_scan ignored;
-  sdb_journal other = *journal;
-  sdb_record_header first;
-  size_t got = 0;
-  int os = sdb_os_pread(journal->fd, head, sizeof head, SDB_JOURNAL_START, &got);
-  if (os) return sdb_error_os(op, os, "journal", SDB_JOURNAL_START, "journal: cannot read it");
-  memset(head + got, 0, sizeof head - got);
-  if (!sdb_record_peek(head, 0, SDB_JOURNAL_START, UINT64_MAX, &first)) return SEQDB_OK;
-  if (first.salt == journal->header.salt) return SEQDB_OK;
-  other.header.salt = other.previous = first.salt;
-  other.header.version = first.version;
-  other.header.base_generation = first.generation - 1;
-  other.header.base_token = first.parent;
-  other.tail = SDB_JOURNAL_START;
-  other.one_header = false;
-  int rc = sdb_journal_scan_records(&other, &ignored, look_at_orphan, &orphans, op);
-  scan->orphaned = rc == SEQDB_OK && orphans.any;
-  return rc;
-}
-
-/* Up to there the file has blocks. */
-static uint64_t first_hole(const sdb_journal *journal, uint64_t size) {
-  uint64_t data, end;
-  uint64_t start = journal->header.start;
-  if (size < start) return size;
-  int os = sdb_os_next_data(journal->fd, start, size, &data, &end);
-  return !os && data == start ? end : start;
-}
-
-/* The records from the tail on, as far as each follows the one before it. */
-static int scan_chain(sdb_journal *journal, sdb_journal_scan *scan, struct chain *chain, uint64_t size,
-                      const sdb_op *op) {
-  for (;;) {
-    sdb_record_header header;
-    uint8_t *record;
-    if (journal->tail >= chain->until) break;
-    int rc = read_record(journal, journal->tail, size, &header, &record, op);
-    if (rc != SEQDB_OK) return rc;
-    if (!record) break;
-    if (header.previous != journal->previous || !follows(chain, &header)) {
-      sdb_free(record); /* whole, of this salt, at its place, but not the next one: one before it is missing */
-      scan->damaged_at = journal->tail;
-      break;
-    }
-    journal->previous = header.checksum;
-    journal->last = journal->tail;
-    journal->last_bytes = header.bytes;
-    journal->tail = record_end(&header);
-    scan->count++;
-    if ((rc = advance(chain, &header, record)) != SEQDB_OK) return rc;
-  }
-  return advance(chain, NULL, NULL);
-}
-
-int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
-                             const sdb_op *op) {
-  sdb_os_info info;
-  struct chain chain = {.take = take,
-                        .context = context,
-                        .committed = journal->header.base_generation,
-                        .tip = journal->header.base_token,
-                        .until = UINT64_MAX};
-  bool found = false;
-  memset(scan, 0, sizeof *scan);
-  int os = sdb_os_info_of(journal->fd, &info);
-  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
-  int rc = scan_chain(journal, scan, &chain, info.size_bytes, op);
-  sdb_free(chain.record); /* of a scan that failed */
-  journal->zeroed = first_hole(journal, info.size_bytes);
-  if (rc == SEQDB_OK && !scan->damaged_at) {
-    rc = valid_behind(journal, journal->tail + SDB_RECORD_ALIGN, info.size_bytes, &chain, &found, op);
-    if (found) scan->damaged_at = journal->tail;
-  }
-  if (rc == SEQDB_OK && scan->count == 0 && journal->one_header) rc = find_orphans(journal, scan, &chain, op);
-  return rc;
-}
-
-/* ---- following another member's records */
+/* ---- writing records */
 
 uint64_t sdb_journal_record_end(const sdb_record_header *header) {
-  return record_end(header);
+  return header->position + record_bytes(header->bytes);
 }
 
-int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
-                       void *context, const sdb_op *op) {
-  struct chain chain = {
-      .take = take, .context = context, .committed = from->generation, .tip = from->tip, .until = until};
-  sdb_journal_scan scan = {0};
-  sdb_os_info info = {.size_bytes = until};
-  int os = until == UINT64_MAX ? sdb_os_info_of(journal->fd, &info) : 0;
-  if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
-  int rc = scan_chain(journal, &scan, &chain, info.size_bytes, op);
-  sdb_free(chain.record); /* of a scan that failed */
-  return rc;
+uint64_t sdb_journal_bytes(const sdb_journal *journal) {
+  return journal->tail - journal->header.start;
 }
 
 int sdb_journal_look(sdb_journal *journal, const sdb_op *op) {
   sdb_os_info info;
   int os = sdb_os_info_of(journal->fd, &info);
   if (os) return sdb_error_os(op, os, "journal", 0, "journal: cannot read its size");
-  journal->zeroed = SDB_MAX(first_hole(journal, info.size_bytes), SDB_JOURNAL_START);
+  journal->zeroed = SDB_MAX(sdb_journal_backed(journal, journal->header.start, info.size_bytes), SDB_JOURNAL_START);
   return SEQDB_OK;
 }
-
-/* ---- writing records */
 
 /* Keep the blocks ahead of the tail allocated and written: up to `need`, and further where there is room. */
 static int zero_ahead(sdb_journal *journal, uint64_t end, uint64_t need) {
@@ -436,9 +237,10 @@ static int zero_ahead(sdb_journal *journal, uint64_t end, uint64_t need) {
   if (need <= journal->zeroed) return 0;
   journal->zeroed = SDB_MAX(journal->zeroed, end);
   uint64_t ahead = SDB_MIN(SDB_MAX(end - journal->header.start, AHEAD_MIN_BYTES), AHEAD_MAX_BYTES);
-  uint64_t to = sdb_page_down(need + ahead);
+  uint64_t to = sdb_page_down(need + ahead), least = sdb_page_up(need);
+  if (journal->limit) to = least = SDB_MIN(least, journal->limit);
   for (uint64_t at = journal->zeroed, part; at < to && !os; at += part) {
-    part = SDB_MIN(sizeof zeros, (at < need ? sdb_page_up(need) : to) - at);
+    part = SDB_MIN(sizeof zeros, (at < need ? least : to) - at);
     os = sdb_os_pwrite(journal->fd, zeros, (size_t)part, at);
     if (!os) journal->zeroed = at + part;
   }
@@ -465,7 +267,7 @@ static int refused(const sdb_journal *journal, const sdb_record_header *header, 
 int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_record_header *header,
                        uint64_t spare_bytes, bool *poison, const sdb_op *op) {
   assert(header->position == journal->tail);
-  uint64_t end = record_end(header), zeroed = journal->zeroed;
+  uint64_t end = sdb_journal_record_end(header), zeroed = journal->zeroed;
   int os = zero_ahead(journal, end, end + spare_bytes); /* first: a record without room behind it must not be there */
   if (os) {
     (void)sdb_os_truncate(journal->fd, SDB_MAX(zeroed, journal->tail)); /* others may need the room */
@@ -487,5 +289,23 @@ int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_re
   journal->last = journal->tail;
   journal->last_bytes = header->bytes;
   journal->tail = end;
+  return SEQDB_OK;
+}
+
+int sdb_journal_fill(sdb_journal *next, const uint8_t *record, const sdb_record_header *header, uint64_t spare_bytes,
+                     bool *poison, const sdb_op *op) {
+  assert(header->position == next->tail && header->kind == SDB_RECORD_OVERLAY);
+  uint64_t end = sdb_journal_record_end(header);
+  int os = zero_ahead(next, end, end + spare_bytes);
+  if (!os) os = sdb_os_pwrite(next->fd, record, (size_t)header->bytes, next->tail);
+  if (os) return refused(next, header, os, op);
+  if (!next->header.sync_off && (os = sdb_os_fdatasync(next->fd)) != 0) {
+    *poison = true;
+    return sdb_error_os(op, os, "journal", next->tail, "journal: fdatasync failed");
+  }
+  next->previous = header->checksum;
+  next->last = next->tail;
+  next->last_bytes = header->bytes;
+  next->tail = end;
   return SEQDB_OK;
 }

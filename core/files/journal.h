@@ -21,6 +21,7 @@ typedef struct sdb_journal {
   uint64_t last, last_bytes; /* the record before it; 0, 0 if there is none */
   uint64_t previous;         /* checksum of the last record, or the salt */
   uint64_t zeroed;           /* the file is allocated up to here */
+  uint64_t limit;            /* of a plan at the front: nothing is written from there on; 0: there is none */
   bool cramped;              /* there was no room to allocate as far ahead as usual */
   bool headers_allocated;    /* both pages, by us */
   bool one_header;           /* the other header page was not valid when it was read */
@@ -35,35 +36,13 @@ int sdb_journal_read(sdb_journal *journal, enum sdb_journal_state *state, const 
 /* The same, but only a header of this salt will do: *found. */
 int sdb_journal_find(sdb_journal *journal, uint64_t salt, bool *found, const sdb_op *op);
 
-/* What a scan hands out: a whole record, chained and of the present salt.  `next` is the header of the one behind it;
-** NULL: this is the last.  `record` is valid during the call. */
-typedef struct sdb_journal_record {
-  const sdb_record_header *header, *next;
-  const uint8_t *record;
-} sdb_journal_record;
-/* Whoever takes the records, in order; called with NULL now and then while none is found.  An error ends the scan. */
-typedef int (*sdb_journal_take)(void *context, const sdb_journal_record *record);
-typedef struct sdb_journal_scan {
-  size_t count;
-  uint64_t damaged_at; /* a record there is broken although valid ones follow; 0 if not */
-  bool orphaned;       /* the records are newer than the header: they belong to the other page, which is broken */
-} sdb_journal_scan;
-/* Read all records, two at a time, and set tail and previous behind the last valid one.  `take` may be NULL. */
-int sdb_journal_scan_records(sdb_journal *journal, sdb_journal_scan *scan, sdb_journal_take take, void *context,
-                             const sdb_op *op);
+/* Bytes from the first record to behind the last one. */
+uint64_t sdb_journal_bytes(const sdb_journal *journal);
 
-/* Where somebody stands in the journal. */
-typedef struct sdb_journal_place {
-  uint64_t generation; /* the newest commit before it ... */
-  sdb_token tip;       /* ... and its token */
-} sdb_journal_place;
-/* Read the records from the tail on, up to byte `until` or, if that is UINT64_MAX, as far as they go.  An incomplete
-** chain is no error: the tail tells how far it came.  A record is handed out once the one behind it was looked for; the
-** tail is then behind both. */
-int sdb_journal_follow(sdb_journal *journal, const sdb_journal_place *from, uint64_t until, sdb_journal_take take,
-                       void *context, const sdb_op *op);
 /* Where the record behind this one begins. */
 uint64_t sdb_journal_record_end(const sdb_record_header *header);
+/* From `start` on a file of `size` bytes has blocks up to there. */
+uint64_t sdb_journal_backed(const sdb_journal *journal, uint64_t start, uint64_t size);
 /* The member that wrote last was another one: see again how far the file has blocks. */
 int sdb_journal_look(sdb_journal *journal, const sdb_op *op);
 
@@ -80,9 +59,26 @@ int sdb_journal_allocate_headers(sdb_journal *journal, const sdb_op *op);
 ** page cache only, while the disk has the other page, or a record torn or missing.  Nothing may be applied or written
 ** before.  FULL leaves it to be tried again. */
 int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
-/* Start anew with an empty journal: write `header` (sequence, salt and start are chosen here) to the other page,
-** durably.  A failure leaves the state of that page unknown: *poison.  But where there was no room it is not whole:
-** FULL, and the present header stays. */
+/* Start anew with an empty journal: write `header` (sequence, salt, start and overlay are chosen here) to the other
+** page, durably.  A failure leaves the state of that page unknown: *poison.  But where there was no room it is not
+** whole: FULL, and the present header stays. */
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op);
+
+/* Start anew with a record of kind overlay, in three steps: plan(), fill(), turn().  `next` is a copy of
+** the journal that shares its descriptor, with another salt, where such a record of `bytes` bytes with `spare_bytes`
+** behind it meets no record of the present header: at the front if there is room before the first of them, else behind
+** the last one.  Until turn() all is as it was, but for room behind the last record. */
+int sdb_journal_plan(const sdb_journal *journal, uint64_t bytes, uint64_t spare_bytes, sdb_journal *next,
+                     const sdb_op *op);
+/* Write the sealed record where it was planned, with room behind it (R12), durably (unless sync is off).  A failure has
+** changed nothing that counts, but for *poison: an fdatasync failed.  forget() the plan then: it gives back what was
+** taken behind the last record. */
+int sdb_journal_fill(sdb_journal *next, const uint8_t *record, const sdb_record_header *header, uint64_t spare_bytes,
+                     bool *poison, const sdb_op *op);
+void sdb_journal_forget(const sdb_journal *journal, const sdb_journal *next);
+/* Its record is durable: write `header` (sequence, salt, start and overlay are the plan's) to the other page, durably,
+** and go on there.  Failures as of reset(). */
+int sdb_journal_turn(sdb_journal *journal, const sdb_journal *next, const sdb_journal_header *header, bool *poison,
+                     const sdb_op *op);
 
 #endif /* SDB_JOURNAL_H */

@@ -66,6 +66,7 @@ _Static_assert(SDB_JOURNAL_START % SDB_JOURNAL_ALIGN == 0, "FORMAT.md section 4"
 
 static const uint8_t header_magic[8] = {'s', 'e', 'q', 'd', 'b', 'j', 'n', 'l'};
 #define HEADER_FLAG_SYNC_OFF 1u
+#define HEADER_FLAG_OVERLAY  2u /* since version 2 */
 
 /* ---- claims */
 
@@ -157,7 +158,8 @@ enum sdb_header_state sdb_journal_header_decode(const uint8_t page[SDB_JOURNAL_H
   if (sdb_get64(page + OFF(header, checksum)) != sdb_hash_bytes(page, OFF(header, checksum), 0))
     return SDB_HEADER_DAMAGED;
   if (header->version > SDB_FORMAT_VERSION) return SDB_HEADER_NEWER;
-  if (header->version == 0 || (flags & ~HEADER_FLAG_SYNC_OFF) != 0) return SDB_HEADER_DAMAGED;
+  const uint32_t known = HEADER_FLAG_SYNC_OFF | (header->version > 1 ? HEADER_FLAG_OVERLAY : 0);
+  if (header->version == 0 || (flags & ~known) != 0) return SDB_HEADER_DAMAGED;
   if (header->version == 1) {
     header->start = SDB_JOURNAL_START;
     if (!sdb_is_zero(page + OFF(header, start), OFF(header, checksum) - OFF(header, start))) return SDB_HEADER_DAMAGED;
@@ -166,6 +168,7 @@ enum sdb_header_state sdb_journal_header_decode(const uint8_t page[SDB_JOURNAL_H
   }
 
   header->sync_off = (flags & HEADER_FLAG_SYNC_OFF) != 0;
+  header->overlay = (flags & HEADER_FLAG_OVERLAY) != 0;
   memcpy(header->uuid, page + OFF(header, uuid), sizeof header->uuid);
   header->sequence = sdb_get64(page + OFF(header, sequence));
   header->salt = sdb_get64(page + OFF(header, salt));
@@ -179,11 +182,12 @@ enum sdb_header_state sdb_journal_header_decode(const uint8_t page[SDB_JOURNAL_H
 
 void sdb_journal_header_encode(uint8_t page[SDB_JOURNAL_HEADER_BYTES], const sdb_journal_header *header) {
   assert(header->version > 0 && header->version <= SDB_FORMAT_VERSION && header_plausible(header));
-  assert(header->version > 1 || header->start == SDB_JOURNAL_START);
+  assert(header->version > 1 || (header->start == SDB_JOURNAL_START && !header->overlay));
   memset(page, 0, SDB_JOURNAL_HEADER_BYTES);
   memcpy(page, header_magic, sizeof header_magic);
   sdb_put32(page + OFF(header, version), header->version);
-  sdb_put32(page + OFF(header, flags), header->sync_off ? HEADER_FLAG_SYNC_OFF : 0);
+  sdb_put32(page + OFF(header, flags),
+            (header->sync_off ? HEADER_FLAG_SYNC_OFF : 0) | (header->overlay ? HEADER_FLAG_OVERLAY : 0));
   memcpy(page + OFF(header, uuid), header->uuid, sizeof header->uuid);
   sdb_put64(page + OFF(header, sequence), header->sequence);
   sdb_put64(page + OFF(header, salt), header->salt);

@@ -39,6 +39,7 @@ typedef struct sdb_claim {
 typedef struct sdb_journal_header {
   uint32_t version;
   bool sync_off;
+  bool overlay; /* the first record is of kind overlay, and was durable before the header: the base needs it */
   uint8_t uuid[16];
   uint64_t sequence;        /* the larger one of the two pages is valid; it lies in page (sequence & 1) */
   uint64_t salt;            /* random, never 0; records carry it */

@@ -219,10 +219,17 @@ static bool durability_good(const sdb_record_header *h) {
   return (h->durability & ~known) == 0 && mode > 0 && mode <= JOURNAL_MODE_LAST;
 }
 
+/* An overlay's record commits nothing: it has ranges, and nothing else. */
+static bool overlay_good(const sdb_record_header *h) {
+  return h->version > 1 && h->flags == 0 && h->puts == 0 && h->deletes == 0 && h->changes == 0 &&
+         h->coordinator_bytes == 0 && sdb_is_zero(h->file.bytes, sizeof h->file.bytes);
+}
+
 /* Everything except checksum, salt and position. */
 static bool record_good(const uint8_t *record, const sdb_record_header *h) {
   struct parts parts;
-  if (h->kind != SDB_RECORD_COMMIT && h->kind != SDB_RECORD_PREPARE) return false;
+  if (h->kind < SDB_RECORD_COMMIT || h->kind > SDB_RECORD_OVERLAY) return false;
+  if (h->kind == SDB_RECORD_OVERLAY && !overlay_good(h)) return false;
   if ((h->flags & ~SDB_RECORD_KEEP) != 0) return false;
   if (!sdb_is_page_aligned(h->data_bytes) || h->data_bytes > SDB_OFFSET_MAX) return false;
   return durability_good(h) && record_parts(h, &parts) && puts_good(record, h, &parts) &&

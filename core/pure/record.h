@@ -12,7 +12,8 @@
 #define SDB_RECORD_HEADER_BYTES 192u
 #define SDB_RECORD_LEAST_BYTES  128u /* of a record of version 1 */
 
-enum sdb_record_kind { SDB_RECORD_COMMIT = 1, SDB_RECORD_PREPARE = 2 };
+/* OVERLAY: the first record of a header that says so: what the commits in its base overwrote and `data` has not yet. */
+enum sdb_record_kind { SDB_RECORD_COMMIT = 1, SDB_RECORD_PREPARE = 2, SDB_RECORD_OVERLAY = 3 };
 #define SDB_RECORD_KEEP \
   1u /* flag: an undecided prepare directly before this record is committed; without it, dropped */
 

@@ -161,6 +161,53 @@ void sdb_overlay_replace(sdb_overlay *overlay, sdb_layer *layer) {
   }
 }
 
+/* Layers without a range, and those newer than `newest`, go.  Locked. */
+static void prune(sdb_overlay *overlay, uint64_t newest) {
+  sdb_layer **at = &overlay->layers, *layer;
+  while ((layer = *at) != NULL) {
+    if (layer->patch.count > 0 && layer->generation <= newest) {
+      at = &layer->newer;
+      continue;
+    }
+    *at = layer->newer;
+    atomic_fetch_sub_explicit(&overlay->layer_count, 1, memory_order_release);
+    layer_free(layer);
+  }
+}
+
+static int confine_layer(sdb_layer *layer, const sdb_range_set *redo) {
+  uint64_t at = 0;
+  sdb_range range;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_range_next(redo, at, &range)) {
+    if (range.start > at) rc = sdb_patch_remove(&layer->patch, at, range.start - at);
+    at = range.start + range.bytes;
+  }
+  return rc == SEQDB_OK ? sdb_patch_remove(&layer->patch, at, SDB_OFFSET_MAX - at) : rc;
+}
+
+int sdb_overlay_confine(sdb_overlay *overlay, const sdb_range_set *redo) {
+  int rc = SEQDB_OK;
+  for (sdb_layer *layer = overlay->layers; layer && rc == SEQDB_OK; layer = layer->newer)
+    rc = confine_layer(layer, redo);
+  prune(overlay, UINT64_MAX);
+  return rc;
+}
+
+int sdb_overlay_renew(sdb_overlay *overlay, uint64_t newest_reader, const sdb_range_set *redo, sdb_layer *layer) {
+  int rc = sdb_overlay_confine(overlay, redo);
+  if (rc != SEQDB_OK) return rc;
+  prune(overlay, newest_reader);
+  if (layer) append(overlay, layer);
+  return SEQDB_OK;
+}
+
+void sdb_overlay_remove(sdb_overlay *overlay, uint64_t offset, uint64_t bytes) {
+  for (sdb_layer *layer = overlay->layers; layer; layer = layer->newer)
+    (void)sdb_patch_remove(&layer->patch, offset, bytes);
+  prune(overlay, UINT64_MAX);
+}
+
 int sdb_overlay_load(sdb_overlay *overlay, uint64_t generation, sdb_patch *patch) {
   assert(!overlay->layers);
   if (patch->count == 0) return SEQDB_OK;
@@ -240,6 +287,18 @@ static int merge_layers(const sdb_overlay *overlay, size_t count, sdb_patch *mer
     sdb_patch_clear(&copy);
   }
   if (rc != SEQDB_OK) sdb_patch_clear(merged);
+  return rc;
+}
+
+int sdb_overlay_cut(const sdb_overlay *overlay, uint64_t generation, sdb_patch *patch) {
+  sdb_patch_range range;
+  int rc = SEQDB_OK;
+  for (const sdb_layer *layer = overlay->layers; layer; layer = layer->newer) {
+    if (layer->generation <= generation) continue;
+    for (bool more = sdb_patch_next(&layer->patch, 0, &range); more && rc == SEQDB_OK;
+         more = sdb_patch_following(&range))
+      rc = sdb_patch_remove(patch, range.offset, range.bytes);
+  }
   return rc;
 }
 

@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "files/data_file.h"
 #include "pure/patch.h"
+#include "pure/ranges.h"
 
 typedef struct sdb_layer {
   struct sdb_layer *newer;
@@ -76,6 +77,15 @@ void sdb_overlay_unlock(sdb_overlay *overlay);
 void sdb_overlay_add(sdb_overlay *overlay, uint64_t generation, uint64_t newest_reader, sdb_patch *patch,
                      sdb_layer **spare);
 
+/* The journal begins anew with these ranges: of the layers nothing else stays, for what they have beside them is in
+** `data`, or nobody's.  Locked.  NOMEM: some of it stays still. */
+int sdb_overlay_confine(sdb_overlay *overlay, const sdb_range_set *redo);
+/* The same where all was read anew: `layer` (NULL: none) says of all of `redo` what it is now.  Of the layers stays
+** what those who read up to generation `newest_reader` need.  Locked.  NOMEM: as above, and `layer` is not taken. */
+int sdb_overlay_renew(sdb_overlay *overlay, uint64_t newest_reader, const sdb_range_set *redo, sdb_layer *layer);
+/* Nobody reads these bytes any more.  Locked.  Without memory they stay. */
+void sdb_overlay_remove(sdb_overlay *overlay, uint64_t offset, uint64_t bytes);
+
 /* Newer overwrites cover older ones, whose memory stays: copy a layer in which that has become much.  Failing is no
 ** error. */
 void sdb_overlay_compact(sdb_overlay *overlay);
@@ -89,6 +99,8 @@ uint64_t sdb_overlay_due(const sdb_overlay *overlay, uint64_t oldest_reader);
 /* Write the layers to `data` that nobody who reads generation `oldest_reader` or a newer one holds back, as one: what a
 ** newer layer covers is not written.  Not synced.  Errors: IO, FULL, NOMEM; the layers stay. */
 int sdb_overlay_drain(sdb_overlay *overlay, uint64_t oldest_reader, const sdb_op *op);
+/* Take out of the patch what layers newer than `generation` have.  NOMEM. */
+int sdb_overlay_cut(const sdb_overlay *overlay, uint64_t generation, sdb_patch *patch);
 /* Write a patch to `data`.  Errors as above. */
 int sdb_overlay_apply(sdb_overlay *overlay, const sdb_patch *patch, const sdb_op *op);
 /* Forget the layers of up to `generation`: another member has written them to `data`. */

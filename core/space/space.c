@@ -421,6 +421,22 @@ void sdb_space_release_redo(sdb_space *space) {
   }
 }
 
+int sdb_space_renew_redo(sdb_space *space, const sdb_range_set *redo) {
+  sdb_pending *item = space->held, *next;
+  sdb_range range;
+  if (sdb_range_pool_reserve(&space->pool, redo->count) != SEQDB_OK) return SEQDB_NOMEM;
+  sdb_range_set_clear(&space->redo);
+  for (uint64_t at = 0; sdb_range_next(redo, at, &range); at = range.start + range.bytes)
+    (void)sdb_range_add(&space->redo, range.start, range.bytes);
+  space->held = NULL;
+  space->held_bytes = 0;
+  for (; item; item = next) {
+    next = item->next;
+    release(space, item);
+  }
+  return SEQDB_OK;
+}
+
 /* ---- punching */
 
 void sdb_space_note_cut(sdb_space *space, uint32_t index, uint64_t start, uint64_t length, uint64_t old_length) {

@@ -101,6 +101,8 @@ int sdb_space_rebuild(sdb_space *space, uint64_t end, const sdb_range_set *redo)
 int sdb_space_hold_redo(sdb_space *space, uint64_t offset, uint64_t bytes);
 /* The journal is empty: what was held is free. */
 void sdb_space_release_redo(sdb_space *space);
+/* The journal begins anew with these ranges: what was held for others is free.  NOMEM changes nothing. */
+int sdb_space_renew_redo(sdb_space *space, const sdb_range_set *redo);
 
 /* ---- punching: see unpunched.h */
 

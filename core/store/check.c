@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "base/check.h"
+#include "files/journal_scan.h"
 #include "os/os.h"
 #include "pure/entry_page.h"
 #include "pure/indexes.h"

@@ -7,6 +7,7 @@
 #include "store/recover.h"
 
 #include "base/check.h"
+#include "files/journal_scan.h"
 #include "os/os.h"
 #include "pure/indexes.h"
 #include "space/extents.h"
@@ -59,7 +60,7 @@ static int ask(void *context, const sdb_op *op) {
 /* A prepare counts unless the record after it drops it. The last one is undecided: it counts too, unless a coordinator
 ** decides about it and the caller speaks for that one. */
 static bool is_kept(const struct recovery *r, const sdb_journal_record *record) {
-  if (record->header->kind == SDB_RECORD_COMMIT) return true;
+  if (record->header->kind != SDB_RECORD_PREPARE) return true;
   if (record->next) return record->next->flags & SDB_RECORD_KEEP;
   return !(r->from->resolve_drop && record->header->coordinator_bytes);
 }
@@ -376,15 +377,16 @@ static int check_records(const struct recovery *r) {
   int rc = SEQDB_OK;
   if (r->state == SDB_JOURNAL_BAD)
     rc = sdb_damage_add(damage, "journal", 0, "journal: both header pages (bytes 0 and 4096) are damaged");
+  bool first = r->from->journal->header.overlay && r->scan.count == 0;
   if (rc == SEQDB_OK && r->scan.damaged_at && !r->out->sync_was_off)
-    rc = sdb_damage_add(damage, "journal", r->scan.damaged_at,
-                        "journal: the record at byte %llu is damaged although valid records follow it",
-                        (unsigned long long)r->scan.damaged_at);
-  if (rc == SEQDB_OK && r->scan.orphaned && !r->out->sync_was_off)
     rc = sdb_damage_add(
-        damage, "journal", SDB_JOURNAL_START,
-        "journal: the records from byte %u on are newer than its header: the newer header page is damaged",
-        SDB_JOURNAL_START);
+        damage, "journal", r->scan.damaged_at, "journal: the record at byte %llu is damaged although %s",
+        (unsigned long long)r->scan.damaged_at, first ? "it was durable before its header" : "valid records follow it");
+  if (rc == SEQDB_OK && r->scan.orphaned && !r->out->sync_was_off)
+    rc = sdb_damage_add(damage, "journal", r->scan.orphaned,
+                        "journal: the records from byte %llu on are newer than its header: the newer header page is "
+                        "damaged",
+                        (unsigned long long)r->scan.orphaned);
   return rc;
 }
 

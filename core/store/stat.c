@@ -17,7 +17,7 @@ static void gather(sdb_store *store, const sdb_os_info *file, uint64_t entry_dis
   info->entry_disk_bytes = entry_disk_bytes;
   info->overlay_bytes = sdb_overlay_bytes(&store->overlay);
   pthread_mutex_lock(&store->files_mutex);
-  info->journal_bytes = store->journal.fd >= 0 ? store->journal.tail - SDB_JOURNAL_START : 0;
+  info->journal_bytes = store->journal.fd >= 0 ? sdb_journal_bytes(&store->journal) : 0;
   pthread_mutex_unlock(&store->files_mutex);
   pthread_mutex_lock(&store->mutex);
   const sdb_tree *tree = &store->committed->tree;

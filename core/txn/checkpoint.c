@@ -12,8 +12,11 @@
 **     5  write the other header, with a new salt     the old header: as after 4; the new one: nothing to redo
 **     6  fdatasync(journal)                          the new header
 **     7  punch what nothing holds any more           holes with garbage; recovery punches all of them once
-** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, only step 1 is done, as far as it
-** may. INVARIANT: the guard stands before step 2: without it the next open believes what it reads, durable or not
+** A recovery ends in the same steps.  Where an old snapshot holds overwrites back, step 1 is done as far as it may.
+** Then the journal is rewritten, if that makes it shorter: the same steps, but
+**     2' before 2: write a record with what the layers hold, fdatasync(journal)    bytes that no header knows
+**     5' a header whose first record this is              the old header: as after 4; the new one: that record to redo
+** INVARIANT: the guard stands before step 2: without it the next open believes what it reads, durable or not
 ** (R6a).
 */
 #include "txn/checkpoint.h"
@@ -23,6 +26,7 @@
 #include "pure/indexes.h"
 #include "space/tree_file.h"
 #include "txn/decide.h"
+#include "txn/rewrite.h"
 
 /* A checkpoint is due when the journal has grown to ... */
 #define JOURNAL_MIN_BYTES (UINT64_C(4) << 20)  /* ... in a small database */
@@ -108,7 +112,7 @@ static int write_entries(sdb_store *store, bool unclean, const sdb_op *op) {
 
 /* ---- steps 5 and 6: the other header */
 
-static int reset_journal(sdb_store *store, const sdb_op *op) {
+static int turn_journal(sdb_store *store, const sdb_rewrite *rewrite, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
   sdb_journal_header header = store->journal.header;
   bool poison = false;
@@ -121,7 +125,8 @@ static int reset_journal(sdb_store *store, const sdb_op *op) {
   header.entries_hash = tree->hash;
   header.base_token = store->tip;
   header.base_file = store->tip_file;
-  int rc = sdb_journal_reset(&store->journal, &header, &poison, op);
+  int rc = rewrite ? sdb_journal_turn(&store->journal, &rewrite->next, &header, &poison, op)
+                   : sdb_journal_reset(&store->journal, &header, &poison, op);
   if (poison) sdb_poison(store);
   return rc;
 }
@@ -151,10 +156,16 @@ static void punch_range(sdb_store *store, const sdb_range *range) {
   pthread_mutex_lock(&store->mutex);
 }
 
+/* store.mutex held. */
+static void punch_listed(sdb_store *store) {
+  sdb_range range;
+  while (sdb_space_next_punch(&store->space, &range))
+    punch_range(store, &range);
+}
+
 #define KEEP_NODES 512u
 
 static void punch(sdb_store *store) {
-  sdb_range range;
   pthread_mutex_lock(&store->mutex);
   if (store->unclean) {
     uint64_t end = store->space.end, size = atomic_load(&store->data.size_bytes);
@@ -162,8 +173,7 @@ static void punch(sdb_store *store) {
     if (size > end) sdb_data_punch(&store->data, end, size - end);
     store->unclean = false;
   }
-  while (sdb_space_next_punch(&store->space, &range))
-    punch_range(store, &range);
+  punch_listed(store);
   sdb_range_pool_trim(&store->space.pool, KEEP_NODES); /* what the largest moment needed is not kept */
   pthread_mutex_unlock(&store->mutex);
 }
@@ -192,14 +202,16 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
 
 #define KEEP_NAMED 1024u
 
-/* Steps 2 to 6.  files_mutex held. */
-static int fold(sdb_store *store, bool unclean, const sdb_op *op) {
+/* Steps 2 to 6; `rewrite`: NULL, or of these.  files_mutex held. */
+static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_op *op) {
   int rc = sdb_checkpoint_guard(store, op);
+  if (rc == SEQDB_OK && rewrite) rc = sdb_rewrite_begin(store, rewrite, op);        /* 2' */
   if (rc == SEQDB_OK) rc = sdb_checkpoint_sync_data(store, unclean, op);            /* 2 */
   if (rc == SEQDB_OK) rc = write_entries(store, unclean, op);                       /* 3 */
   if (rc == SEQDB_OK) rc = sdb_store_sync(store, store->regions.fd, "regions", op); /* 4 */
-  if (rc == SEQDB_OK) rc = reset_journal(store, op);                                /* 5, 6 */
+  if (rc == SEQDB_OK) rc = turn_journal(store, rewrite, op);                        /* 5, 6 */
   if (rc != SEQDB_OK) return rc;
+  store->rewrite_at = 0;
   store->named_count = 0;
   if (store->named_capacity > KEEP_NAMED) {
     sdb_free(store->named);
@@ -226,7 +238,7 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *o
   if (rc != SEQDB_OK || !sdb_overlay_is_empty(&store->overlay)) return rc;
   if (has_something_to_fold(store)) {
     pthread_mutex_lock(&store->files_mutex);
-    rc = fold(store, unclean, op); /* 2 to 6 */
+    rc = fold(store, unclean, NULL, op); /* 2 to 6 */
     pthread_mutex_unlock(&store->files_mutex);
     if (rc == SEQDB_OK) sdb_store_publish(store); /* the new salt */
   }
@@ -234,7 +246,32 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *o
   return rc;
 }
 
-int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
+#define RETRY_BYTES (UINT64_C(1) << 20) /* of journal, between two tries of a rewriting that fails */
+
+/* A layer is held back.  Failing for lack of room or memory leaves all as it is. */
+static int rewrite_journal(sdb_store *store, const sdb_op *op) {
+  sdb_rewrite rewrite = {0};
+  int rc = store->before_prepare || store->unsettled ? sdb_decide(store, op) : SEQDB_OK;
+  if (rc != SEQDB_OK) return rc;
+  sdb_rewrite_forget_unseen(store);
+  pthread_mutex_lock(&store->files_mutex);
+  rc = fold(store, store->unclean, &rewrite, op);
+  pthread_mutex_unlock(&store->files_mutex);
+  if (rc == SEQDB_OK) {
+    sdb_rewrite_done(store, &rewrite);
+    sdb_store_publish(store); /* the new salt */
+    pthread_mutex_lock(&store->mutex);
+    punch_listed(store);
+    pthread_mutex_unlock(&store->mutex);
+  } else {
+    store->rewrite_at = sdb_journal_bytes(&store->journal) + RETRY_BYTES;
+  }
+  sdb_rewrite_free(&rewrite);
+  return rc == SEQDB_FULL || rc == SEQDB_NOMEM ? SEQDB_OK : rc;
+}
+
+/* `due`: nobody has asked for it. */
+static int checkpoint(sdb_store *store, bool due, const sdb_op *op) {
   bool unclean = store->unclean, folded;
   int rc = attempt(store, unclean, &folded, op);
   if (rc == SEQDB_FULL && !sdb_is_poisoned(store)) {
@@ -242,12 +279,17 @@ int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
     store->unclean = unclean;
     rc = attempt(store, unclean, &folded, op);
   }
+  if (rc == SEQDB_OK && !folded && sdb_rewrite_pays(store, due)) return rewrite_journal(store, op);
   if (rc != SEQDB_OK || !folded) return rc;
   pthread_mutex_lock(&store->mutex);
   sdb_space_release_redo(&store->space);
   pthread_mutex_unlock(&store->mutex);
   punch(store); /* 7 */
   return SEQDB_OK;
+}
+
+int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
+  return checkpoint(store, false, op);
 }
 
 int sdb_checkpoint_upgrade(sdb_store *store, const sdb_op *op) {
@@ -281,10 +323,10 @@ static bool is_due(sdb_store *store) {
   uint64_t free = space->unpunched.holes.total_bytes + space->held_bytes;
   pthread_mutex_unlock(&store->mutex);
   uint64_t limit = SDB_MIN(SDB_MAX(size / 8, JOURNAL_MIN_BYTES), JOURNAL_MAX_BYTES);
-  return store->journal.tail - SDB_JOURNAL_START >= limit || free >= SDB_MAX(size / 8, JOURNAL_MAX_BYTES);
+  return sdb_journal_bytes(&store->journal) >= limit || free >= SDB_MAX(size / 8, JOURNAL_MAX_BYTES);
 }
 
 void sdb_checkpoint_if_due(sdb_store *store) {
-  if (is_due(store))
-    (void)sdb_checkpoint(store, &sdb_unheard); /* failing leaves all as it is: the next commit tries again */
+  if (is_due(store) || sdb_rewrite_pays(store, true))
+    (void)checkpoint(store, true, &sdb_unheard); /* failing leaves all as it is: the next commit tries again */
 }

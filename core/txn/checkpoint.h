@@ -9,10 +9,12 @@
 
 #include "txn/store.h"
 
-/* A checkpoint; only its first step if an old snapshot holds overwrites back.  Errors: IO, FULL, NOMEM; what was not
+/* A checkpoint.  If an old snapshot holds overwrites back only its first step, and a rewriting of the journal if that
+** makes it shorter (rewrite.h).  Errors: IO, FULL, NOMEM; what was not
 ** done is done by the next one, unless the store is poisoned. */
 int sdb_checkpoint(sdb_store *store, const sdb_op *op);
-/* A checkpoint if the journal has grown long enough, or much space was given up.  Failing is left for later. */
+/* A checkpoint if the journal has grown long enough, or much space was given up; a rewriting if it has grown to a
+** multiple of what is held back.  Failing is left for later. */
 void sdb_checkpoint_if_due(sdb_store *store);
 /* Step 5 of reading (FORMAT.md 5): what a recovery owes before anything may change.  Harmless when nothing is owed. */
 int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op);

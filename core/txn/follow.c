@@ -80,6 +80,8 @@ struct step {
   sdb_tree tree;
   sdb_patch patch;
   sdb_layer *spare;
+  sdb_range_pool pool;
+  sdb_range_set redo; /* of an overlay's record */
 };
 
 static int prepare_step(sdb_redo *f, const sdb_journal_record *record, struct step *step) {
@@ -119,6 +121,16 @@ static bool is_empty(const sdb_record_header *header) {
   return header->puts == 0 && header->deletes == 0 && header->ranges == 0;
 }
 
+/* The same state, and another journal: of what it carried before, this is what `data` has not yet. */
+static int take_overlay(sdb_store *store, const sdb_record_header *header, const sdb_range_set *redo) {
+  int rc = sdb_overlay_confine(&store->overlay, redo);
+  if (rc == SEQDB_OK) rc = sdb_space_renew_redo(&store->space, redo);
+  if (rc != SEQDB_OK) return rc;
+  stand_behind(store, header);
+  sdb_store_stand(store);
+  return SEQDB_OK;
+}
+
 static void pass_record(sdb_store *store, const sdb_record_header *header, bool undecided, bool kept) {
   sdb_store_decided(store);
   if (kept) take_tip(store, header);
@@ -127,29 +139,46 @@ static void pass_record(sdb_store *store, const sdb_record_header *header, bool 
   sdb_store_stand(store);
 }
 
+/* All locks of publishing held while the store changes. */
+static int change(sdb_redo *f, const sdb_journal_record *record, struct step *step, bool kept) {
+  sdb_store *store = f->store;
+  const sdb_record_header *header = record->header;
+  int rc = SEQDB_OK;
+  pthread_mutex_lock(&store->files_mutex);
+  sdb_overlay_lock(&store->overlay);
+  pthread_mutex_lock(&store->mutex);
+  if (header->kind == SDB_RECORD_OVERLAY)
+    rc = take_overlay(store, header, &step->redo);
+  else if (kept && !is_empty(header))
+    rc = take_step(f, record, step);
+  else if (kept || (rc = hold_dropped(store, record)) == SEQDB_OK)
+    pass_record(store, header, kept && !record->next && f->undecided, kept);
+  pthread_mutex_unlock(&store->mutex);
+  sdb_overlay_unlock(&store->overlay);
+  pthread_mutex_unlock(&store->files_mutex);
+  return rc;
+}
+
 static int take_record(void *context, const sdb_journal_record *record) {
   sdb_redo *f = context;
   sdb_store *store = f->store;
   struct step step = {.spare = NULL};
-  bool kept = sdb_redo_is_kept(f, record), step_needed = kept && !is_empty(record->header);
+  bool kept = sdb_redo_is_kept(f, record), overlay = record->header->kind == SDB_RECORD_OVERLAY;
+  int rc = SEQDB_OK;
   sdb_patch_init(&step.patch);
+  sdb_range_pool_init(&step.pool);
+  sdb_range_set_init(&step.redo, &step.pool, false);
   if (!record->next) {
     f->undecided = record->header->kind == SDB_RECORD_PREPARE;
     f->kept_last = f->undecided && kept;
   }
-  int rc = step_needed ? prepare_step(f, record, &step) : SEQDB_OK;
-  if (rc == SEQDB_OK && !f->contradicts) {
-    pthread_mutex_lock(&store->files_mutex);
-    sdb_overlay_lock(&store->overlay);
-    pthread_mutex_lock(&store->mutex);
-    if (step_needed)
-      rc = take_step(f, record, &step);
-    else if (kept || (rc = hold_dropped(store, record)) == SEQDB_OK)
-      pass_record(store, record->header, kept && !record->next && f->undecided, kept);
-    pthread_mutex_unlock(&store->mutex);
-    sdb_overlay_unlock(&store->overlay);
-    pthread_mutex_unlock(&store->files_mutex);
-  }
+  if (overlay)
+    rc = sdb_redo_hold(&step.redo, record);
+  else if (kept && !is_empty(record->header))
+    rc = prepare_step(f, record, &step);
+  if (rc == SEQDB_OK && !f->contradicts) rc = change(f, record, &step, kept);
+  sdb_range_set_clear(&step.redo);
+  sdb_range_pool_destroy(&step.pool);
   sdb_tree_drop(&step.tree, store->names);
   sdb_patch_clear(&step.patch);
   sdb_overlay_free_spare(&step.spare);
@@ -166,7 +195,8 @@ static int follow_records(sdb_redo *f, uint64_t until) {
   return rc == SEQDB_DONE ? SEQDB_OK : rc;
 }
 
-/* The header stands for the very state that the store has: its records are all folded. */
+/* The header stands for the very state that the store has: its records are all folded.  Where an overlay's record
+** follows, layers and ranges stay until then. */
 static void take_header(sdb_store *store, const sdb_journal *journal) {
   uint64_t zeroed = store->journal.zeroed;
   pthread_mutex_lock(&store->files_mutex);
@@ -178,11 +208,11 @@ static void take_header(sdb_store *store, const sdb_journal *journal) {
   store->tip_file = journal->header.base_file;
   store->named_count = 0;
   sdb_store_decided(store);
-  sdb_space_release_redo(&store->space);
+  if (!journal->header.overlay) sdb_space_release_redo(&store->space);
   sdb_store_stand(store);
   pthread_mutex_unlock(&store->mutex);
   pthread_mutex_unlock(&store->files_mutex);
-  sdb_overlay_drop(&store->overlay, UINT64_MAX);
+  if (!journal->header.overlay) sdb_overlay_drop(&store->overlay, UINT64_MAX);
 }
 
 static bool is_at(const sdb_store *store, const sdb_journal_header *header) {
@@ -214,6 +244,7 @@ static sdb_journal journal_at(const sdb_store *store) {
 /* The store follows: what was cut or grown elsewhere, what has lost its blocks, what needs no layer any more. */
 static int settle_files(sdb_store *store, bool other_salt, const sdb_op *op) {
   sdb_overlay_drop(&store->overlay, sdb_board_applied(store->board));
+  sdb_overlay_compact(&store->overlay);
   sdb_data_forget(&store->data);
   if (!other_salt && sdb_store_end(store) <= atomic_load(&store->data.size_bytes)) return SEQDB_OK;
   return sdb_data_look(&store->data, op);
@@ -245,14 +276,16 @@ static int corrupt(const sdb_op *op) {
 }
 
 /* The dead writer has written a header and not published it.  That is done before anything of its salt is written: a
-** record would take the place of one that others are going to read. */
+** record would take the place of one that others are going to read.  An overlay's record belongs to the header. */
 static int follow_unpublished(sdb_redo *f, const sdb_journal *journal, bool *reached) {
+  sdb_journal first = *journal;
+  int rc = sdb_journal_pass_overlay(&first, reached, f->op);
   const sdb_published base = {.salt = journal->header.salt,
-                              .end = journal->header.start,
-                              .last_checksum = journal->header.salt,
+                              .end = first.tail,
+                              .last_checksum = first.previous,
                               .generation = journal->header.base_generation,
                               .data_bytes = journal->header.data_bytes};
-  int rc = follow_header(f, journal, &base, reached);
+  if (rc == SEQDB_OK && *reached) rc = follow_header(f, journal, &base, reached);
   if (rc == SEQDB_OK && *reached) sdb_store_publish(f->store);
   return rc;
 }
@@ -289,12 +322,7 @@ struct holding {
 
 static int take_redo(void *context, const sdb_journal_record *record) {
   struct holding *holding = context;
-  uint64_t cursor = 0;
-  sdb_record_range range;
-  int rc = SEQDB_OK;
-  while (rc == SEQDB_OK && sdb_record_next_range(record->record, record->header, &cursor, &range))
-    rc = sdb_range_add(&holding->redo, range.offset, range.bytes);
-  return rc == SEQDB_OK ? rc : sdb_error_nomem(holding->op);
+  return sdb_redo_hold(&holding->redo, record) == SEQDB_OK ? SEQDB_OK : sdb_error_nomem(holding->op);
 }
 
 int sdb_follow_hold(sdb_store *store, const sdb_op *op) {

@@ -52,18 +52,30 @@ static int cut_ranges(sdb_store *store, uint64_t oldest, sdb_patch *patch) {
   return rc;
 }
 
+/* An overlay's record is of the newest commit in it.  Where that is too new, what no layer holds back was applied
+** before: its sync may have failed. */
+static int applied_ranges(sdb_store *store, uint64_t generation, bool newer, sdb_patch *patch, const sdb_op *op) {
+  const sdb_journal_header *header = &store->journal.header;
+  int rc = sdb_follow_ranges(store, newer ? header->base_generation : generation, patch, op);
+  if (rc == SEQDB_OK && newer && sdb_overlay_cut(&store->overlay, generation, patch) != SEQDB_OK)
+    rc = sdb_error_nomem(op);
+  return rc;
+}
+
 /* Ranges that nobody holds back, and those that the dead writer may have begun to apply. */
 static int apply_again(sdb_store *store, const sdb_op *op) {
+  const sdb_journal_header *header = &store->journal.header;
   sdb_patch patch;
   uint64_t oldest = sdb_store_oldest(store), applied = sdb_board_applied(store->board);
   uint64_t generation = SDB_MIN(SDB_MAX(oldest, applied), store->committed->generation);
   sdb_patch_init(&patch);
-  int rc = sdb_follow_ranges(store, generation, &patch, op);
+  bool newer = header->overlay && header->base_generation > generation;
+  int rc = applied_ranges(store, generation, newer, &patch, op);
   if (rc == SEQDB_OK && cut_ranges(store, oldest, &patch) != SEQDB_OK) rc = sdb_error_nomem(op);
   if (rc == SEQDB_OK) rc = sdb_overlay_apply(&store->overlay, &patch, op);
   sdb_patch_clear(&patch);
   if (rc == SEQDB_OK) rc = sdb_checkpoint_sync_data(store, true, op);
-  if (rc == SEQDB_OK && generation > applied) sdb_board_set_applied(store->board, generation);
+  if (rc == SEQDB_OK && generation > applied && !newer) sdb_board_set_applied(store->board, generation);
   return rc;
 }
 

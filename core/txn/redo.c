@@ -6,7 +6,7 @@
 
 /* A prepare counts unless the record after it drops it.  What was published counts. */
 bool sdb_redo_is_kept(const sdb_redo *f, const sdb_journal_record *record) {
-  if (record->header->kind == SDB_RECORD_COMMIT) return true;
+  if (record->header->kind != SDB_RECORD_PREPARE) return true;
   if (record->next) return record->next->flags & SDB_RECORD_KEEP;
   return !(f->drop && record->header->coordinator_bytes);
 }
@@ -61,5 +61,14 @@ int sdb_redo_ranges(sdb_patch *patch, const sdb_journal_record *record) {
   int rc = SEQDB_OK;
   while (rc == SEQDB_OK && sdb_record_next_range(record->record, record->header, &cursor, &range))
     rc = sdb_patch_write(patch, range.offset, range.data, (size_t)range.bytes);
+  return rc;
+}
+
+int sdb_redo_hold(sdb_range_set *redo, const sdb_journal_record *record) {
+  uint64_t cursor = 0;
+  sdb_record_range range;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && sdb_record_next_range(record->record, record->header, &cursor, &range))
+    rc = sdb_range_add(redo, range.offset, range.bytes);
   return rc;
 }

@@ -6,6 +6,7 @@
 #ifndef SDB_REDO_H
 #define SDB_REDO_H
 
+#include "files/journal_scan.h"
 #include "txn/store.h"
 
 /* Records under way. */
@@ -31,5 +32,7 @@ int sdb_redo_put(sdb_store *store, sdb_tree *tree, uint32_t index, const sdb_ent
 sdb_entry_image sdb_redo_image(const sdb_record_put *put, uint64_t generation);
 /* The record's ranges, over what the patch has.  NOMEM. */
 int sdb_redo_ranges(sdb_patch *patch, const sdb_journal_record *record);
+/* Where they are.  NOMEM. */
+int sdb_redo_hold(sdb_range_set *redo, const sdb_journal_record *record);
 
 #endif /* SDB_REDO_H */

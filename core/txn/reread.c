@@ -20,7 +20,8 @@ struct reading {
   uint64_t applied;
   sdb_patch patch;
   sdb_range_pool pool;
-  sdb_range_set held;
+  sdb_range_set held;    /* of all records */
+  sdb_range_set overlay; /* of an overlay's record alone */
   uint32_t *named;
   size_t named_count, named_capacity;
   sdb_record_header last;  /* the last record that counts */
@@ -106,11 +107,8 @@ static int take_unknown(void *context, const sdb_journal_record *record) {
   struct reading *r = context;
   const sdb_record_header *header = record->header;
   bool kept = sdb_redo_is_kept(r->redo, record);
-  uint64_t cursor = 0;
-  sdb_record_range range;
-  int rc = SEQDB_OK;
-  while (rc == SEQDB_OK && sdb_record_next_range(record->record, header, &cursor, &range))
-    rc = sdb_range_add(&r->held, range.offset, range.bytes);
+  int rc = sdb_redo_hold(&r->held, record);
+  if (rc == SEQDB_OK && header->kind == SDB_RECORD_OVERLAY) rc = sdb_redo_hold(&r->overlay, record);
   if (!record->next) {
     r->redo->undecided = header->kind == SDB_RECORD_PREPARE;
     r->redo->kept_last = r->last_undecided = r->redo->undecided && kept;
@@ -161,6 +159,38 @@ static int read_anew(struct reading *r, uint64_t until) {
   return rc == SEQDB_OK ? sdb_journal_follow(&r->journal, &place, until, take_unknown, r, op) : rc;
 }
 
+/* The bytes that snapshots here show; `mutex` held. */
+static int shown(const sdb_store *store, uint64_t newest_reader, sdb_range_set *bytes) {
+  const sdb_catalog *at = store->space.catalogs.oldest;
+  int rc = SEQDB_OK;
+  for (; at && at->generation <= newest_reader && rc == SEQDB_OK; at = at->newer) {
+    uint64_t from = 0;
+    uint32_t index;
+    for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&at->tree, from, &index));
+         from = (uint64_t)index + 1)
+      if (entry->length) rc = sdb_range_add(bytes, entry->start, entry->length);
+  }
+  return rc;
+}
+
+/* Behind a checkpoint all is in `data` but what its records say.  Behind an overlay's record the layers that snapshots
+** here need stay; but only of the bytes that they show, for any other one may have been written directly since. */
+static int take_layer(struct reading *r, sdb_layer *layer) {
+  sdb_store *store = r->redo->store;
+  sdb_range_set bytes;
+  if (!r->journal.header.overlay) {
+    sdb_overlay_replace(&store->overlay, layer);
+    return SEQDB_OK;
+  }
+  uint64_t newest_reader = sdb_store_newest_reader(store);
+  sdb_range_set_init(&bytes, &r->pool, false);
+  int rc = shown(store, newest_reader, &bytes);
+  if (rc == SEQDB_OK) rc = sdb_overlay_confine(&store->overlay, &bytes);
+  if (rc == SEQDB_OK) rc = sdb_overlay_renew(&store->overlay, newest_reader, &r->overlay, layer);
+  sdb_range_set_clear(&bytes);
+  return rc;
+}
+
 /* What was read takes the place of what the store has.  All locks of publishing held.  NOMEM changes nothing. */
 static int take_reading(struct reading *r, uint64_t end) {
   sdb_store *store = r->redo->store;
@@ -173,10 +203,14 @@ static int take_reading(struct reading *r, uint64_t end) {
     return SEQDB_NOMEM;
   }
   sdb_store_decided(store);
+  if (take_layer(r, spare) != SEQDB_OK) {
+    sdb_overlay_free_spare(&spare);
+    sdb_space_unref(&store->space, made);
+    return SEQDB_NOMEM;
+  }
   sdb_store_swap(store, made, r->last_undecided, false);
   store->unsettled = r->last_undecided && r->last.coordinator_bytes;
   (void)SDB_NEVER(sdb_space_rebuild(&store->space, end, &r->held) != SEQDB_OK); /* its memory is there */
-  sdb_overlay_replace(&store->overlay, spare);
   sdb_free(store->named);
   store->named = r->named;
   store->named_count = r->named_count;
@@ -197,9 +231,11 @@ int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to,
   sdb_patch_init(&r.patch);
   sdb_range_pool_init(&r.pool);
   sdb_range_set_init(&r.held, &r.pool, false);
+  sdb_range_set_init(&r.overlay, &r.pool, false);
   int rc = read_anew(&r, to->end);
   *reached = rc == SEQDB_OK && is_whole(&r) && r.journal.tail == to->end && r.journal.previous == to->last_checksum;
   if (*reached) {
+    sdb_overlay_drop(&store->overlay, r.applied);
     pthread_mutex_lock(&store->files_mutex);
     sdb_overlay_lock(&store->overlay);
     pthread_mutex_lock(&store->mutex);
@@ -213,6 +249,7 @@ int sdb_reread(sdb_redo *f, const sdb_journal *journal, const sdb_published *to,
   sdb_tree_drop(&r.tree, store->names);
   sdb_patch_clear(&r.patch);
   sdb_range_set_clear(&r.held);
+  sdb_range_set_clear(&r.overlay);
   sdb_range_pool_destroy(&r.pool);
   sdb_free(r.named);
   sdb_free(r.load.bad);

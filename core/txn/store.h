@@ -93,8 +93,9 @@ typedef struct sdb_store {
   uint32_t incarnation;   /* of the region created last */
   uint32_t *named;        /* indexes named by records since the last checkpoint; may repeat */
   size_t named_count, named_capacity;
-  bool must_decide; /* a mend that has failed found an undecided prepare; keep_next says what it decided */
-  bool keep_next;   /* the journal's last record is a published prepare: the next one must keep it */
+  uint64_t rewrite_at; /* a rewriting of the journal failed: none of itself before it has grown to that */
+  bool must_decide;    /* a mend that has failed found an undecided prepare; keep_next says what it decided */
+  bool keep_next;      /* the journal's last record is a published prepare: the next one must keep it */
 
   _Atomic bool refused; /* something found no room: the next transaction begins with a checkpoint */
 

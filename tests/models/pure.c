@@ -303,7 +303,7 @@ static int header_decode_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
                                                       : "newer"));
   if (state != SDB_HEADER_DAMAGED) put_u64(result, "version", h.version);
   if (state == SDB_HEADER_OK) {
-    put_u64(result, "flags", h.sync_off);
+    put_u64(result, "flags", h.sync_off | (uint64_t)h.overlay << 1);
     sdb_test_put(result, "uuid", new_bytes(h.uuid, sizeof h.uuid));
     put_u64(result, "sequence", h.sequence);
     put_u64(result, "salt", h.salt);

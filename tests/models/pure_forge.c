@@ -41,6 +41,7 @@ void sdb_test_random_16(sdb_test_random *random, uint8_t bytes[16]) {
 static void random_second(sdb_test_random *random, sdb_journal_header *h) {
   h->version = 2;
   h->start += 512 * sdb_test_below(random, 100000);
+  h->overlay = sdb_test_below(random, 2) == 1;
   h->settled_generation = sdb_test_next(random);
   sdb_test_random_16(random, h->base_token.bytes);
   sdb_test_random_16(random, h->base_file.bytes);

@@ -111,6 +111,15 @@ static void random_contents(sdb_test_random *random, sample *s) {
   }
 }
 
+/* It has ranges alone. */
+static void make_overlay(sample *s) {
+  s->header.kind = SDB_RECORD_OVERLAY;
+  s->header.flags = 0;
+  s->header.durability = 0;
+  memset(&s->header.file, 0, sizeof s->header.file);
+  s->sizes.coordinator_bytes = s->sizes.puts = s->sizes.put_name_bytes = s->sizes.deletes = 0;
+}
+
 /* In the reverse order every other time, to be sorted by seal. */
 static void random_record(sdb_test_random *random, sample *s) {
   sdb_record_writer w;
@@ -131,6 +140,7 @@ static void random_record(sdb_test_random *random, sample *s) {
     s->header.file.bytes[0] |= 1;
     s->header.durability = (uint32_t)(1 + sdb_test_below(random, 6) + 16 * sdb_test_below(random, 8));
   }
+  if (s->header.version > 1 && sdb_test_below(random, 4) == 0) make_overlay(s);
   s->record = malloc((size_t)sdb_record_size(&s->sizes));
   if (s->record == NULL) abort();
   bool reverse = sdb_test_below(random, 2) == 1;
@@ -388,7 +398,8 @@ static bool sound(const uint8_t *record, uint64_t bytes, const sdb_record_header
   uint64_t cursor = 0, count = 0, total = 0;
   uint32_t index = 0, before = 0;
   sdb_record_range r;
-  if (h->bytes > bytes || h->kind < 1 || h->kind > 2 || h->flags > 1) return false;
+  if (h->bytes > bytes || h->kind < 1 || h->kind > 3 || h->flags > 1) return false;
+  if (h->kind == 3 && (h->flags || h->puts || h->deletes || h->changes || h->coordinator_bytes)) return false;
   if (h->data_bytes > SDB_OFFSET_MAX || h->data_bytes % 4096 != 0) return false;
   for (; sdb_record_next_delete(record, h, &cursor, &index); before = index, count++) {
     if (count > 0 && index <= before) return false;
