@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
+#include "board/lock_file.h"
 #include "crash/crew.h"
 #include "disk/os_faults.h"
 #include "disk/os_sim.h"
@@ -45,6 +46,7 @@ static struct {
   unsigned kill_rate, stop_rate, pause_rate, cut_rate, fault_rate; /* in a million points */
   int fault;                                                       /* the rule that lets a sync fail; 0: none */
   uint64_t poisoned; /* the epoch of the board while a sync failed; 0: none has */
+  const fibre *met;  /* whose sync it was */
   uint64_t cut_at;   /* the step of a power cut that follows a death; 0: none */
   bool loud, finishing, failed, changed, faulty, no_room, lonely, hot;
   crew_outcome *outcome;
@@ -271,6 +273,14 @@ static void resume(fibre *next) {
   w.current = NULL;
 }
 
+/* Does the board say so, or does only he know whose sync failed? */
+static bool poison_is_told(void) {
+  uint64_t word = 0;
+  size_t got;
+  (void)sdb_sim_peek(CREW_PATH "/lock", offsetof(sdb_lock_file, poisoned), &word, sizeof word, &got);
+  return word >> 16 != 0;
+}
+
 static void kill_fibre(fibre *victim, const char *how) {
   w.current = victim;
   crew_say("%s", how);
@@ -278,6 +288,9 @@ static void kill_fibre(fibre *victim, const char *how) {
   victim->alive = false;
   victim->snapshots[0].open = victim->snapshots[1].open = false;
   sdb_sim_kill(victim->life + 1);
+  if (victim == w.met && w.poisoned != 0 && !poison_is_told()) {
+    w.poisoned = 0; /* he took it with him: who mends writes and syncs anew */
+  }
 }
 
 static int alive(fibre *list[], bool runnable) {
@@ -357,11 +370,12 @@ static void set_fault(void) {
 }
 
 /* From the failure on nobody commits, until all are gone. */
-static void watch_fault(void) {
+static void watch_fault(const fibre *last) {
   if (w.fault != 0 && sdb_fault_hits(w.fault, NULL) > 0) {
     sdb_fault_remove(w.fault);
     w.fault = 0;
     w.poisoned = w.no_room ? w.poisoned : epoch();
+    w.met = last;
     w.outcome->faults++;
     crew_say("it has failed");
   }
@@ -373,7 +387,7 @@ static void one_step(const crew_work *const *works) {
   fibre *all[CREW_LIVES_MAX + 4], *ready[CREW_LIVES_MAX + 4];
   static fibre *last;
   int living = alive(all, false);
-  watch_fault();
+  watch_fault(last);
   if (living < (w.poisoned != 0 && w.poisoned == epoch() ? 1 : AT_ONCE) && w.lives < CREW_LIVES_MAX && !w.finishing &&
       chance(200) == 0) {
     start(works, body);

@@ -344,7 +344,8 @@ static bool open_database(enum crew_kind kind) {
   db = NULL;
   bool early = kind == CREW_READER && (rc == SEQDB_CANTOPEN || rc == SEQDB_NOTFOUND);
   early |= is_excused(rc);
-  if (rc != SEQDB_BUSY && rc != SEQDB_LOCKED && !early) {
+  bool foreign = strstr(error.message, "a program that is not seqdb") != NULL; /* there is none */
+  if ((rc != SEQDB_BUSY && rc != SEQDB_LOCKED && !early) || foreign) {
     host->fail("open: %d %s", rc, error.message);
   }
   return false;
