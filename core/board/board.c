@@ -258,15 +258,11 @@ static int join(sdb_board *board, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-static bool has_size(const sdb_board *board) {
-  sdb_os_info info;
-  return sdb_os_info_of(board->fd, &info) != 0 || info.size_bytes >= SDB_BOARD_BYTES;
-}
-
 /* `member`, exclusively if nobody has it.  Who has it while the file is no board died a moment ago, as it was made. */
 static int take_role(sdb_board *board, const sdb_op *op) {
   uint64_t until = sdb_os_now_ms() + DYING_MS;
   for (;; sdb_os_word_wait(&board->nap, 0, 1)) {
+    sdb_os_info info;
     int os = sdb_os_lock_byte(board->fd, SDB_BYTE_MEMBER, true);
     if (!os) {
       board->role = SDB_BOARD_FIRST;
@@ -274,7 +270,8 @@ static int take_role(sdb_board *board, const sdb_op *op) {
     }
     if (os == EWOULDBLOCK) os = sdb_os_lock_byte(board->fd, SDB_BYTE_MEMBER, false);
     if (os) return not_locked(board, os, op);
-    if (has_size(board) || sdb_os_now_ms() >= until) break;
+    if ((os = sdb_os_info_of(board->fd, &info)) != 0) return failed(board, os, "cannot look at it", op);
+    if (info.size_bytes >= SDB_BOARD_BYTES || sdb_os_now_ms() >= until) break;
     (void)sdb_os_unlock_byte(board->fd, SDB_BYTE_MEMBER);
   }
   board->role = SDB_BOARD_JOINS;
