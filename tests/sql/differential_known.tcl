@@ -15,6 +15,8 @@
 #    it, in ordinary tables too: large ones are left out there.
 # 6  3.40 makes `c = 'a' COLLATE NOCASE OR c = 'b'` an IN that forgets the collation, on ordinary tables as well, but
 #    not by every plan: an answer to such words is not judged there.
+# 7  Where a virtual table looks c up for `(c, d) IN (SELECT ...)`, SQLite compares c and what it finds without the
+#    affinity of the select's column: names there stand with a plus, which keeps them from being looked up.
 
 namespace eval diff {
   variable known_open {

@@ -350,7 +350,7 @@ proc diff::row_value {depth} {
     }
     2 {
       set query [nested row_value_inner $depth]
-      return "([plain_of $a], [plain_of $b]) [one_of {IN {NOT IN}}] ($query)"
+      return "([slice_of $a], [slice_of $b]) [one_of {IN {NOT IN}}] ($query)"
     }
   }
 }
@@ -358,6 +358,11 @@ proc diff::row_value_inner {depth} {
   set from [source_of_rows [expr {max($depth - 1, 0)}]]
   set where [where 0 40]
   return "SELECT [plain_of [column]], [plain_of [column]] FROM $from$where"
+}
+# An operand of a row value before IN; names are kept from being looked up (own_ways 7).
+proc diff::slice_of {operand} {
+  lassign $operand text affinity kind
+  return [expr {$kind eq "name" ? "+$text" : $text}]
 }
 # An operand of a row value; names are kept from being looked up by numbers while 30 is open.
 proc diff::plain_of {operand} {
