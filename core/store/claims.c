@@ -48,7 +48,7 @@ int seqdb_claims(seqdb *db, seqdb_claim claims[SEQDB_CLAIMS_MAX], uint32_t *coun
   sdb_op op = {"claims", &error};
   sdb_store *store = db->store;
   int rc = sdb_usable(db, &op);
-  if (rc == SEQDB_OK && store->journal.fd >= 0) rc = sdb_member_catch_up(store, &op);
+  if (rc == SEQDB_OK) rc = sdb_member_catch_up(store, &op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   pthread_mutex_lock(&store->files_mutex);
   const sdb_journal_header *header = &store->journal.header;
@@ -225,7 +225,9 @@ static int settle(seqdb *db, const sdb_token *token, const sdb_op *op) {
   sdb_store *store = db->store;
   (void)op;
   if (!sdb_token_is(token, &store->tip)) return SEQDB_OK; /* there is a newer one */
+  pthread_mutex_lock(&store->files_mutex);
   sdb_settle_tip(store);
+  pthread_mutex_unlock(&store->files_mutex);
   sdb_store_publish(store);
   (void)sdb_store_oldest_elsewhere(store);
   return SEQDB_OK;

@@ -244,8 +244,10 @@ static int bury(seqdb *db) {
   }
   pthread_mutex_unlock(&store->mutex);
   if (rc != SEQDB_OK) sdb_poison(store); /* without memory to note it: who opens it anew reads it from the journal */
+  pthread_mutex_lock(&store->files_mutex);
   store->dead_behind = true;
   store->candidates = db->txn.file;
+  pthread_mutex_unlock(&store->files_mutex);
   return SEQDB_OK;
 }
 

@@ -97,9 +97,11 @@ static void learn_settled(sdb_store *store) {
   sdb_token token;
   uint64_t generation;
   if (!sdb_board_settled(store->board, &generation, token.bytes)) return;
+  pthread_mutex_lock(&store->files_mutex);
   store->settled = token;
   store->settled_generation = generation;
   if (sdb_token_is(&store->settled, &store->tip)) store->candidate_count = 0;
+  pthread_mutex_unlock(&store->files_mutex);
 }
 
 /* The lock is ours; `mend`: its last owner died with it. */
