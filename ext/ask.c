@@ -71,6 +71,13 @@ static int reach(const sdb_asking *asking, const seqdb_claim *claim, struct coor
   return rc == SQLITE_OK && !out->schema ? open_file(asking, claim, out) : rc;
 }
 
+/* The same through a connection of its own.  In an xDisconnect the asking one is about to close: a statement there that
+** finds another schema in the file would free what sqlite3_close() walks through. */
+static int reach_apart(const sdb_asking *asking, const seqdb_claim *claim, struct coordinator *out) {
+  *out = (struct coordinator){0};
+  return open_file(asking, claim, out);
+}
+
 static void let_go(struct coordinator *coordinator) {
   sqlite3_close(coordinator->opened);
   sqlite3_free(coordinator->schema);
@@ -199,7 +206,7 @@ int sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries) {
   seqdb_claim claim;
   seqdb_get_uuid(engine, uuid);
   seqdb_get_candidates(engine, &claim);
-  int rc = reach(asking, &claim, &coordinator);
+  int rc = buries ? reach(asking, &claim, &coordinator) : reach_apart(asking, &claim, &coordinator);
   if (rc == SQLITE_OK) rc = settle(&coordinator, uuid, &claim, engine);
   let_go(&coordinator);
   if ((rc & 0xff) == SQLITE_INTERRUPT) return SQLITE_INTERRUPT;
