@@ -22,8 +22,8 @@ bool sdb_ask_newest(const sdb_asking *asking, const uint8_t directory[SEQDB_UUID
 
 /* Settles the commits of another SQLite file, through that file, if it can be read at once; else nothing happens.
 ** `buries`: where one was rolled back an empty commit of that file is made; without it no statement is run in the
-** asking connection, which may be closing.  The engine's file (seqdb_set_file()) is to
-** be set again.  SQLITE_INTERRUPT: the program has stopped the asking; else SQLITE_OK. */
+** asking connection, which may be closing.  The engine's file (seqdb_set_file()) is to be set again.  SQLITE_INTERRUPT:
+** the program has stopped the asking; else SQLITE_OK. */
 int sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries);
 
 #endif /* SDB_ASK_H */
