@@ -281,7 +281,7 @@ proc diff::trace_of {db table case {shuffled 0}} {
       lappend messages $result
       if {"from" in $what} {
         # Its first rows may stay (own_ways 1): nothing more can be said.
-        lappend trace [list failed [expr {$code == 19}]]
+        lappend trace [list [expr {$code == 9 ? "interrupted" : "failed"}] [expr {$code == 19}]]
         break
       }
       set outcome [expr {$code == 19 ? "constraint" : $code == 9 ? "interrupted" : "error"}]
