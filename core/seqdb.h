@@ -101,8 +101,8 @@ typedef struct seqdb_options {
   uint32_t uid, gid; /* with `mode`: its owner, if the process is root's */
   const seqdb_claim *claim; /* with CREATE: what a directory that is made belongs to, or NULL; not kept */
   /* Asked while opening, if commits of an SQLite file may count or not: the token that the file has for this directory.
-  ** SEQDB_OK; BUSY, NOMEM or INTERRUPTED, which opening then returns; or anything else: it cannot be asked.  NULL:
-  ** nobody can. */
+  ** SEQDB_OK; BUSY, NOMEM, INTERRUPTED or IO, which opening then returns; or anything else: it cannot be asked.
+  ** NULL: nobody can. */
   int (*committed)(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
   void *committed_context;
 } seqdb_options;

@@ -19,14 +19,16 @@
 #include "schema.h"
 #include "shadow.h"
 
-/* ---- the mark ---------------------------------------------------------------------------------------------- */
+/* ---- T6 ---------------------------------------------------------------------------------------------------- */
 
-static int unknown(sdb_directory *directory, sdb_failure *f) {
-  return sdb_failure_set(f, SQLITE_READONLY,
-                         "%s: the SQLite file and the directory %s are of different times: SELECT seqdb_takeover('%s') "
-                         "takes both as they are",
+int sdb_agree_refuse_times(sdb_directory *directory, int code, sdb_failure *f) {
+  return sdb_failure_set(f, code,
+                         "%s: the SQLite file and the directory %s are of different times, one was restored: SELECT "
+                         "seqdb_takeover('%s') takes both as they are",
                          directory->name, directory->path, directory->name);
 }
+
+/* ---- the mark ---------------------------------------------------------------------------------------------- */
 
 /* Whoever cannot publish sees what others have published. */
 static bool cannot_write(int rc) {
@@ -42,7 +44,7 @@ int sdb_agree_write(sdb_directory *directory, sdb_failure *f) {
   seqdb_set_busy_timeout(engine, SDB_PUBLISHING_MS);
   int rc = seqdb_agree(engine, row.generation, row.token);
   seqdb_set_busy_timeout(engine, 0);
-  if (rc == SEQDB_NOTFOUND) return unknown(directory, f);
+  if (rc == SEQDB_NOTFOUND) return sdb_agree_refuse_times(directory, SQLITE_READONLY, f);
   return cannot_write(rc) ? SQLITE_OK : sdb_failure_engine(f, engine, rc); /* the change is going to be refused */
 }
 

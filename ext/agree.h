@@ -23,4 +23,7 @@ void sdb_agree_close(sdb_directory *directory);
 /* In xCommit: what the commit of that durability settles. */
 void sdb_agree_commit(sdb_directory *directory, uint32_t durability);
 
+/* `code`, which it returns, with what T6 says of a file and a directory that do not belong together. */
+int sdb_agree_refuse_times(sdb_directory *directory, int code, sdb_failure *f);
+
 #endif /* SDB_AGREE_H */

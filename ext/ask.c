@@ -5,8 +5,9 @@
 ** The connection's own schema on that file is asked, if it has one: it may hold a lock that nobody else passes.  Else
 ** the file is opened for a moment, with the connection's VFS, and nobody is waited for.
 */
-#include "ask.h"
+#include <errno.h>
 #include <string.h>
+#include "ask.h"
 #include "file.h"
 #include "path.h"
 #include "row.h"
@@ -45,10 +46,16 @@ static int find_schema(sqlite3 *db, const char *directory, const seqdb_claim *cl
   return rc == SQLITE_AUTH ? SQLITE_OK : rc; /* the program hides what it has */
 }
 
+/* The file is there, but just now it cannot be opened. */
+static bool is_short_of_files(int os) {
+  return os == EMFILE || os == ENFILE || os == ENOMEM;
+}
+
 /* What the file's schema brings with it is not run. */
 static int open_path(const sdb_asking *asking, const char *path, struct coordinator *out) {
   const char *vfs = vfs_name(asking->connection->db, asking->schema);
   int rc = sqlite3_open_v2(path, &out->opened, SQLITE_OPEN_READWRITE, vfs);
+  if (rc == SQLITE_CANTOPEN && is_short_of_files(sqlite3_system_errno(out->opened))) return SQLITE_IOERR;
   if (rc != SQLITE_OK) return rc;
   sqlite3_db_config(out->opened, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
   sqlite3_db_config(out->opened, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -127,6 +134,8 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
       return SEQDB_BUSY;
+    case SQLITE_IOERR:
+      return SEQDB_IO;
     default:
       return SEQDB_NOTFOUND;
   }

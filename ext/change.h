@@ -46,4 +46,8 @@ int sdb_change_run(sdb_directory *directory, sdb_change *change, sdb_failure *f)
 /* Type under which a pointer to a sdb_change travels through the hidden column. */
 #define SDB_CHANGE_POINTER "seqdb-change"
 
+/* Lets SQLite do an INSERT that brings the change to xUpdate: it begins a transaction on the table, and in autocommit
+** commits.  While COMMIT is under way SQLite refuses it. */
+int sdb_change_by_insert(sdb_directory *directory, sdb_change *change, sdb_failure *f);
+
 #endif /* SDB_CHANGE_H */

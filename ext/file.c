@@ -70,7 +70,8 @@ static int identify(const char *path, seqdb_file_identity *identity, bool *there
   int rc = seqdb_identify(path, identity);
   *there = rc == SEQDB_OK;
   if (rc == SEQDB_OK || rc == SEQDB_NOTFOUND) return SQLITE_OK;
-  return sdb_failure_set(f, SQLITE_CANTOPEN, "seqdb: cannot look at %s, to see whether it is the file that was claimed",
+  return sdb_failure_set(f, rc == SEQDB_IO ? SQLITE_IOERR_FSTAT : SQLITE_CANTOPEN,
+                         "seqdb: cannot look at %s, to see whether it is the file that was claimed",
                          path);
 }
 
@@ -174,19 +175,12 @@ int sdb_file_settles(uint32_t durability) {
   return all ? SEQDB_SETTLES_ALL : SEQDB_SETTLES_BEFORE;
 }
 
-/* The write-ahead log, through SQLite's own descriptor: closing one of ours would drop its locks. */
+/* The write-ahead log, through SQLite's own descriptor: closing one of ours would drop its locks.  Whoever knows of a
+** commit has read the file, which opened its log.  It is not opened here: a statement must not run at a close. */
 static int sync_log(sqlite3 *db, const char *schema, sdb_failure *f) {
   sqlite3_file *file = NULL;
-  char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_master LIMIT 1", schema);
-  if (!sql) return sdb_failure_nomem(f);
-  sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &file);
-  if (!file || !file->pMethods) { /* nothing was read yet */
-    sqlite3_exec(db, sql, NULL, NULL, NULL);
-    sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &file);
-  }
-  sqlite3_free(sql);
-  if (!file || !file->pMethods) return SQLITE_OK; /* no log: all of it is in the file, synced */
-  int rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  int rc = sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &file);
+  if (rc == SQLITE_OK) rc = file && file->pMethods ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : SQLITE_IOERR_FSYNC;
   return rc == SQLITE_OK ? rc : sdb_failure_set(f, rc, "seqdb: cannot sync the write-ahead log of %s", schema);
 }
 

@@ -24,26 +24,6 @@
 #include "transaction.h"
 #include "value.h"
 
-/* ---- while no transaction is open --------------------------------------------------------------------------- */
-
-/* Lets SQLite do an INSERT that brings the change to xUpdate.  While COMMIT is under way SQLite refuses it.  The
-** statement does not outlive the call: one on a virtual table keeps sqlite3_close() from succeeding. */
-static int insert_pointer(sdb_directory *directory, sdb_change *change, sdb_failure *f) {
-  sqlite3 *db = directory->connection->db;
-  sqlite3_stmt *insert = NULL;
-  const char *name = directory->name;
-  char *sql = sqlite3_mprintf("INSERT OR IGNORE INTO \"%w\".\"%w\"(\"%w\") VALUES(?1)", directory->schema, name, name);
-  if (!sql) return sdb_failure_nomem(f);
-  int rc = sqlite3_prepare_v2(db, sql, -1, &insert, NULL);
-  sqlite3_free(sql);
-  if (rc != SQLITE_OK) return sdb_failure_nested(f, db);
-  sqlite3_bind_pointer(insert, 1, change, SDB_CHANGE_POINTER, NULL);
-  sqlite3_step(insert);
-  if (sqlite3_reset(insert) != SQLITE_OK) sdb_failure_nested(f, db);
-  sqlite3_finalize(insert);
-  return f->code;
-}
-
 /* ---- a call ------------------------------------------------------------------------------------------------ */
 
 typedef struct sdb_call {
@@ -80,7 +60,7 @@ static void perform(sdb_call *call) {
     if (sdb_transaction_takes_changes(directory)) {
       sdb_change_run(directory, &call->change, f);
     } else {
-      insert_pointer(directory, &call->change, f);
+      sdb_change_by_insert(directory, &call->change, f);
     }
     sdb_directory_release(directory);
   }

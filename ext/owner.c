@@ -94,19 +94,12 @@ static bool is_of_now(const struct evidence *e) {
   return memcmp(e->row.token, e->named->settled, sizeof e->row.token) == 0;
 }
 
-static int is_of_another_time(sdb_directory *directory, int code, sdb_failure *f) {
-  return sdb_failure_set(f, code,
-                         "%s: the SQLite file and the directory %s are of different times, one was restored: SELECT "
-                         "seqdb_takeover('%s') takes both as they are",
-                         directory->name, directory->path, directory->name);
-}
-
 /* SQLITE_OK: it may write, or it has no row and needs one (*make). */
 static int judge(sdb_directory *directory, const struct evidence *e, bool *make, sdb_failure *f) {
   *make = false;
   if (!e->path) return e->has_row ? is_copy(directory, e, f) : SQLITE_OK; /* in memory: made here, or loaded */
   if (e->has_row && e->named && e->ours == e->named)
-    return is_of_now(e) ? SQLITE_OK : is_of_another_time(directory, SQLITE_READONLY, f);
+    return is_of_now(e) ? SQLITE_OK : sdb_agree_refuse_times(directory, SQLITE_READONLY, f);
   *make = e->has_row ? !e->named && is_new(e->row.token) : e->ours ? is_new(e->ours->settled) : e->count == 0;
   if (*make) return SQLITE_OK;
   if (e->has_row) return e->named ? is_copy(directory, e, f) : is_stranger(directory, f);
@@ -244,7 +237,7 @@ int sdb_owner_confirm(sdb_directory *directory, const uint8_t token[SEQDB_TOKEN_
   bool same;
   if (claims_say(directory, directory->owner.file, token, &same, f) != SQLITE_OK || same) return f->code;
   sdb_owner_forget(directory);
-  return is_of_another_time(directory, SQLITE_READONLY, f);
+  return sdb_agree_refuse_times(directory, SQLITE_READONLY, f);
 }
 
 /* ---- reading (T6) ------------------------------------------------------------------------------------------ */
@@ -300,7 +293,7 @@ int sdb_owner_may_read(sdb_directory *directory, sdb_failure *f) {
     if (f->code != SQLITE_NOMEM && f->code != SQLITE_INTERRUPT) sdb_failure_clear(f); /* whoever writes is told */
     return f->code;
   }
-  return differ ? is_of_another_time(directory, SQLITE_CANTOPEN, f) : SQLITE_OK;
+  return differ ? sdb_agree_refuse_times(directory, SQLITE_CANTOPEN, f) : SQLITE_OK;
 }
 
 /* ---- CREATE, takeover -------------------------------------------------------------------------------------- */

@@ -38,20 +38,8 @@ int sdb_upkeep_refuse_readonly(sdb_directory *directory, const char *command, sd
 
 /* A commit that was rolled back after xSync may still count: an empty one of rows and regions buries it. */
 static int bury(sdb_directory *directory, sdb_failure *f) {
-  sqlite3 *db = directory->connection->db;
   sdb_change change = {.kind = SDB_CHANGE_TOUCH};
-  sqlite3_stmt *insert = NULL;
-  const char *name = directory->name;
-  char *sql = sqlite3_mprintf("INSERT OR IGNORE INTO \"%w\".\"%w\"(\"%w\") VALUES(?1)", directory->schema, name, name);
-  if (!sql) return sdb_failure_nomem(f);
-  int rc = sqlite3_prepare_v2(db, sql, -1, &insert, NULL);
-  sqlite3_free(sql);
-  if (rc != SQLITE_OK) return sdb_failure_nested(f, db);
-  sqlite3_bind_pointer(insert, 1, &change, SDB_CHANGE_POINTER, NULL);
-  sqlite3_step(insert);
-  if (sqlite3_reset(insert) != SQLITE_OK) sdb_failure_nested(f, db);
-  sqlite3_finalize(insert);
-  return f->code;
+  return sdb_change_by_insert(directory, &change, f);
 }
 
 /* What an SQLite file still decides about, a checkpoint cannot forget.  A command has begun a transaction, which buries

@@ -498,6 +498,9 @@ static int read_records(struct recovery *r, const sdb_op *op) {
   if (r->asked == SEQDB_BUSY)
     return sdb_error_set(op, SEQDB_BUSY, "journal", 0,
                          "database is locked: the SQLite file that decides about the last commits is in use");
+  if (r->asked == SEQDB_IO)
+    return sdb_error_set(op, SEQDB_IO, "journal", 0,
+                         "%s: cannot read the SQLite file that decides about the last commits", op->operation);
   return sdb_journal_follow(&again, &place, journal->tail, take_record, r, op);
 }
 

@@ -9,6 +9,7 @@
 ** in a forked child: what a run leaves behind, memory of killed members too, goes with it.
 */
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,9 @@ static bool load_copy(const char *module, const char *folder, int life, bool sta
 
 /* `stays`: for a debugger, which wants to find them. */
 static bool load_copies(const char *module, bool stays) {
-  char folder[] = "/tmp/seqdb-crew.XXXXXX";
+  char folder[PATH_MAX];
+  const char *temp = getenv("SEQDB_TMP");
+  snprintf(folder, sizeof folder, "%s/seqdb-crew.XXXXXX", temp ? temp : "/tmp");
   bool loaded = mkdtemp(folder) != NULL;
   for (int i = 0; i < LIVES && loaded; i++) {
     loaded = load_copy(module, folder, i, stays);

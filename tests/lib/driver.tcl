@@ -118,6 +118,7 @@ proc gather {channel job} {
 
 set passed 0
 set failed 0
+set failures {} ;# lines, said once more at the end
 array set skips {}
 
 proc judge {job text status ms} {
@@ -141,6 +142,8 @@ proc judge {job text status ms} {
   }
   puts [format {%-44s %5d passed %4d failed %4d skipped %7.1f s} $name $ok $bad $skipped [expr {$ms / 1000.0}]]
   foreach {line report} [regexp -all -inline -line {^#### (.*)$} $text] {puts "  $report"}
+  foreach {line test} [regexp -all -inline -line {^==== (\S+) .*FAILED$} $text] {lappend ::failures "$name: $test"}
+  if {$problem ne {}} {lappend ::failures "$name: $problem"}
   if {$bad > 0} {
     if {$problem ne {}} {puts "---- $name $problem"}
     set kept [regsub -all -line {^\+\+\+\+ \S+ SKIPPED: .*\n?} $text {}]
@@ -181,5 +184,6 @@ foreach reason [lsort [array names skips]] {
   set shown [lrange [lsort -unique $tests] 0 7]
   puts "skipped, $reason: [llength $tests] ([join $shown {, }][expr {[llength $tests] > 8 ? ", ..." : {}}])"
 }
+foreach line $failures {puts "failed: $line"}
 puts "$passed passed, $failed failed"
 exit [expr {$failed > 0}]
