@@ -223,14 +223,18 @@ static int run_append(sdb_directory *directory, sdb_change *change) {
   return rc;
 }
 
+static int run_any(sdb_directory *directory, sdb_change *change) {
+  if (change->kind == SDB_CHANGE_APPEND) return run_append(directory, change);
+  sdb_transaction_forget_appended(directory);
+  return sdb_directory_patiently(directory, run, change);
+}
+
 int sdb_change_run(sdb_directory *directory, sdb_change *change, sdb_failure *f) {
-  int rc = sdb_transaction_changes(directory, f);
-  if (rc != SQLITE_OK) return rc;
-  if (change->kind == SDB_CHANGE_APPEND) {
-    rc = run_append(directory, change);
-  } else {
-    sdb_transaction_forget_appended(directory);
-    rc = sdb_directory_patiently(directory, run, change);
+  if (sdb_transaction_changes(directory, f) != SQLITE_OK) return f->code;
+  int rc = run_any(directory, change);
+  if (rc == SEQDB_BUSY && seqdb_unsettled(directory->engine) == 3) { /* left by the lock's last owner, who died */
+    if (sdb_transaction_changes(directory, f) != SQLITE_OK) return f->code;
+    rc = run_any(directory, change);
   }
   if (rc == SEQDB_OK) return SQLITE_OK;
   sdb_transaction_forget_appended(directory);

@@ -47,13 +47,29 @@ static int bury(sdb_directory *directory, sdb_failure *f) {
 static int settle(sdb_directory *directory, bool *later, sdb_failure *f) {
   *later = false;
   if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK || sdb_agree_settle(directory, f) != SQLITE_OK) return f->code;
-  if (directory->owner.state != SDB_OWNER_THIS || seqdb_unsettled(directory->engine) != 2) return SQLITE_OK;
+  int state = seqdb_unsettled(directory->engine);
+  bool unproven = state == 2 || (state == 1 && directory->doubt); /* only a later commit tells */
+  if (directory->owner.state != SDB_OWNER_THIS || !unproven) return SQLITE_OK;
   if (directory->transaction.state == SDB_TRANSACTION_ENLISTED) {
     *later = true;
     return sdb_failure_engine(f, directory->engine, seqdb_touch(directory->engine));
   }
   if (!sqlite3_get_autocommit(directory->connection->db)) return SQLITE_OK;
   return bury(directory, f) == SQLITE_OK ? sdb_agree_settle(directory, f) : f->code;
+}
+
+/* Settles, then calls.  Whoever takes the lock of a process that died may find a commit of it, which nobody has settled:
+** that is settled, too, and the call is tried again. */
+static int call_settled(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context,
+                        sdb_failure *f) {
+  int rc = SEQDB_BUSY;
+  for (int tries = 0; rc == SEQDB_BUSY && tries < 2; tries++) {
+    bool later;
+    if (tries > 0 && seqdb_unsettled(directory->engine) <= 0) break; /* somebody is at work */
+    if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
+    rc = sdb_directory_patiently(directory, call, context);
+  }
+  return sdb_failure_engine(f, directory->engine, rc);
 }
 
 int sdb_upkeep_flush(sdb_directory *directory, uint64_t *generation, sdb_failure *f) {
@@ -68,10 +84,8 @@ static int checkpoint_call(seqdb *engine, void *context) {
 }
 
 int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f) {
-  bool later = false;
   if (refuse_with_changes(directory, "checkpoint", f) != SQLITE_OK) return f->code;
-  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
-  return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, checkpoint_call, NULL));
+  return call_settled(directory, checkpoint_call, NULL, f);
 }
 
 static int compact_call(seqdb *engine, void *freed_bytes) {
@@ -80,13 +94,11 @@ static int compact_call(seqdb *engine, void *freed_bytes) {
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
   if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
-  bool later;
   if (!sqlite3_get_autocommit(directory->connection->db)) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
   }
   if (refuse_with_changes(directory, "compact", f) != SQLITE_OK) return f->code;
-  if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
-  return sdb_failure_engine(f, directory->engine, sdb_directory_patiently(directory, compact_call, freed_bytes));
+  return call_settled(directory, compact_call, freed_bytes, f);
 }
 
 /* ---- wait -------------------------------------------------------------------------------------------------- */
