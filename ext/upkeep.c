@@ -58,7 +58,7 @@ static int settle(sdb_directory *directory, bool *later, sdb_failure *f) {
   return bury(directory, f) == SQLITE_OK ? sdb_agree_settle(directory, f) : f->code;
 }
 
-/* Settles, then calls.  Whoever takes the lock of a process that died may find a commit of it, which nobody has settled:
+/* Settles, then calls.  Whoever takes the lock of a process that died may find a commit of it that nobody has settled:
 ** that is settled, too, and the call is tried again. */
 static int call_settled(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context,
                         sdb_failure *f) {
