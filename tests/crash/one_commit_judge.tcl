@@ -9,8 +9,8 @@
 #   lost      one commit, but older than what the mode promises (promises_at_once, acknowledge)
 #   refused   opening, reading or writing fails
 #   sqlite    the rows alone are of no commit, or SQLite finds its file damaged: SQLite's own fault, or the VFS's
-#   weak      the same with synchronous=NORMAL in the rollback modes, where SQLite promises no more; and any of these where
-#             SQLite has rolled back to pages that it had not written
+#   weak      the same with synchronous=NORMAL in the rollback modes, where SQLite promises no more; and any of these
+#             where SQLite has rolled back to pages that it had not written
 #   doubt     torn or damaged after a power cut, when before it a session had started on what a failed sync left in the
 #             page cache: SQLite believes what it reads there
 

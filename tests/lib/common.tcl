@@ -20,8 +20,8 @@ proc env_or {name default} {
   return [expr {[info exists ::env($name)] && $::env($name) ne {} ? $::env($name) : $default}]
 }
 
-# Of N = 1, 2, ... which a sweep lets fail: all, but every third under a sanitizer, where each run takes several times as
-# long.  Another third for each sweep, and for each run: the first, and how far it is to the next.
+# Of N = 1, 2, ... which a sweep lets fail: all, but every third under a sanitizer, where each run takes several times
+# as long.  Another third for each sweep, and for each run: the first, and how far it is to the next.
 set sweep_start [env_or SWEEP_START [expr {[clock seconds] % 3}]]
 proc sweep_every {} {
   if {$::test_variant eq "gcc"} {return {1 1}}
