@@ -238,7 +238,7 @@ proc believed_records {file} {
   return $found
 }
 
-# With synchronous=NORMAL in a rollback mode: has the cut left records in a journal that SQLite believes and never wrote?
+# With synchronous=NORMAL in a rollback mode: are there records in a journal that SQLite believes, and never wrote?
 # Whatever is found then, rows of old commits with a right integrity_check too, SQLite has made it.
 proc rolls_back_what_was_not_written {index {cut {}}} {
   if {$cut eq {} || [dict get $::work journal] eq "wal" || [dict get $::work sync] ne "normal"} {return 0}
