@@ -9,6 +9,8 @@
 ** What is read is one state of the file or an error: size, inode and time of change are compared before and after.
 */
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "directory.h"
@@ -66,27 +68,12 @@ static int refuse_ours(sdb_connection *connection, const char *function, const c
   return f->code;
 }
 
-/* The copy ends in a 0 byte more, as a VFS wants names to. */
-static char *copy_path(const char *path) {
-  size_t bytes = strlen(path);
-  char *copy = sqlite3_malloc64(bytes + 2);
-  if (copy) {
-    memcpy(copy, path, bytes);
-    memset(copy + bytes, 0, 2);
-  }
-  return copy;
-}
-
 int sdb_outside_path(sdb_connection *connection, const char *function, sqlite3_value *value, char **path,
                      sdb_failure *f) {
-  char *absolute = NULL;
   const char *given = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
   if (!given || strlen(given) == 0 || strlen(given) != (size_t)sqlite3_value_bytes(value))
     return sdb_failure_set(f, SQLITE_ERROR, "%s: path must be TEXT, the path of a file", function);
-  if (sdb_path_absolute(connection->db, "main", function, given, &absolute, f) != SQLITE_OK) return f->code;
-  *path = copy_path(absolute);
-  sqlite3_free(absolute);
-  if (!*path) return sdb_failure_nomem(f);
+  if (sdb_path_absolute(connection->db, "main", function, given, path, f) != SQLITE_OK) return f->code;
   if (refuse_sqlite(connection->db, function, *path, f) == SQLITE_OK) refuse_ours(connection, function, *path, f);
   if (f->code != SQLITE_OK) {
     sqlite3_free(*path);
@@ -122,6 +109,25 @@ static int look(sdb_source *source, sdb_failure *f) {
   return SQLITE_OK;
 }
 
+/* From sqlite3_malloc, with a 0 byte more at the end. */
+static char *copy_path(const char *path) {
+  size_t bytes = strlen(path);
+  char *copy = sqlite3_malloc64(bytes + 2);
+  if (copy) {
+    memcpy(copy, path, bytes);
+    memset(copy + bytes, 0, 2);
+  }
+  return copy;
+}
+
+static int resolve(sdb_source *source, sdb_failure *f) {
+  char real[PATH_MAX];
+  if (!realpath(source->path, real))
+    return sdb_failure_set(f, SQLITE_CANTOPEN, "seqdb_import: cannot open %s: %s", source->path, strerror(errno));
+  source->real_path = copy_path(real);
+  return source->real_path ? SQLITE_OK : sdb_failure_nomem(f);
+}
+
 int sdb_source_open(sdb_source *source, sdb_connection *connection, const char *path, sdb_failure *f) {
   sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
   int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, rc;
@@ -131,9 +137,10 @@ int sdb_source_open(sdb_source *source, sdb_connection *connection, const char *
   source->file = sqlite3_malloc(vfs->szOsFile);
   if (!source->file) return sdb_failure_nomem(f);
   memset(source->file, 0, (size_t)vfs->szOsFile);
-  rc = vfs->xOpen(vfs, path, source->file, flags, &flags);
+  rc = resolve(source, f) == SQLITE_OK ? vfs->xOpen(vfs, source->real_path, source->file, flags, &flags) : f->code;
   if (rc == SQLITE_OK) return SQLITE_OK;
   sdb_source_close(source);
+  if (f->code != SQLITE_OK) return f->code;
   if (rc == SQLITE_NOMEM) return sdb_failure_nomem(f);
   return sdb_failure_set(f, SQLITE_CANTOPEN, "seqdb_import: cannot open %s for reading", path);
 }
@@ -141,8 +148,10 @@ int sdb_source_open(sdb_source *source, sdb_connection *connection, const char *
 void sdb_source_close(sdb_source *source) {
   if (source->file && source->file->pMethods) source->file->pMethods->xClose(source->file);
   sqlite3_free(source->file);
+  sqlite3_free(source->real_path);
   sdb_failure_clear(&source->f);
   source->file = NULL;
+  source->real_path = NULL;
 }
 
 static int changed(sdb_source *source, const char *how) {

@@ -19,8 +19,9 @@ int sdb_outside_path(sdb_connection *connection, const char *function, sqlite3_v
 /* A regular file, read from beginning to end. */
 typedef struct sdb_source {
   sdb_connection *connection;
-  const char *path;    /* the caller's; ends in two 0 bytes */
+  const char *path;    /* the caller's */
   sqlite3_file *file;  /* NULL: not open */
+  char *real_path;     /* without symbolic links and with a 0 byte more, as the VFS, which keeps it, wants it */
   uint64_t size, at;   /* bytes: of the file when it was opened; read so far */
   uint64_t inode[2];   /* what it was when it was opened: device and inode ... */
   int64_t modified[2]; /* ... and when it was last written, seconds and nanoseconds */
