@@ -314,6 +314,19 @@ SEQDB_API int seqdb_read_copy(seqdb_view *view, seqdb_region region, uint64_t of
 SEQDB_API int seqdb_read_named(seqdb_view *view, const char *name, size_t name_bytes, uint64_t offset, void *buffer,
                                size_t bytes, size_t *got_bytes);
 
+/* Copy the region's content to a new file at `path` (NUL-terminated), durably; runs of zeros are left as holes.  Of
+** `options`, which may be NULL, mode, uid and gid count, as for files of a database.  *bytes (may be NULL): the length.
+** The file has its name when all of it is there, and not before: until then it is `.seqdb-export-<number>` beside it,
+** which stays behind only if the process dies.  Memory: 1 MiB.  The interrupt callback is asked once for each of these.
+** Another thread's change of the region during a copy from an own view is seen in part: take a snapshot.
+** Errors:
+**   EXISTS    something has that name
+**   CANTOPEN  there is no such folder, or the name cannot be a file's
+**   INVALID   the path is in the database's own directory
+**   NOTFOUND, INTERRUPTED, those of reading; FULL, IO, NOMEM; READONLY: no permission to write there */
+SEQDB_API int seqdb_export(seqdb_view *view, seqdb_region region, const char *path, const seqdb_options *options,
+                           uint64_t *bytes);
+
 /* ---- upkeep ------------------------------------------------------------------------------------------------ */
 
 /* Fold the journal into `regions` and `data`, punch freed space.  Returns SEQDB_OK and does less while an old snapshot

@@ -68,6 +68,7 @@ static int reserve_step(seqdb *engine, sdb_change *change) {
 ** the same name: then the step finds nothing, and the second look-up finds the new one. */
 static int on_named(seqdb *engine, sdb_change *change, change_step *step) {
   int rc = SEQDB_NOTFOUND;
+  if (change->has_region) return step(engine, change);
   for (int attempt = 0; attempt < 2 && rc == SEQDB_NOTFOUND; attempt++) {
     rc = seqdb_find(seqdb_own_view(engine), change->name, change->name_bytes, &change->region);
     if (rc != SEQDB_OK) return rc;
@@ -107,6 +108,53 @@ static int insert_step(seqdb *engine, sdb_change *change) {
   if (rc == SEQDB_OK && change->has_number) rc = seqdb_set_length(engine, change->region, change->number);
   return rc;
 }
+
+/* ---- import ------------------------------------------------------------------------------------------------- */
+
+#define IMPORT_BYTES ((size_t)1 << 20)
+
+static bool is_zero(const unsigned char *piece, size_t bytes) {
+  return piece[0] == 0 && memcmp(piece, piece + 1, bytes - 1) == 0;
+}
+
+/* Zeros wait until something else comes, or the end: then they are one sparse extension. */
+static int import_piece(seqdb *engine, sdb_change *change, const void *piece, size_t bytes) {
+  change->result += bytes;
+  if (is_zero(piece, bytes)) return SEQDB_OK;
+  uint64_t before = change->result - bytes;
+  int rc = before > change->number ? seqdb_set_length(engine, change->region, before) : SEQDB_OK;
+  if (rc == SEQDB_OK) rc = seqdb_append(engine, change->region, piece, bytes, NULL);
+  change->number = change->result; /* the region's length */
+  return rc;
+}
+
+static int import_content(seqdb *engine, sdb_change *change, void *piece) {
+  int rc = change->source->size ? seqdb_reserve(engine, change->region, change->source->size, NULL) : SEQDB_OK;
+  size_t got = 1;
+  while (rc == SEQDB_OK && got > 0) {
+    if (sdb_source_read(change->source, piece, IMPORT_BYTES, &got) != SQLITE_OK) return SEQDB_INVALID;
+    if (got > 0) rc = import_piece(engine, change, piece, got);
+  }
+  if (rc == SEQDB_OK && change->result > change->number) rc = seqdb_set_length(engine, change->region, change->result);
+  return rc;
+}
+
+/* A region of that name gives way to a new one: cut and written anew, its old bytes would have to be kept beside. */
+static int import_step(seqdb *engine, sdb_change *change) {
+  int created = 0;
+  int rc = seqdb_find_or_create(engine, change->name, change->name_bytes, &change->region, &created);
+  if (rc == SEQDB_OK && !created) {
+    rc = seqdb_remove(engine, change->region);
+    if (rc == SEQDB_OK) rc = seqdb_find_or_create(engine, change->name, change->name_bytes, &change->region, NULL);
+  }
+  void *piece = rc == SEQDB_OK ? sqlite3_malloc64(IMPORT_BYTES) : NULL;
+  if (rc == SEQDB_OK && !piece) return SEQDB_NOMEM;
+  if (rc == SEQDB_OK) rc = import_content(engine, change, piece);
+  sqlite3_free(piece);
+  return rc;
+}
+
+/* ---- UPDATE ------------------------------------------------------------------------------------------------- */
 
 static int rename_step(seqdb *engine, sdb_change *change) {
   seqdb_region other;
@@ -156,6 +204,8 @@ static int run(seqdb *engine, void *context) {
       return missing_row_is_no_change(marked(engine, change, update_step));
     case SDB_CHANGE_TOUCH:
       return seqdb_touch(engine);
+    case SDB_CHANGE_IMPORT:
+      return marked(engine, change, import_step);
     case SDB_CHANGE_DELETE:
       break;
   }
@@ -182,8 +232,15 @@ static int change_full(sdb_directory *directory, const sdb_change *change, const
 static int change_failed(sdb_directory *directory, const sdb_change *change, int rc, sdb_failure *f) {
   char text[SDB_SHOWN_NAME_MAX];
   sdb_shown_name(change->name, change->name_bytes, text);
+  if (change->source && change->source->f.code != SQLITE_OK) {
+    *f = change->source->f;
+    change->source->f = (sdb_failure){0};
+    return f->code;
+  }
   if (change->conflict)
     return sdb_failure_set(f, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: %s.name", directory->name);
+  if (rc == SEQDB_NOTFOUND && change->has_region)
+    return sdb_failure_set(f, SQLITE_ABORT, "region '%s' was removed: the blob handle is of no use", text);
   if (rc == SEQDB_NOTFOUND) return sdb_failure_set(f, SQLITE_ERROR, "%s: no such region: '%s'", directory->name, text);
   if (rc == SEQDB_FULL) return change_full(directory, change, text, f);
   return sdb_failure_engine(f, directory->engine, rc);
@@ -212,8 +269,13 @@ static void note_appended(sdb_directory *directory, const sdb_change *change) {
   t->appended.region = change->region;
 }
 
+static int append_call(seqdb *engine, void *change) {
+  return append_step(engine, change);
+}
+
 static int run_append(sdb_directory *directory, sdb_change *change) {
   int rc = SEQDB_NOTFOUND;
+  if (change->has_region) return sdb_directory_patiently(directory, append_call, change);
   if (appends_again(directory, change)) rc = append_step(directory->engine, change);
   if (rc == SEQDB_NOTFOUND) {
     sdb_transaction_forget_appended(directory);
@@ -230,6 +292,8 @@ static int run_any(sdb_directory *directory, sdb_change *change) {
 }
 
 int sdb_change_run(sdb_directory *directory, sdb_change *change, sdb_failure *f) {
+  if (change->has_region && change->directory != directory)
+    return sdb_failure_set(f, SQLITE_ABORT, "%s is another table now: the blob handle is of no use", directory->name);
   if (sdb_transaction_changes(directory, f) != SQLITE_OK) return f->code;
   int rc = run_any(directory, change);
   if (rc == SEQDB_BUSY && seqdb_unsettled(directory->engine) == 3) { /* left by the lock's last owner, who died */

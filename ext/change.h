@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "directory.h"
 #include "failure.h"
+#include "outside.h"
 #include "seqdb.h"
 
 enum sdb_change_kind {
@@ -21,7 +22,8 @@ enum sdb_change_kind {
   SDB_CHANGE_INSERT,         /* name, and data or number = length */
   SDB_CHANGE_UPDATE,         /* region, and any of name, data, number = length */
   SDB_CHANGE_DELETE,         /* region */
-  SDB_CHANGE_TOUCH           /* nothing, but a commit */
+  SDB_CHANGE_TOUCH,          /* nothing, but a commit */
+  SDB_CHANGE_IMPORT          /* name, source -> length */
 };
 
 /* Data and name belong to the caller. */
@@ -31,11 +33,14 @@ typedef struct sdb_change {
   bool conflict; /* out: INSERT, UPDATE failed on such a region */
   bool mixes;    /* out: WRITE, TRUNCATE_WRITE go over bytes that this transaction wrote */
   bool has_name, has_data, has_number;
+  bool has_region; /* APPEND, WRITE, TRUNCATE: it is `region` of `directory`, and the name is for messages */
+  const sdb_directory *directory;
   seqdb_region region;
   const char *name;
   size_t name_bytes;
   const void *data;
   size_t data_bytes;
+  sdb_source *source; /* IMPORT: open */
   uint64_t number;
   uint64_t result;
 } sdb_change;

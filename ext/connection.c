@@ -10,6 +10,7 @@
 ** THREADS.  Everything that hangs on it runs under the mutex of its sqlite3 connection; there is no global state.
 */
 #include "connection.h"
+#include "pin.h"
 
 sdb_connection *sdb_connection_new(sqlite3 *db) {
   sdb_connection *connection = sqlite3_malloc64(sizeof *connection);
@@ -55,6 +56,7 @@ void sdb_connection_unref(void *context) {
   sdb_connection *connection = context;
   if (--connection->refs > 0) return;
   free_kept(connection);
+  sdb_pins_close(&connection->pins);
   sqlite3_free(connection);
 }
 

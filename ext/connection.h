@@ -11,6 +11,7 @@
 
 struct sdb_directory;
 struct sdb_loan;
+struct sdb_pin;
 struct sdb_table;
 
 /* A T of a function, and the directory it was found to mean (find_table.c). */
@@ -28,6 +29,8 @@ typedef struct sdb_connection {
   struct sdb_directory *directories; /* those that are open */
   struct sdb_table *tables;          /* the sqlite3_vtab objects */
   struct sdb_loan *loans;            /* open snapshots, the youngest first */
+  struct sdb_pin *pins;              /* not given back yet, of whatever directory */
+  sqlite3_int64 pins_given;          /* so far: the number of the last one */
   int cursors;                       /* open cursors of all our virtual tables; at 0 lent snapshots are closed */
   bool rescues;                      /* a function looks for a table that may have to be decided about first */
   int level;           /* SQLite's newest savepoint, -1 = none; followed once a table is created (creation.c) */

@@ -96,6 +96,7 @@ typedef struct sdb_directory {
   char *name;
   int users;               /* sqlite3_vtab objects, and functions at work; the last one closes it (attach.c) */
   int cursors;             /* open ones */
+  int blobs;               /* open handles of seqdb_blob.h */
   unsigned identity;       /* of directory and name: another one of the connection's whenever the name changes */
   struct sdb_loan *newest; /* its youngest loan, or NULL */
   sdb_transaction transaction;

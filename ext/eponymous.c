@@ -56,20 +56,36 @@ sdb_connection *sdb_eponymous_connection(sqlite3_vtab *vtab) {
   return ((sdb_eponymous_table *)vtab)->connection;
 }
 
-int sdb_eponymous_argument(sqlite3_index_info *info, int column, bool *present) {
-  int usable = -1;
-  *present = false;
-  for (int i = 0; i < info->nConstraint; i++) {
+/* The term column = ?, -1 if there is none; *usable: it can be used in this plan. */
+static int find_equality(const sqlite3_index_info *info, int column, bool *usable) {
+  int found = -1;
+  *usable = false;
+  for (int i = 0; i < info->nConstraint && !*usable; i++) {
     if (info->aConstraint[i].iColumn != column || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
-    *present = true;
-    if (info->aConstraint[i].usable) usable = i;
+    found = i;
+    *usable = info->aConstraint[i].usable != 0;
   }
-  if (!*present) {
-    info->estimatedCost = 1e99;
-    return SQLITE_OK;
+  return found;
+}
+
+int sdb_eponymous_arguments(sqlite3_index_info *info, int first, int count, int *present, int *argument) {
+  *present = *argument = 0;
+  for (int i = 0; i < count; i++) {
+    bool usable;
+    int found = find_equality(info, first + i, &usable);
+    if (found < 0) continue;
+    if (!usable) return SQLITE_CONSTRAINT;
+    *present |= 1 << i;
+    info->aConstraintUsage[found].argvIndex = ++*argument;
+    info->aConstraintUsage[found].omit = 1;
   }
-  if (usable < 0) return SQLITE_CONSTRAINT;
-  info->aConstraintUsage[usable].argvIndex = 1;
-  info->aConstraintUsage[usable].omit = 1;
   return SQLITE_OK;
+}
+
+int sdb_eponymous_argument(sqlite3_index_info *info, int column, bool *present) {
+  int bits, argument;
+  int rc = sdb_eponymous_arguments(info, column, 1, &bits, &argument);
+  *present = bits != 0;
+  if (rc == SQLITE_OK && !*present) info->estimatedCost = 1e99;
+  return rc;
 }

@@ -28,4 +28,10 @@ sdb_connection *sdb_eponymous_connection(sqlite3_vtab *vtab);
 ** there but not usable yet, SQLITE_CONSTRAINT asks SQLite for another join order. */
 int sdb_eponymous_argument(sqlite3_index_info *info, int column, bool *present);
 
+/* The same for several, the hidden columns first, first + 1, ...: *present has a bit for each, the lowest for the
+** first.
+** Those that are present are arguments 1, 2, ... of xFilter, in this order; the number of the last one comes back in
+** *argument. */
+int sdb_eponymous_arguments(sqlite3_index_info *info, int first, int count, int *present, int *argument);
+
 #endif /* SDB_EPONYMOUS_H */

@@ -177,12 +177,8 @@ static int find(sdb_connection *connection, const char *text, bool *qualified, s
   return f->code;
 }
 
-int sdb_find_table(sdb_connection *connection, sqlite3_value *value, sdb_directory **directory, sdb_failure *f) {
-  const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
+int sdb_find_table_named(sdb_connection *connection, const char *text, sdb_directory **directory, sdb_failure *f) {
   bool qualified = false;
-  if (!text) {
-    return sdb_failure_set(f, SQLITE_ERROR, "the name of a seqdb table must be TEXT: 'table' or 'schema.table'");
-  }
   *directory = recall(connection, text);
   bool known = *directory != NULL;
   if (!known && find(connection, text, &qualified, directory, f) != SQLITE_OK) return f->code;
@@ -192,4 +188,10 @@ int sdb_find_table(sdb_connection *connection, sqlite3_value *value, sdb_directo
   if (sdb_owner_may_read(*directory, f) == SQLITE_OK && sdb_agree_read(*directory, f) == SQLITE_OK) return SQLITE_OK;
   sdb_directory_release(*directory);
   return f->code;
+}
+
+int sdb_find_table(sdb_connection *connection, sqlite3_value *value, sdb_directory **directory, sdb_failure *f) {
+  const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
+  if (text) return sdb_find_table_named(connection, text, directory, f);
+  return sdb_failure_set(f, SQLITE_ERROR, "the name of a seqdb table must be TEXT: 'table' or 'schema.table'");
 }

@@ -21,6 +21,7 @@
 #include "attach.h"
 #include "functions.h"
 #include "json.h"
+#include "pin.h"
 #include "upkeep.h"
 #include "value.h"
 
@@ -171,7 +172,7 @@ static void check_function(sqlite3_context *context, int argc, sqlite3_value **a
 
 /* ---- stat -------------------------------------------------------------------------------------------------- */
 
-static char *stat_json(const seqdb_stat_info *info) {
+static char *stat_json(const seqdb_stat_info *info, uint64_t pins) {
   const struct {
     const char *key;
     uint64_t value;
@@ -191,6 +192,7 @@ static char *stat_json(const seqdb_stat_info *info) {
       {"oldest_snapshot_age_ms", info->oldest_snapshot_age_ms},
       {"oldest_snapshot_held_bytes", info->oldest_snapshot_held_bytes},
       {"entry_disk_bytes", info->entry_disk_bytes},
+      {"pins", pins},
   };
   sqlite3_str *text = sqlite3_str_new(NULL);
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -208,7 +210,7 @@ static void stat_function(sqlite3_context *context, int argc, sqlite3_value **ar
   (void)argc;
   if (sdb_find_table(sqlite3_user_data(context), argv[0], &directory, &f) == SQLITE_OK) {
     if (sdb_failure_engine(&f, directory->engine, seqdb_stat(directory->engine, &info)) == SQLITE_OK) {
-      text = stat_json(&info);
+      text = stat_json(&info, sdb_pins_count(directory->connection->pins, directory->engine));
       if (!text) sdb_failure_nomem(&f);
     }
     sdb_directory_release(directory);

@@ -105,6 +105,8 @@ static int check_reopen(sdb_directory *directory, const char *verb, sdb_failure 
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot %s inside a transaction", directory->name, verb);
   if (connection->cursors > 0 || !table)
     return sdb_failure_set(f, SQLITE_LOCKED, "%s: cannot %s while a seqdb table is being read", directory->name, verb);
+  if (directory->blobs > 0)
+    return sdb_failure_set(f, SQLITE_LOCKED, "%s: cannot %s while blob handles are open", directory->name, verb);
   if (table->config.readonly)
     return sdb_failure_set(f, SQLITE_READONLY, "%s: cannot %s: the table is readonly=1", directory->name, verb);
   return sdb_upkeep_refuse_readonly(directory, verb, f);

@@ -12,17 +12,23 @@
 ** tables.  seqdb_version() is registered last and is the mark of a complete load.
 */
 #include <stdbool.h>
+#include "blob.h"
 #include "check.h"
 #include "connection.h"
 #include "creation.h"
 #include "functions.h"
+#include "functions_files.h"
+#include "functions_pin.h"
 #include "functions_rescue.h"
+#include "functions_typed.h"
 #include "functions_write.h"
 #include "module.h"
 #include "sqlite_api.h"
+#include "tvf_chunks.h"
 #include "tvf_layout.h"
 #include "tvf_regions.h"
 #include "tvf_snapshots.h"
+#include "tvf_values.h"
 
 /* sqlite3_vtab_in(), sqlite3_vtab_distinct() and sqlite3_vtab_rhs_value() came with it. */
 #define SDB_SQLITE_MIN 3038000
@@ -49,7 +55,9 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
   static int (*const registrations[])(sdb_connection *) = {
       sdb_register_creation,        sdb_register_module,           sdb_register_regions,
       sdb_register_layout,          sdb_register_snapshots,        sdb_register_functions,
-      sdb_register_functions_write, sdb_register_functions_rescue, sdb_register_version,
+      sdb_register_functions_write, sdb_register_functions_rescue, sdb_register_functions_files,
+      sdb_register_functions_typed, sdb_register_functions_pin,    sdb_register_blob,
+      sdb_register_chunks,          sdb_register_values,           sdb_register_version,
   };
   sdb_sqlite_api_keep(api);
   if (sqlite3_libversion_number() < SDB_SQLITE_MIN) {

@@ -152,6 +152,9 @@ int sdb_data_cut(sdb_data_file *file, uint64_t bytes, const sdb_op *op) {
 
 /* ---- bytes */
 
+/* From here on a system call costs less than the pages that a copy from the mapping would add to the process. */
+#define PREAD_BYTES 65536u
+
 int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size_t bytes, const sdb_op *op) {
   uint64_t size = atomic_load(&file->size_bytes);
   size_t got = 0;
@@ -161,7 +164,7 @@ int sdb_data_read(const sdb_data_file *file, uint64_t offset, void *buffer, size
     bytes = there;
   }
   if (bytes == 0) return SEQDB_OK;
-  const uint8_t *address = sdb_data_at(file, offset, bytes);
+  const uint8_t *address = bytes < PREAD_BYTES ? sdb_data_at(file, offset, bytes) : NULL;
   if (address) {
     memcpy(buffer, address, bytes);
     return SEQDB_OK;

@@ -258,6 +258,14 @@ int sdb_os_rename(sdb_fd dir, const char *from, const char *to) {
   return renameat(dir, from, dir, to) == 0 ? 0 : errno;
 }
 
+/* By a second name: a plain rename would replace what is there.  Should the old name stay, the file has both. */
+int sdb_os_rename_new(sdb_fd dir, const char *from, const char *to) {
+  if (linkat(dir, from, dir, to, 0) != 0) {
+    return errno;
+  }
+  return unlinkat(dir, from, 0) == 0 ? 0 : errno;
+}
+
 int sdb_os_unlink(sdb_fd dir, const char *name) {
   return unlinkat(dir, name, 0) == 0 ? 0 : errno;
 }

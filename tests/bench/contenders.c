@@ -99,6 +99,12 @@ sqlite3_blob *bench_blob_open(bench_run *run, sqlite3 *db, const char *table, sq
   return blob;
 }
 
+seqdb_blob *bench_region_blob(bench_run *run, sqlite3 *db, const char *name, int flags) {
+  seqdb_blob *blob = NULL;
+  bench_sqlite_must(run, db, seqdb_blob_open(db, "main", "r", name, flags, &blob), "seqdb_blob_open");
+  return blob;
+}
+
 /* ---- LMDB -------------------------------------------------------------------------------------------------------- */
 
 void bench_lmdb_must(bench_run *run, int code, const char *what) {

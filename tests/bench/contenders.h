@@ -22,6 +22,7 @@
 #include <string.h>
 #include "bench.h"
 #include "seqdb.h"
+#include "seqdb_blob.h"
 
 /* ---- seqdb ------------------------------------------------------------------------------------------------------- */
 
@@ -46,6 +47,7 @@ sqlite3_stmt *bench_prepare(bench_run *run, sqlite3 *db, const char *sql);
 /* Steps to the row or to the end; anything else fails. */
 void bench_step(bench_run *run, sqlite3_stmt *statement, int expected);
 sqlite3_blob *bench_blob_open(bench_run *run, sqlite3 *db, const char *table, sqlite3_int64 rowid, bool write);
+seqdb_blob *bench_region_blob(bench_run *run, sqlite3 *db, const char *name, int flags); /* of the table r */
 void bench_sqlite_must(bench_run *run, sqlite3 *db, int code, const char *what);
 
 /* ---- LMDB -------------------------------------------------------------------------------------------------------- */

@@ -111,6 +111,28 @@ static void append_sql(bench_run *run) {
   check_bytes(run, sqlite3_column_blob(read, 0), count);
 }
 
+static void append_region_blob(bench_run *run) {
+  uint64_t count = records_of(run);
+  uint8_t record[RECORD_BYTES];
+  sqlite3_int64 bytes = 0;
+  const void *data = NULL;
+  sqlite3 *db = bench_sql_open(run);
+  seqdb_blob *blob = bench_region_blob(run, db, "log", SEQDB_BLOB_CREATE);
+  record_new(record);
+  bench_sql(run, db, "BEGIN");
+  bench_begin(run);
+  for (uint64_t i = 0; i < count; i++) {
+    record_stamp(record, i);
+    int code = seqdb_blob_append(blob, record, RECORD_BYTES);
+    if (code != SQLITE_OK) bench_sqlite_must(run, db, code, "seqdb_blob_append");
+  }
+  bench_metric(run, 0, bench_end(run) / (double)count);
+  bench_sql(run, db, "COMMIT");
+  bench_sqlite_must(run, db, seqdb_blob_map(blob, &data, &bytes), "seqdb_blob_map");
+  bench_check(run, (uint64_t)bytes == count * RECORD_BYTES, "length");
+  check_bytes(run, data, count);
+}
+
 static void append_sqlite_rows(bench_run *run) {
   uint64_t count = records_of(run), rows = 0;
   uint8_t record[RECORD_BYTES];
@@ -218,6 +240,7 @@ static const bench_case append_cases[] = {
     {"seqdb", NULL, append_seqdb},
     {"seqdb SQL", NULL, append_sql},
     {"SQLite rows", NULL, append_sqlite_rows},
+    {"seqdb blob_append", NULL, append_region_blob},
     {"SQLite blob_write", NULL, append_sqlite_blob},
     {"LMDB", NULL, append_lmdb},
     {NULL, NULL, NULL},
@@ -237,6 +260,13 @@ static const bench_row append_rows[] = {
      .ours = "seqdb SQL",
      .peer = "SQLite rows",
      .limit = 0.75,
+     .at_most = true},
+    {.name = "append64-blob",
+     .title = "the same by seqdb_blob_append, beside sqlite3_blob_write",
+     .unit = "ns/record",
+     .ours = "seqdb blob_append",
+     .peer = "SQLite blob_write",
+     .limit = 1.0,
      .at_most = true},
     {.name = NULL},
 };

@@ -94,6 +94,27 @@ static void overwrite_sql(bench_run *run) {
   check_value(run, model, sqlite3_column_blob(read, 0));
 }
 
+static void overwrite_region_blob(bench_run *run) {
+  uint8_t *model = model_new(run);
+  uint64_t seed = 8, span = value_bytes(run);
+  sqlite3_int64 bytes = 0;
+  const void *data = NULL;
+  sqlite3 *db = bench_sql_open(run);
+  seqdb_blob *blob = bench_region_blob(run, db, "value", SEQDB_BLOB_CREATE);
+  bench_sqlite_must(run, db, seqdb_blob_append(blob, model, (sqlite3_int64)span), "seqdb_blob_append");
+  bench_begin(run);
+  bench_sql(run, db, "BEGIN");
+  for (uint64_t i = 0; i < writes_of(run); i++) {
+    int code = seqdb_blob_write(blob, &i, PIECE_BYTES, (sqlite3_int64)next_place(&seed, span));
+    if (code != SQLITE_OK) bench_sqlite_must(run, db, code, "seqdb_blob_write");
+  }
+  bench_sql(run, db, "COMMIT");
+  report(run);
+  bench_sqlite_must(run, db, seqdb_blob_map(blob, &data, &bytes), "seqdb_blob_map");
+  bench_check(run, (uint64_t)bytes == span, "length");
+  check_value(run, model, data);
+}
+
 static void overwrite_sqlite(bench_run *run, bench_journal journal) {
   uint8_t *model = model_new(run);
   uint64_t seed = 8, span = value_bytes(run);
@@ -203,6 +224,7 @@ static const bench_case overwrite_cases[] = {
     {"plain mmap, not atomic", NULL, overwrite_plain_map},
     {"seqdb", NULL, overwrite_seqdb},
     {"seqdb SQL", NULL, overwrite_sql},
+    {"seqdb blob_write", NULL, overwrite_region_blob},
     {"SQLite blob_write", NULL, overwrite_sqlite_rollback},
     {"SQLite blob_write, WAL", NULL, overwrite_sqlite_wal},
     {"LMDB, in chunks", NULL, overwrite_lmdb},
@@ -215,6 +237,13 @@ static const bench_row overwrite_rows[] = {
      .ours = "seqdb",
      .peer = "SQLite blob_write",
      .limit = 0.25,
+     .at_most = true},
+    {.name = "overwrite8-blob",
+     .title = "the same by seqdb_blob_write, beside sqlite3_blob_write",
+     .unit = "ns",
+     .ours = "seqdb blob_write",
+     .peer = "SQLite blob_write",
+     .limit = 1.0,
      .at_most = true},
     {.name = NULL},
 };

@@ -119,6 +119,7 @@ static void prepare_random_plain(bench_run *run) {
 typedef struct reader {
   sqlite3_stmt *select;
   sqlite3_blob *blob;
+  seqdb_blob *region_blob;
   uint8_t *buffer;
   bench_lmdb lmdb;
   const uint8_t *map;
@@ -295,6 +296,11 @@ static uint64_t piece_blob(bench_run *run, reader *r, uint64_t offset) {
   if (sqlite3_blob_read(r->blob, r->buffer, PIECE_BYTES, (int)offset) != SQLITE_OK) bench_fail(run, "blob_read failed");
   return bench_sum(r->buffer, PIECE_BYTES);
 }
+static uint64_t piece_region_blob(bench_run *run, reader *r, uint64_t offset) {
+  if (seqdb_blob_read(r->region_blob, r->buffer, PIECE_BYTES, (sqlite3_int64)offset) != SQLITE_OK)
+    bench_fail(run, "seqdb_blob_read failed");
+  return bench_sum(r->buffer, PIECE_BYTES);
+}
 static uint64_t piece_map(bench_run *run, reader *r, uint64_t offset) {
   (void)run;
   return bench_sum(r->map + offset, PIECE_BYTES);
@@ -339,6 +345,11 @@ static void random_sqlite_blob(bench_run *run) {
   r.blob = bench_blob_open(run, bench_sqlite_open(run, BENCH_ROLLBACK), "t", 1, false);
   check_random(run, measure_random(run, &r, piece_blob));
 }
+static void random_region_blob(bench_run *run) {
+  reader r = {.buffer = bench_alloc(run, PIECE_BYTES)};
+  r.region_blob = bench_region_blob(run, bench_sql_open(run), "value", SEQDB_BLOB_READ);
+  check_random(run, measure_random(run, &r, piece_region_blob));
+}
 static void random_lmdb(bench_run *run) {
   reader r = {.map = NULL};
   bench_lmdb_open(run, 0, 2 * BENCH_GIB, true, &r.lmdb);
@@ -356,6 +367,7 @@ static const bench_case random_cases[] = {
     {"seqdb, copied", prepare_random_seqdb, random_seqdb_copy},
     {"seqdb SQL", prepare_random_seqdb, random_sql},
     {"seqdb SQL, substr", prepare_random_seqdb, random_sql_substr},
+    {"seqdb blob_read", prepare_random_seqdb, random_region_blob},
     {"SQLite blob_read", prepare_random_sqlite, random_sqlite_blob},
     {"LMDB", prepare_random_lmdb, random_lmdb},
     {NULL, NULL, NULL},
@@ -372,6 +384,13 @@ static const bench_row random_rows[] = {
      .title = "the same through SQL (seqdb_read)",
      .unit = "ns",
      .ours = "seqdb SQL",
+     .peer = "SQLite blob_read",
+     .limit = 1.0,
+     .at_most = true},
+    {.name = "random4k-blob",
+     .title = "the same by seqdb_blob_read, beside sqlite3_blob_read",
+     .unit = "ns",
+     .ours = "seqdb blob_read",
      .peer = "SQLite blob_read",
      .limit = 1.0,
      .at_most = true},

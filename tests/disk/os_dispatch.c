@@ -227,7 +227,18 @@ int sdb_os_rename(sdb_fd dir, const char *from, const char *to) {
   snprintf(both, sizeof both, "%s>%s", from, to);
   int rc = begin(&p, SDB_CALL_RENAME, both, 0, 0);
   if (rc == 0) {
-    rc = sdb_sim_owns(dir) ? sdb_sim_rename(dir, from, to) : sdb_real_rename(dir, from, to);
+    rc = sdb_sim_owns(dir) ? sdb_sim_rename(dir, from, to, true) : sdb_real_rename(dir, from, to);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_rename_new(sdb_fd dir, const char *from, const char *to) {
+  pending p = {0};
+  char both[SDB_CALL_FILE_MAX];
+  snprintf(both, sizeof both, "%s>%s", from, to);
+  int rc = begin(&p, SDB_CALL_RENAME, both, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_rename(dir, from, to, false) : sdb_real_rename_new(dir, from, to);
   }
   return end(&p, rc);
 }

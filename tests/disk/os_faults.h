@@ -166,6 +166,7 @@ int sdb_real_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file);
 void sdb_real_close(sdb_fd fd);
 int sdb_real_replace(sdb_fd file, sdb_fd other);
 int sdb_real_rename(sdb_fd dir, const char *from, const char *to);
+int sdb_real_rename_new(sdb_fd dir, const char *from, const char *to);
 int sdb_real_unlink(sdb_fd dir, const char *name);
 int sdb_real_info_of(sdb_fd file, sdb_os_info *info);
 int sdb_real_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got);

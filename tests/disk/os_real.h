@@ -30,6 +30,7 @@
 #define sdb_os_close            sdb_real_close
 #define sdb_os_replace          sdb_real_replace
 #define sdb_os_rename           sdb_real_rename
+#define sdb_os_rename_new       sdb_real_rename_new
 #define sdb_os_unlink           sdb_real_unlink
 #define sdb_os_info_of          sdb_real_info_of
 #define sdb_os_pread            sdb_real_pread

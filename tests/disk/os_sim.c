@@ -339,12 +339,12 @@ int sdb_sim_open(sdb_fd dir, const char *name, unsigned flags, sdb_fd *file) {
   return leave(rc);
 }
 
-int sdb_sim_rename(sdb_fd dir, const char *from, const char *to) {
+int sdb_sim_rename(sdb_fd dir, const char *from, const char *to, bool replace) {
   sdb_sim_inode *parent = NULL;
   int rc = enter_file(dir, true, false, &parent);
   const sdb_sim_name *found = rc == 0 ? sdb_sim_find_name(&parent->names, from) : NULL;
-  if (rc == 0 && found == NULL) {
-    rc = ENOENT;
+  if (rc == 0 && (found == NULL || (!replace && sdb_sim_find_name(&parent->names, to) != NULL))) {
+    rc = found == NULL ? ENOENT : EEXIST;
   }
   if (rc == 0 && strcmp(from, to) != 0) {
     change_name(parent, from, to, found->inode);

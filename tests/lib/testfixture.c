@@ -25,13 +25,13 @@ int Seqdbtest_Init(Tcl_Interp *interp) {
   if (Tcl_InitStubs(interp, "8.6", 0) == NULL) {
     return TCL_ERROR;
   }
-  int (*const inits[])(Tcl_Interp *) = {sdb_test_pure_init,     sdb_test_faults_init,      sdb_test_os_init,
-                                        sdb_test_board_init,    sdb_test_engine_init,      sdb_test_api_init,
-                                        sdb_test_sql_init,      sdb_test_models_init,      sdb_test_models_space_init,
-                                        sdb_test_damage_init,   sdb_test_inside_init,      sdb_test_api_corners_init,
-                                        sdb_test_syscalls_init, sdb_test_sql_memory_init,  sdb_test_sql_calls_init,
-                                        sdb_test_api_fork_init, sdb_test_api_outputs_init, sdb_test_api_sizes_init,
-                                        sdb_test_history_init,  sdb_test_sql_load_init,    sdb_test_facts_init};
+  int (*const inits[])(Tcl_Interp *) = {
+      sdb_test_pure_init,         sdb_test_faults_init,     sdb_test_os_init,        sdb_test_board_init,
+      sdb_test_engine_init,       sdb_test_api_init,        sdb_test_sql_init,       sdb_test_models_init,
+      sdb_test_models_space_init, sdb_test_damage_init,     sdb_test_inside_init,    sdb_test_api_corners_init,
+      sdb_test_syscalls_init,     sdb_test_sql_memory_init, sdb_test_sql_calls_init, sdb_test_api_fork_init,
+      sdb_test_api_outputs_init,  sdb_test_api_sizes_init,  sdb_test_history_init,   sdb_test_sql_load_init,
+      sdb_test_facts_init,        sdb_test_sql_blob_init};
   for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
     if (inits[i](interp) != TCL_OK) {
       return TCL_ERROR;
