@@ -121,6 +121,8 @@ sdb_directory *sdb_directory_by_identity(sdb_connection *connection, unsigned id
 /* *directory is NULL if there is none. */
 int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_directory **directory, sdb_failure *f);
 
+/* PRAGMA busy_timeout. */
+uint32_t sdb_directory_busy_timeout_ms(sqlite3 *db);
 /* Calls the engine.  If another handle holds the writer lock it calls again, with the patience of PRAGMA busy_timeout;
 ** with more of it where only a publisher can hold the lock.  Returns what the engine returned. */
 int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context);

@@ -179,10 +179,13 @@ static int find(sdb_connection *connection, const char *text, bool *qualified, s
 
 int sdb_find_table(sdb_connection *connection, sqlite3_value *value, sdb_directory **directory, sdb_failure *f) {
   const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
-  bool qualified = false;
-  if (!text) {
+  if (!text)
     return sdb_failure_set(f, SQLITE_ERROR, "the name of a seqdb table must be TEXT: 'table' or 'schema.table'");
-  }
+  return sdb_find_table_text(connection, text, directory, f);
+}
+
+int sdb_find_table_text(sdb_connection *connection, const char *text, sdb_directory **directory, sdb_failure *f) {
+  bool qualified = false;
   *directory = recall(connection, text);
   bool known = *directory != NULL;
   if (!known && find(connection, text, &qualified, directory, f) != SQLITE_OK) return f->code;

@@ -12,4 +12,7 @@
 ** caller ends that with sdb_directory_release(). */
 int sdb_find_table(sdb_connection *connection, sqlite3_value *table, sdb_directory **directory, sdb_failure *f);
 
+/* The same of a text. */
+int sdb_find_table_text(sdb_connection *connection, const char *text, sdb_directory **directory, sdb_failure *f);
+
 #endif /* SDB_FIND_TABLE_H */

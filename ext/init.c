@@ -16,6 +16,7 @@
 #include "connection.h"
 #include "creation.h"
 #include "functions.h"
+#include "functions_backup.h"
 #include "functions_rescue.h"
 #include "functions_write.h"
 #include "module.h"
@@ -49,7 +50,8 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
   static int (*const registrations[])(sdb_connection *) = {
       sdb_register_creation,        sdb_register_module,           sdb_register_regions,
       sdb_register_layout,          sdb_register_snapshots,        sdb_register_functions,
-      sdb_register_functions_write, sdb_register_functions_rescue, sdb_register_version,
+      sdb_register_functions_write, sdb_register_functions_rescue, sdb_register_functions_backup,
+      sdb_register_version,
   };
   sdb_sqlite_api_keep(api);
   if (sqlite3_libversion_number() < SDB_SQLITE_MIN) {

@@ -368,6 +368,26 @@ int sdb_sim_unlink(sdb_fd dir, const char *name) {
   return leave(rc);
 }
 
+int sdb_sim_remove_dir(sdb_fd dir, const char *name) {
+  sdb_sim_inode *parent = NULL;
+  int rc = enter_file(dir, true, false, &parent);
+  const sdb_sim_name *found = rc == 0 ? sdb_sim_find_name(&parent->names, name) : NULL;
+  const sdb_sim_inode *inode = found != NULL ? live.inodes[found->inode] : NULL;
+  if (rc == 0 && inode == NULL) {
+    rc = ENOENT;
+  }
+  if (rc == 0 && !inode->is_dir) {
+    rc = ENOTDIR;
+  }
+  if (rc == 0 && inode->names.count > 0) {
+    rc = ENOTEMPTY;
+  }
+  if (rc == 0) {
+    change_name(parent, name, "", 0);
+  }
+  return leave(rc);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------- */
 
 int sdb_sim_info_of(sdb_fd file, sdb_os_info *info) {
