@@ -110,6 +110,7 @@ void sdb_directory_close(sdb_directory *directory) {
   *link = directory->next;
   seqdb_close(directory->engine);
   sqlite3_free(directory->owner.shadow);
+  sqlite3_free(directory->owner.twin);
   sqlite3_free(directory->path);
   sqlite3_free(directory->schema);
   sqlite3_free(directory->name);

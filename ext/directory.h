@@ -78,6 +78,7 @@ typedef struct sdb_owner {
   uint8_t file[SEQDB_FILE_UUID_BYTES];
   char *shadow; /* THIS: name of the shadow table with the row, from sqlite3_malloc ... */
   sqlite3_int64 rowid;
+  char *twin; /* another table whose row has the uuid, on another directory: one is a copy of the other; or NULL */
   bool moved; /* the file lies elsewhere than its claim says */
   bool made;  /* the row was made in this transaction: a rollback may take it back */
 } sdb_owner;
