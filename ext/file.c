@@ -71,8 +71,7 @@ static int identify(const char *path, seqdb_file_identity *identity, bool *there
   *there = rc == SEQDB_OK;
   if (rc == SEQDB_OK || rc == SEQDB_NOTFOUND) return SQLITE_OK;
   return sdb_failure_set(f, rc == SEQDB_IO ? SQLITE_IOERR_FSTAT : SQLITE_CANTOPEN,
-                         "seqdb: cannot look at %s, to see whether it is the file that was claimed",
-                         path);
+                         "seqdb: cannot look at %s, to see whether it is the file that was claimed", path);
 }
 
 int sdb_file_claim(const char *directory, const char *file, seqdb_claim *claim, sdb_failure *f) {
@@ -180,7 +179,8 @@ int sdb_file_settles(uint32_t durability) {
 static int sync_log(sqlite3 *db, const char *schema, sdb_failure *f) {
   sqlite3_file *file = NULL;
   int rc = sqlite3_file_control(db, schema, SQLITE_FCNTL_JOURNAL_POINTER, &file);
-  if (rc == SQLITE_OK) rc = file && file->pMethods ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : SQLITE_IOERR_FSYNC;
+  if (rc == SQLITE_OK)
+    rc = file && file->pMethods ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : SQLITE_IOERR_FSYNC;
   return rc == SQLITE_OK ? rc : sdb_failure_set(f, rc, "seqdb: cannot sync the write-ahead log of %s", schema);
 }
 
