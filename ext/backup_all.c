@@ -99,8 +99,7 @@ static int list_tables(struct work *w, sqlite3 *db, const char *schema, bool *sa
   sqlite3_stmt *select = NULL;
   struct table *known = w->tables;
   char *sql = sqlite3_mprintf(
-      "SELECT name, sql FROM \"%w\".sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%%' ORDER BY name "
-      "DESC",
+      "SELECT name, sql FROM \"%w\".sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%%' ORDER BY name",
       schema);
   if (!sql) return sdb_failure_nomem(w->f);
   int rc = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
