@@ -392,6 +392,42 @@ SEQDB_API int seqdb_layout(seqdb *db, seqdb_layout_row **rows, size_t *count);
 /* Free what seqdb_layout() has returned.  NULL is allowed. */
 SEQDB_API void seqdb_free(void *memory);
 
+/* ---- backup ------------------------------------------------------------------------------------------------ */
+
+/* Copy the newest commit into `directory`, which must not exist while its folder does.  The copy is a database as a
+** clean close leaves it, sparse, durable, and with the permissions of the original.  It keeps the uuid and the claims.
+** Other handles, threads and processes read and write on meanwhile; what they overwrite costs memory until the copy is
+** made, as beside any snapshot.  It has its name once it is whole; until then `directory`.new- and eight digits.  An
+** error leaves nothing; a process that is killed leaves that.  The interrupt callback is asked now and then.
+** *bytes (may be NULL): how many bytes of content were copied, holes left out.
+** Errors:
+**   CANTOPEN     `directory` exists, lies in the database, or its folder is not there
+**   LOCKED       this handle's transaction has changes; or the database has a commit that is undecided
+**   CORRUPT      the database is damaged: seqdb_salvage()
+**   POISONED     a sync has failed in it
+**   READONLY     no permission to create the copy
+**   FULL, IO, NOMEM, INTERRUPTED; FOLLOW */
+SEQDB_API int seqdb_backup(seqdb *db, const char *directory, uint64_t *bytes);
+
+/* The same in steps, for several databases as of one moment. */
+typedef struct seqdb_backup_point seqdb_backup_point; /* the commit that is copied */
+
+/* Choose the newest commit and pin it.  The caller owns the point, and ends it soon; it may outlive the handle.
+** Errors: LOCKED, CORRUPT, POISONED as of seqdb_backup(); NOMEM, INTERRUPTED; FOLLOW. */
+SEQDB_API int seqdb_backup_begin(seqdb *db, seqdb_backup_point **point);
+/* Its number; cannot fail. */
+SEQDB_API uint64_t seqdb_backup_generation(const seqdb_backup_point *point);
+/* What the database says at that commit of the SQLite file.  Errors: NOTFOUND: it has no claim.  Nothing is recorded.
+*/
+SEQDB_API int seqdb_backup_claim(const seqdb_backup_point *point, const uint8_t file[SEQDB_FILE_UUID_BYTES],
+                                 seqdb_claim *claim);
+/* Make the copy, as seqdb_backup() does.  `owner` (may be NULL) is the only claim that it gets, in place of those of the
+** original.  Errors, in the handle's record: as of seqdb_backup(); INVALID: *owner cannot be a claim. */
+SEQDB_API int seqdb_backup_copy(seqdb_backup_point *point, const char *directory, const seqdb_claim *owner,
+                                uint64_t *bytes);
+/* NULL is allowed. */
+SEQDB_API void seqdb_backup_end(seqdb_backup_point *point);
+
 /* ---- one commit with an SQLite file --------------------------------------------------------------------------
 **
 ** A file is known by a uuid that stands in it.  Its commits are prepares that name it; the file itself stores the token

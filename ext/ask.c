@@ -20,14 +20,6 @@ struct coordinator {
   sqlite3 *opened; /* for this alone, or NULL */
 };
 
-/* sqlite3_vfs.zName of the schema's file; NULL: the default one. */
-static const char *vfs_name(sqlite3 *db, const char *schema) {
-  sqlite3_vfs *vfs = NULL;
-  if (!sdb_path_file(db, schema)) return NULL;
-  sqlite3_file_control(db, schema, SQLITE_FCNTL_VFS_POINTER, &vfs);
-  return vfs ? vfs->zName : NULL;
-}
-
 /* *schema: the connection's schema on the claim's file, from sqlite3_malloc; NULL: it has none.  A code of SQLite. */
 static int find_schema(sqlite3 *db, const char *directory, const seqdb_claim *claim, char **schema) {
   sqlite3_stmt *list = NULL;
@@ -53,7 +45,7 @@ static bool is_short_of_files(int os) {
 
 /* What the file's schema brings with it is not run. */
 static int open_path(const sdb_asking *asking, const char *path, struct coordinator *out) {
-  const char *vfs = vfs_name(asking->connection->db, asking->schema);
+  const char *vfs = sdb_path_vfs(asking->connection->db, asking->schema);
   int rc = sqlite3_open_v2(path, &out->opened, SQLITE_OPEN_READWRITE, vfs);
   if (rc == SQLITE_CANTOPEN && is_short_of_files(sqlite3_system_errno(out->opened))) return SQLITE_IOERR;
   if (rc != SQLITE_OK) return rc;

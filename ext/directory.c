@@ -17,7 +17,7 @@ static int cannot_open(const seqdb_error *error, sdb_failure *f) {
 }
 
 /* Read when it is needed: SQLite has no call that tells, and the program may change it at any time. */
-static uint32_t busy_timeout_ms(sqlite3 *db) {
+uint32_t sdb_directory_busy_timeout_ms(sqlite3 *db) {
   sqlite3_stmt *statement = NULL;
   int timeout_ms = 0;
   if (sqlite3_prepare_v2(db, "PRAGMA busy_timeout", -1, &statement, NULL) == SQLITE_OK &&
@@ -55,7 +55,8 @@ int sdb_directory_open_engine(sdb_connection *connection, const char *schema, co
   options.interrupt = is_interrupted;
   options.interrupt_context = &opening;
   int rc = seqdb_open(path, &options, error, engine);
-  if (rc == SEQDB_BUSY && (options.busy_timeout_ms = busy_timeout_ms(connection->db)) > SEQDB_OPEN_WAIT_MS)
+  if (rc == SEQDB_BUSY &&
+      (options.busy_timeout_ms = sdb_directory_busy_timeout_ms(connection->db)) > SEQDB_OPEN_WAIT_MS)
     rc = seqdb_open(path, &options, error, engine);
   sqlite3_finalize(opening.running);
   if (rc != SEQDB_OK) {
@@ -109,6 +110,7 @@ void sdb_directory_close(sdb_directory *directory) {
   *link = directory->next;
   seqdb_close(directory->engine);
   sqlite3_free(directory->owner.shadow);
+  sqlite3_free(directory->owner.twin);
   sqlite3_free(directory->path);
   sqlite3_free(directory->schema);
   sqlite3_free(directory->name);
@@ -191,7 +193,7 @@ static bool is_let_go_soon(sdb_directory *directory) {
 int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context) {
   int rc = call(directory->engine, context);
   if (rc != SEQDB_BUSY) return rc;
-  uint32_t timeout_ms = busy_timeout_ms(directory->connection->db);
+  uint32_t timeout_ms = sdb_directory_busy_timeout_ms(directory->connection->db);
   if (timeout_ms < SDB_PUBLISHING_MS && is_let_go_soon(directory)) timeout_ms = SDB_PUBLISHING_MS;
   if (timeout_ms == 0) return rc;
   seqdb_set_busy_timeout(directory->engine, timeout_ms);

@@ -78,6 +78,7 @@ typedef struct sdb_owner {
   uint8_t file[SEQDB_FILE_UUID_BYTES];
   char *shadow; /* THIS: name of the shadow table with the row, from sqlite3_malloc ... */
   sqlite3_int64 rowid;
+  char *twin; /* another table whose row has the uuid, on another directory: one is a copy of the other; or NULL */
   bool moved; /* the file lies elsewhere than its claim says */
   bool made;  /* the row was made in this transaction: a rollback may take it back */
 } sdb_owner;
@@ -122,6 +123,8 @@ sdb_directory *sdb_directory_by_identity(sdb_connection *connection, unsigned id
 /* *directory is NULL if there is none. */
 int sdb_directory_by_path(sdb_connection *connection, const char *path, sdb_directory **directory, sdb_failure *f);
 
+/* PRAGMA busy_timeout. */
+uint32_t sdb_directory_busy_timeout_ms(sqlite3 *db);
 /* Calls the engine.  If another handle holds the writer lock it calls again, with the patience of PRAGMA busy_timeout;
 ** with more of it where only a publisher can hold the lock.  Returns what the engine returned. */
 int sdb_directory_patiently(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context);

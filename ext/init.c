@@ -17,7 +17,9 @@
 #include "connection.h"
 #include "creation.h"
 #include "functions.h"
+#include "functions_backup.h"
 #include "functions_files.h"
+#include "functions_layout.h"
 #include "functions_pin.h"
 #include "functions_rescue.h"
 #include "functions_typed.h"
@@ -25,6 +27,7 @@
 #include "module.h"
 #include "sqlite_api.h"
 #include "tvf_chunks.h"
+#include "tvf_compaction.h"
 #include "tvf_layout.h"
 #include "tvf_regions.h"
 #include "tvf_snapshots.h"
@@ -53,11 +56,24 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
 
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
   static int (*const registrations[])(sdb_connection *) = {
-      sdb_register_creation,        sdb_register_module,           sdb_register_regions,
-      sdb_register_layout,          sdb_register_snapshots,        sdb_register_functions,
-      sdb_register_functions_write, sdb_register_functions_rescue, sdb_register_functions_files,
-      sdb_register_functions_typed, sdb_register_functions_pin,    sdb_register_blob,
-      sdb_register_chunks,          sdb_register_values,           sdb_register_version,
+      sdb_register_creation,
+      sdb_register_module,
+      sdb_register_regions,
+      sdb_register_layout,
+      sdb_register_snapshots,
+      sdb_register_compaction,
+      sdb_register_chunks,
+      sdb_register_values,
+      sdb_register_functions,
+      sdb_register_functions_write,
+      sdb_register_functions_rescue,
+      sdb_register_functions_files,
+      sdb_register_functions_typed,
+      sdb_register_functions_pin,
+      sdb_register_functions_backup,
+      sdb_register_functions_layout,
+      sdb_register_blob,
+      sdb_register_version,
   };
   sdb_sqlite_api_keep(api);
   if (sqlite3_libversion_number() < SDB_SQLITE_MIN) {

@@ -11,6 +11,7 @@
 **                                                         before the file's first commit: a CREATE was rolled back
 **   missing                   only those of others        a copy from before it had a row: it reads
 **   missing                   there are none at all       version 0.1: row and claim are made at the first write
+**   another table's           whatever they are           a copy of that one's directory, with its uuid: it reads
 **
 ** A directory is named by its uuid, a file by one that stands in the row: it travels with every copy, so path, inode
 ** and birth tell the original.  Reading never asks.
@@ -76,6 +77,14 @@ static int is_stranger(sdb_directory *directory, sdb_failure *f) {
                          directory->name, directory->path, directory->name);
 }
 
+/* A row of its own would have the same uuid as the other table's, and nobody could tell them apart. */
+static int is_twin(sdb_directory *directory, sdb_failure *f) {
+  return sdb_failure_set(f, SQLITE_READONLY,
+                         "%s: its directory %s is a copy of that of table %s: in this SQLite file it can only be read; "
+                         "another file may write it",
+                         directory->name, directory->path, directory->owner.twin);
+}
+
 static int is_emptied(sdb_directory *directory, sdb_failure *f) {
   return sdb_failure_set(f, SQLITE_READONLY,
                          "%s: the table %s_commit has lost the row of its directory: SELECT seqdb_takeover('%s') makes "
@@ -97,6 +106,7 @@ static bool is_of_now(const struct evidence *e) {
 /* SQLITE_OK: it may write, or it has no row and needs one (*make). */
 static int judge(sdb_directory *directory, const struct evidence *e, bool *make, sdb_failure *f) {
   *make = false;
+  if (!e->has_row && directory->owner.twin) return is_twin(directory, f);
   if (!e->path) return e->has_row ? is_copy(directory, e, f) : SQLITE_OK; /* in memory: made here, or loaded */
   if (e->has_row && e->named && e->ours == e->named)
     return is_of_now(e) ? SQLITE_OK : sdb_agree_refuse_times(directory, SQLITE_READONLY, f);
@@ -303,7 +313,7 @@ int sdb_owner_create(sdb_directory *directory, sdb_failure *f) {
   if (is_nobodys(directory) || !sdb_path_file(directory->connection->db, directory->schema)) return SQLITE_OK;
   if (seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* made when it is first written */
   if (look(directory, &e, f) != SQLITE_OK) return f->code;
-  return claim(directory, &e, true, f);
+  return directory->owner.twin && !e.has_row ? SQLITE_OK : claim(directory, &e, true, f);
 }
 
 int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f) {
@@ -314,6 +324,7 @@ int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f) {
   if (!sdb_path_file(directory->connection->db, directory->schema))
     return sdb_failure_set(f, SQLITE_ERROR, "%s: a database without a file cannot own a directory", directory->name);
   if (look(directory, &e, f) != SQLITE_OK) return f->code;
+  if (directory->owner.twin && !e.has_row) return is_twin(directory, f);
   if (e.has_row && e.named && e.ours == e.named && is_of_now(&e)) return SQLITE_OK;
   const seqdb_claim *other = e.named ? e.named : e.count && !e.ours ? &e.claims[0] : NULL;
   *from = other ? sdb_file_of_claim(directory->path, other) : NULL;

@@ -34,6 +34,13 @@ const char *sdb_path_file(sqlite3 *db, const char *schema) {
   return in_memory ? NULL : file;
 }
 
+const char *sdb_path_vfs(sqlite3 *db, const char *schema) {
+  sqlite3_vfs *vfs = NULL;
+  if (!sdb_path_file(db, schema)) return NULL;
+  sqlite3_file_control(db, schema, SQLITE_FCNTL_VFS_POINTER, &vfs);
+  return vfs ? vfs->zName : NULL;
+}
+
 /* Absolute path of the folder that relative paths start from, without a slash at its end ("" is the root). */
 static char *base_folder(sqlite3 *db, const char *schema, sdb_failure *f) {
   const char *file = sdb_path_file(db, schema);

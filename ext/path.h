@@ -11,6 +11,8 @@
 
 /* The file of the schema, NULL if it has none: in memory, temporary. */
 const char *sdb_path_file(sqlite3 *db, const char *schema);
+/* sqlite3_vfs.zName of that file; NULL: the default one. */
+const char *sdb_path_vfs(sqlite3 *db, const char *schema);
 /* The absolute path, from sqlite3_malloc, of what was given to table schema.table; `given` is NULL if nothing was. */
 int sdb_path_absolute(sqlite3 *db, const char *schema, const char *table, const char *given, char **absolute,
                       sdb_failure *f);

@@ -75,6 +75,36 @@ static int search_name(sdb_directory *directory, const char *name, sdb_failure *
   return f->code;
 }
 
+/* The other table whose shadow table that is, from sqlite3_malloc, if it is one with another directory; else NULL. */
+static char *owner_of(sdb_directory *directory, const char *shadow, sdb_failure *f) {
+  sdb_connection *connection = directory->connection;
+  bool ours, other = false;
+  char *name = sqlite3_mprintf("%.*s", (int)(strlen(shadow) - strlen("_commit")), shadow);
+  if (!name) {
+    sdb_failure_nomem(f);
+    return NULL;
+  }
+  if (sdb_schema_has_table(connection, directory->schema, name))
+    (void)sdb_schema_connect(connection, directory->schema, name, &ours, f);
+  if (f->code != SQLITE_NOMEM && f->code != SQLITE_INTERRUPT) sdb_failure_clear(f);
+  for (const sdb_table *table = connection->tables; table && !other && f->code == SQLITE_OK; table = table->next)
+    other = sqlite3_stricmp(table->schema, directory->schema) == 0 && sqlite3_stricmp(table->name, name) == 0 &&
+            table->config.path && seqdb_same_directory(directory->engine, table->config.path) == 0;
+  if (other) return name;
+  sqlite3_free(name);
+  return NULL;
+}
+
+/* Does that table have the row?  Then owner->shadow is set, or owner->twin if it is another one's. */
+static int search_other(sdb_directory *directory, const char *shadow, sdb_failure *f) {
+  sdb_owner *owner = &directory->owner;
+  if (search_table(directory, shadow, f) != SQLITE_OK || !owner->shadow) return f->code;
+  sqlite3_free(owner->twin);
+  owner->twin = owner_of(directory, shadow, f);
+  if (owner->twin) forget(owner);
+  return f->code;
+}
+
 /* Every table whose name ends as a shadow table's does. */
 static int search_all(sdb_directory *directory, sdb_failure *f) {
   sqlite3 *db = directory->connection->db;
@@ -89,7 +119,7 @@ static int search_all(sdb_directory *directory, sdb_failure *f) {
   if (rc != SQLITE_OK) return sdb_failure_nested(f, db);
   while (f->code == SQLITE_OK && !directory->owner.shadow && sqlite3_step(names) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(names, 0);
-    if (name) search_table(directory, name, f);
+    if (name) search_other(directory, name, f);
   }
   sqlite3_finalize(names);
   return f->code;
@@ -97,6 +127,8 @@ static int search_all(sdb_directory *directory, sdb_failure *f) {
 
 static int search(sdb_directory *directory, sdb_failure *f) {
   forget(&directory->owner);
+  sqlite3_free(directory->owner.twin);
+  directory->owner.twin = NULL;
   if (search_name(directory, directory->name, f) != SQLITE_OK || directory->owner.shadow) return f->code;
   return search_all(directory, f);
 }

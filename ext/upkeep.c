@@ -92,13 +92,43 @@ static int compact_call(seqdb *engine, void *freed_bytes) {
   return seqdb_compact(engine, freed_bytes);
 }
 
-int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
+/* Files are rewritten, and each step is a commit. */
+static int may_compact(sdb_directory *directory, sdb_failure *f) {
   if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
   if (!sqlite3_get_autocommit(directory->connection->db)) {
     return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot compact inside a transaction", directory->name);
   }
-  if (refuse_with_changes(directory, "compact", f) != SQLITE_OK) return f->code;
+  return refuse_with_changes(directory, "compact", f);
+}
+
+int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
+  if (may_compact(directory, f) != SQLITE_OK) return f->code;
   return call_settled(directory, compact_call, freed_bytes, f);
+}
+
+struct stepping {
+  uint64_t *cursor;
+  seqdb_compact_step_info *step;
+};
+
+static int step_call(seqdb *engine, void *context) {
+  const struct stepping *stepping = context;
+  return seqdb_compact_step(engine, stepping->cursor, stepping->step);
+}
+
+#define STEP_TRIES 50 /* others may commit between settling and the step */
+
+int sdb_upkeep_compact_step(sdb_directory *directory, uint64_t *cursor, seqdb_compact_step_info *step, bool *done,
+                            sdb_failure *f) {
+  struct stepping stepping = {cursor, step};
+  int rc = SEQDB_BUSY;
+  bool later;
+  for (int i = 0; i < STEP_TRIES && rc == SEQDB_BUSY; i++) {
+    if (may_compact(directory, f) != SQLITE_OK || settle(directory, &later, f) != SQLITE_OK) return f->code;
+    rc = sdb_directory_patiently(directory, step_call, &stepping);
+  }
+  *done = rc == SEQDB_DONE;
+  return rc == SEQDB_DONE ? SQLITE_OK : sdb_failure_engine(f, directory->engine, rc);
 }
 
 /* ---- wait -------------------------------------------------------------------------------------------------- */

@@ -68,6 +68,7 @@ int sdb_os_rename(sdb_fd dir, const char *from, const char *to);
 int sdb_os_rename_new(sdb_fd dir, const char *from,
                       const char *to); /* EEXIST: something has that name; nothing moves */
 int sdb_os_unlink(sdb_fd dir, const char *name);
+int sdb_os_remove_dir(sdb_fd dir, const char *name); /* an empty one */
 int sdb_os_info_of(sdb_fd file, sdb_os_info *info);
 
 /* Positioned I/O.  pread stops early only at the end of the file; *got says how much was read. */
@@ -76,6 +77,8 @@ int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset
 /* Durable data and the metadata needed to read it back.  After a failure nothing may be believed (R7). */
 int sdb_os_fdatasync(sdb_fd file);
 int sdb_os_fsync(sdb_fd file);
+/* Let the disk begin with what was written, and wait for nothing: a later sync has less left to do.  A hint. */
+void sdb_os_write_out(sdb_fd file);
 int sdb_os_truncate(sdb_fd file, uint64_t size_bytes); /* cut or extend (sparse) */
 /* Make [offset, offset+bytes) read as zeros and give its whole blocks back; never changes the file's size.
 ** EOPNOTSUPP where the file system cannot. */

@@ -29,6 +29,11 @@ int sdb_os_fsync(sdb_fd file) {
   return rc == 0 ? 0 : errno;
 }
 
+/* The system has no such call. */
+void sdb_os_write_out(sdb_fd file) {
+  (void)file;
+}
+
 int sdb_os_fdatasync(sdb_fd file) {
   return sdb_os_fsync(file);
 }

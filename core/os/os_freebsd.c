@@ -30,6 +30,11 @@ int sdb_os_fsync(sdb_fd file) {
   return rc == 0 ? 0 : errno;
 }
 
+/* The system has no such call. */
+void sdb_os_write_out(sdb_fd file) {
+  (void)file;
+}
+
 /* Neither F_PREALLOCATE nor posix_fallocate() takes a range inside a file and leaves its size alone. */
 int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes) {
   (void)file;

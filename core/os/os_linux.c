@@ -43,6 +43,10 @@ int sdb_os_fsync(sdb_fd file) {
   return rc == 0 ? 0 : errno;
 }
 
+void sdb_os_write_out(sdb_fd file) {
+  (void)sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 /* By number: musl has the call since 1.2.5 only. */
 uint64_t sdb_os_birth_ns(const char *path) {
   struct statx st;

@@ -270,6 +270,10 @@ int sdb_os_unlink(sdb_fd dir, const char *name) {
   return unlinkat(dir, name, 0) == 0 ? 0 : errno;
 }
 
+int sdb_os_remove_dir(sdb_fd dir, const char *name) {
+  return unlinkat(dir, name, AT_REMOVEDIR) == 0 ? 0 : errno;
+}
+
 int sdb_os_info_of(sdb_fd file, sdb_os_info *info) {
   return info_of(file, false, info);
 }

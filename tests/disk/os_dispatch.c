@@ -252,6 +252,22 @@ int sdb_os_unlink(sdb_fd dir, const char *name) {
   return end(&p, rc);
 }
 
+int sdb_os_remove_dir(sdb_fd dir, const char *name) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_UNLINK, name, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(dir) ? sdb_sim_remove_dir(dir, name) : sdb_real_remove_dir(dir, name);
+  }
+  return end(&p, rc);
+}
+
+/* A hint, which nothing depends on: it is no call that could fail. */
+void sdb_os_write_out(sdb_fd file) {
+  if (!sdb_sim_owns(file)) {
+    sdb_real_write_out(file);
+  }
+}
+
 int sdb_os_info_of(sdb_fd file, sdb_os_info *info) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_INFO, name_of(file).text, 0, 0);

@@ -32,11 +32,13 @@
 #define sdb_os_rename           sdb_real_rename
 #define sdb_os_rename_new       sdb_real_rename_new
 #define sdb_os_unlink           sdb_real_unlink
+#define sdb_os_remove_dir       sdb_real_remove_dir
 #define sdb_os_info_of          sdb_real_info_of
 #define sdb_os_pread            sdb_real_pread
 #define sdb_os_pwrite           sdb_real_pwrite
 #define sdb_os_fdatasync        sdb_real_fdatasync
 #define sdb_os_fsync            sdb_real_fsync
+#define sdb_os_write_out        sdb_real_write_out
 #define sdb_os_truncate         sdb_real_truncate
 #define sdb_os_punch            sdb_real_punch
 #define sdb_os_allocate         sdb_real_allocate

@@ -352,20 +352,21 @@ int sdb_sim_rename(sdb_fd dir, const char *from, const char *to, bool replace) {
   return leave(rc);
 }
 
-int sdb_sim_unlink(sdb_fd dir, const char *name) {
+static int remove_name(sdb_fd dir, const char *name, bool is_dir) {
   sdb_sim_inode *parent = NULL;
   int rc = enter_file(dir, true, false, &parent);
-  const sdb_sim_name *found = rc == 0 ? sdb_sim_find_name(&parent->names, name) : NULL;
-  if (rc == 0 && found == NULL) {
-    rc = ENOENT;
-  }
-  if (rc == 0 && live.inodes[found->inode]->is_dir) {
-    rc = EISDIR;
-  }
+  rc = rc == 0 ? sdb_sim_may_remove(&live, sdb_sim_find_name(&parent->names, name), is_dir) : rc;
   if (rc == 0) {
     change_name(parent, name, "", 0);
   }
   return leave(rc);
+}
+
+int sdb_sim_unlink(sdb_fd dir, const char *name) {
+  return remove_name(dir, name, false);
+}
+int sdb_sim_remove_dir(sdb_fd dir, const char *name) {
+  return remove_name(dir, name, true);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------- */

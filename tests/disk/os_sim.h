@@ -95,6 +95,7 @@ void sdb_sim_close(sdb_fd fd);
 int sdb_sim_replace(sdb_fd file, sdb_fd other);
 int sdb_sim_rename(sdb_fd dir, const char *from, const char *to, bool replace);
 int sdb_sim_unlink(sdb_fd dir, const char *name);
+int sdb_sim_remove_dir(sdb_fd dir, const char *name);
 int sdb_sim_info_of(sdb_fd file, sdb_os_info *info);
 int sdb_sim_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got);
 int sdb_sim_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset);

@@ -6,6 +6,7 @@
 **   - A page or leaf with more than one reference is never written; writing copies it first.
 **   - An absent leaf or page is zeros.
 */
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "os_sim_image.h"
@@ -249,6 +250,17 @@ sdb_sim_inode *sdb_sim_new_inode(sdb_sim_disk *disk, bool is_dir) {
   *inode = (sdb_sim_inode){.number = disk->count, .is_dir = is_dir, .memory_fd = -1};
   disk->inodes[disk->count++] = inode;
   return inode;
+}
+
+int sdb_sim_may_remove(const sdb_sim_disk *disk, const sdb_sim_name *name, bool as_dir) {
+  if (name == NULL) {
+    return ENOENT;
+  }
+  const sdb_sim_inode *inode = disk->inodes[name->inode];
+  if (inode->is_dir != as_dir) {
+    return as_dir ? ENOTDIR : EISDIR;
+  }
+  return as_dir && inode->names.count > 0 ? ENOTEMPTY : 0;
 }
 
 void sdb_sim_make_disk(sdb_sim_disk *disk) {

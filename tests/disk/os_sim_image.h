@@ -117,6 +117,8 @@ struct sdb_sim_disk {
   size_t count;
 };
 
+/* 0, or why that name (NULL: there is none) cannot be removed as a directory's, or as a file's. */
+int sdb_sim_may_remove(const sdb_sim_disk *disk, const sdb_sim_name *name, bool as_dir);
 void sdb_sim_make_disk(sdb_sim_disk *disk); /* an empty one */
 sdb_sim_inode *sdb_sim_new_inode(sdb_sim_disk *disk, bool is_dir);
 void sdb_sim_clear_disk(sdb_sim_disk *disk);

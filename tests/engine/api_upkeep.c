@@ -7,6 +7,7 @@
 **   NAME compact_step VARIABLE  -> {kind move|punch|cut name TEXT moved N freed N}, empty when nothing is left;
 **                               VARIABLE
 **                                  holds the cursor, 0 at first
+**   NAME backup DIRECTORY       -> bytes copied
 **   NAME check                  -> list of problems
 **   NAME stat                   -> dict
 **   NAME layout                 -> list of {offset N bytes N kind region|hole|pending|tail name TEXT used N}
@@ -54,6 +55,15 @@ static int run_compact_step(void *object, Tcl_Interp *interp, int argc, Tcl_Obj 
     sdb_api_put_u64(dict, "freed", step.freed_bytes);
     Tcl_SetObjResult(interp, dict);
   }
+  return sdb_api_done(interp, at->db, rc);
+}
+
+static int run_backup(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  sdb_api_db *at = object;
+  uint64_t bytes = 0;
+  (void)argc;
+  int rc = seqdb_backup(at->db, Tcl_GetString(argv[0]), &bytes);
+  if (rc == SEQDB_OK) Tcl_SetObjResult(interp, sdb_test_wide(bytes));
   return sdb_api_done(interp, at->db, rc);
 }
 
@@ -247,6 +257,7 @@ const sdb_api_sub sdb_api_upkeep_subs[] = {{"changed", 0, 1, "?region?", run_cha
                                            {"checkpoint", 0, 0, NULL, run_checkpoint},
                                            {"compact", 0, 0, NULL, run_compact},
                                            {"compact_step", 1, 1, "variable", run_compact_step},
+                                           {"backup", 1, 1, "directory", run_backup},
                                            {"error", 0, 0, NULL, run_error},
                                            {"interrupt", 1, 2, "calls ?script?", run_interrupt},
                                            {"layout", 0, 0, NULL, run_layout},

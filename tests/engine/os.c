@@ -4,6 +4,7 @@
 **
 **   sdb_os open_dir PATH -> fd | make_dir PATH | sync_dir FD | sync_parent PATH | dir_info FD
 **   sdb_os open DIR NAME ?write? ?create? ?excl? -> fd | close FD | rename DIR FROM TO | unlink DIR NAME
+**   sdb_os remove_dir DIR NAME
 **   sdb_os info FD -> {size N disk N device N inode N}
 **   sdb_os pread FD BYTES OFFSET | pwrite FD DATA OFFSET | fill FD BYTE COUNT OFFSET | fdatasync FD | fsync FD
 **   sdb_os truncate FD BYTES | punch FD OFFSET BYTES | next_data FD OFFSET END -> {data end}
@@ -99,6 +100,15 @@ static int run_unlink(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
     return TCL_ERROR;
   }
   return sdb_test_errno(interp, sdb_os_unlink((sdb_fd)dir, Tcl_GetString(argv[1])));
+}
+
+static int run_remove_dir(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t dir;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &dir) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  return sdb_test_errno(interp, sdb_os_remove_dir((sdb_fd)dir, Tcl_GetString(argv[1])));
 }
 
 /* ---- calls with a handle alone ----------------------------------------------------------------------------- */
@@ -471,6 +481,7 @@ static const sdb_test_sub subs[] = {{"boot", 0, 0, NULL, run_boot},
                                     {"sync_parent", 1, 1, "path", run_sync_parent},
                                     {"truncate", 2, 2, "fd bytes", run_truncate},
                                     {"unlink", 2, 2, "dir name", run_unlink},
+                                    {"remove_dir", 2, 2, "dir name", run_remove_dir},
                                     {"unlock", 1, 1, "fd", run_unlock},
                                     {"unlock_all_bytes", 1, 1, "fd", run_unlock_all_bytes},
                                     {"unlock_byte", 2, 2, "fd at", run_unlock_byte},
