@@ -66,7 +66,7 @@ static int run_export(sdb_reader *reader, const char *path, uint64_t *bytes, sdb
   sdb_connection *connection = reader->directory->connection;
   seqdb *engine = reader->directory->engine;
   seqdb_options options = SEQDB_OPTIONS_INIT;
-  sdb_path_take_access(connection->db, "main", &options);
+  sdb_path_take_access(connection->db, reader->directory->schema, &options);
   seqdb_set_interrupt(engine, sdb_connection_interrupted_asleep, connection);
   int rc = seqdb_export(sdb_reader_view(reader), reader->region, path, &options, bytes);
   seqdb_set_interrupt(engine, sdb_connection_interrupted, connection);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 **
 ** work_typed.c: 10 million doubles: their sum from seqdb_values() beside SQLite's rows, and count, sum, least, greatest
-** by seqdb_aggregate() beside one core that reads as much memory.  Everything is in the page cache.  The first pass of a
-** process takes the page faults of a fresh mapping and stands in a row of its own.
+** by seqdb_aggregate() beside one core that reads as much memory.  Everything is in the page cache.  The first pass of
+** a process takes the page faults of a fresh mapping and stands in a row of its own.
 */
 #include "contenders.h"
 

@@ -4,7 +4,7 @@
 **
 **   sdb_os open_dir PATH -> fd | make_dir PATH | sync_dir FD | sync_parent PATH | dir_info FD
 **   sdb_os open DIR NAME ?write? ?create? ?excl? -> fd | close FD | rename DIR FROM TO | unlink DIR NAME
-**   sdb_os remove_dir DIR NAME
+**   sdb_os remove_dir DIR NAME | rename_new DIR FROM TO
 **   sdb_os info FD -> {size N disk N device N inode N}
 **   sdb_os pread FD BYTES OFFSET | pwrite FD DATA OFFSET | fill FD BYTE COUNT OFFSET | fdatasync FD | fsync FD
 **   sdb_os truncate FD BYTES | punch FD OFFSET BYTES | next_data FD OFFSET END -> {data end}
@@ -91,6 +91,15 @@ static int run_rename(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
     return TCL_ERROR;
   }
   return sdb_test_errno(interp, sdb_os_rename((sdb_fd)dir, Tcl_GetString(argv[1]), Tcl_GetString(argv[2])));
+}
+
+static int run_rename_new(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  uint64_t dir;
+  (void)argc;
+  if (sdb_test_u64(interp, argv[0], &dir) != TCL_OK) {
+    return TCL_ERROR;
+  }
+  return sdb_test_errno(interp, sdb_os_rename_new((sdb_fd)dir, Tcl_GetString(argv[1]), Tcl_GetString(argv[2])));
 }
 
 static int run_unlink(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
@@ -476,6 +485,7 @@ static const sdb_test_sub subs[] = {{"boot", 0, 0, NULL, run_boot},
                                     {"pwrite", 3, 3, "fd data offset", run_pwrite},
                                     {"random", 1, 1, "count", run_random},
                                     {"rename", 3, 3, "dir from to", run_rename},
+                                    {"rename_new", 3, 3, "dir from to", run_rename_new},
                                     {"shared", 2, 2, "fd bytes", run_shared},
                                     {"sync_dir", 1, 1, "fd", run_sync_dir},
                                     {"sync_parent", 1, 1, "path", run_sync_parent},

@@ -27,8 +27,8 @@ int sdb_test_sql_init(Tcl_Interp *interp);         /* sql/commands.c: what SQLit
 int sdb_test_sql_memory_init(
     Tcl_Interp *interp);                     /* sql/failing_memory.c: the memory that the extension asks SQLite for */
 int sdb_test_facts_init(Tcl_Interp *interp); /* facts/probe.c: a virtual table that tells what SQLite calls */
-int sdb_test_sql_load_init(Tcl_Interp *interp); /* sql/load.c: rows and regions under load */
-int sdb_test_sql_blob_init(Tcl_Interp *interp); /* sql/blob_commands.c: the calls of seqdb_blob.h */
+int sdb_test_sql_load_init(Tcl_Interp *interp);  /* sql/load.c: rows and regions under load */
+int sdb_test_sql_blob_init(Tcl_Interp *interp);  /* sql/blob_commands.c: the calls of seqdb_blob.h */
 int sdb_test_sql_calls_init(Tcl_Interp *interp); /* sql/failing_calls.c: calls of SQLite that fail */
 int sdb_test_engine_init(Tcl_Interp *interp);    /* crash/rig.c: the engine without SQLite */
 
