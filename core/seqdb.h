@@ -421,8 +421,8 @@ SEQDB_API uint64_t seqdb_backup_generation(const seqdb_backup_point *point);
 */
 SEQDB_API int seqdb_backup_claim(const seqdb_backup_point *point, const uint8_t file[SEQDB_FILE_UUID_BYTES],
                                  seqdb_claim *claim);
-/* Make the copy, as seqdb_backup() does.  `owner` (may be NULL) is the only claim that it gets, in place of those of the
-** original.  Errors, in the handle's record: as of seqdb_backup(); INVALID: *owner cannot be a claim. */
+/* Make the copy, as seqdb_backup() does.  `owner` (may be NULL) is the only claim that it gets, in place of the
+** original's.  Errors, in the handle's record: as of seqdb_backup(); INVALID: *owner cannot be a claim. */
 SEQDB_API int seqdb_backup_copy(seqdb_backup_point *point, const char *directory, const seqdb_claim *owner,
                                 uint64_t *bytes);
 /* NULL is allowed. */

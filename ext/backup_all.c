@@ -239,7 +239,8 @@ static int agree(struct work *w, struct table *t) {
     sqlite3_sleep(1);
   }
   if (rc == SEQDB_NOTFOUND) return sdb_agree_refuse_times(t->directory, SQLITE_CANTOPEN, w->f);
-  return sdb_failure_engine(w->f, engine, rc);
+  bool published = rc == SEQDB_OK || !seqdb_is_marked(engine); /* by us, or by whoever was in our way */
+  return published ? SQLITE_OK : sdb_failure_engine(w->f, engine, rc);
 }
 
 /* Row and regions are of one commit. */

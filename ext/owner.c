@@ -80,8 +80,7 @@ static int is_stranger(sdb_directory *directory, sdb_failure *f) {
 /* A row of its own would have the same uuid as the other table's, and nobody could tell them apart. */
 static int is_twin(sdb_directory *directory, sdb_failure *f) {
   return sdb_failure_set(f, SQLITE_READONLY,
-                         "%s: its directory %s is a copy of that of table %s: in this SQLite file it can only be read; "
-                         "another file may write it",
+                         "%s: its directory %s is a copy of that of table %s: this SQLite file can only read it",
                          directory->name, directory->path, directory->owner.twin);
 }
 

@@ -15,7 +15,7 @@
 #include "space/extents.h"
 #include "space/tree_file.h"
 
-#define PIECE_BYTES     ((size_t)1 << 20)
+#define PIECE_BYTES     ((size_t)256 << 10)  /* what a processor's cache holds: 1 MiB was half as fast */
 #define LOOK_BYTES      ((uint64_t)64 << 10) /* shorter runs are read without asking where their holes are */
 #define WRITE_OUT_BYTES ((uint64_t)16 << 20) /* so that the disk works meanwhile, and has little left at the end */
 #define DATA_MIN_BYTES  ((uint64_t)1 << 20)  /* rawdb's smallest `data` */
@@ -89,13 +89,22 @@ static uint64_t next_run(struct content *c, uint64_t at, uint64_t end, uint64_t 
   return SDB_MIN(data, end);
 }
 
+/* By the system's call, if no layer has any of it: the mapping would have each page touched first. */
+static int read_part(struct content *c, uint64_t at, size_t bytes) {
+  uint8_t *to = c->piece + c->used;
+  size_t got = 0;
+  if (sdb_overlay_next(&c->store->overlay, c->generation, at, at + bytes) == at + bytes &&
+      sdb_os_pread(c->store->data.fd, to, bytes, at, &got) == 0 && got == bytes)
+    return SEQDB_OK;
+  return sdb_overlay_read(&c->store->overlay, c->generation, at, to, bytes, c->backup->op);
+}
+
 /* [at, end) as the commit has it; both lie in one region, and `at` is what the piece goes on with. */
 static int read_run(struct content *c, uint64_t at, uint64_t end) {
   int rc = SEQDB_OK;
   while (at < end && rc == SEQDB_OK) {
     size_t part = (size_t)SDB_MIN(end - at, PIECE_BYTES - c->used);
-    rc = sdb_overlay_read(&c->store->overlay, c->generation, at, c->piece + c->used, part, c->backup->op);
-    if (rc != SEQDB_OK) return rc;
+    if ((rc = read_part(c, at, part)) != SEQDB_OK) return rc;
     at += part;
     c->used += part;
     c->backup->bytes += part;
