@@ -105,15 +105,20 @@ static int rewrite_last(const sdb_journal *journal) {
 }
 
 /* The header is durable and has no record: what stands at the start is of an older one, perhaps a prepare whose end
-** is lost.  Bytes that read as zeros may be others on the disk; where the file ends there are none, and writing them
-** would need room. */
-static int forget_first(const sdb_journal *journal, bool *poison) {
+** is lost.  Bytes that read as zeros may be others on the disk; where the file ends there are none.  Where it has no
+** block, as lengthen() leaves it, zeros need room that may not be there: cutting the file off does the same without. */
+static int forget_first(sdb_journal *journal, bool *poison) {
   static const uint8_t zeros[SDB_RECORD_HEADER_BYTES];
+  uint64_t start = journal->header.start;
   uint8_t first;
   size_t got;
-  int os = sdb_os_pread(journal->fd, &first, 1, journal->header.start, &got);
+  int os = sdb_os_pread(journal->fd, &first, 1, start, &got);
   if (os || got == 0) return os;
-  os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, journal->header.start);
+  os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, start);
+  if (sdb_error_is_full(os)) {
+    os = sdb_os_truncate(journal->fd, start);
+    journal->zeroed = SDB_MIN(journal->zeroed, start);
+  }
   if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
   return os;
 }
