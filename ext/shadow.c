@@ -12,9 +12,10 @@
 ** transaction), so other tables that look like one are tried before anybody is told that the row is missing.
 */
 #include <string.h>
+#include "create_text.h"
+#include "path.h"
 #include "schema.h"
 #include "shadow.h"
-#include "table.h"
 
 /* ---- finding ----------------------------------------------------------------------------------------------- */
 
@@ -75,21 +76,51 @@ static int search_name(sdb_directory *directory, const char *name, sdb_failure *
   return f->code;
 }
 
-/* The other table whose shadow table that is, from sqlite3_malloc, if it is one with another directory; else NULL. */
+/* What sqlite_schema has of a table, from sqlite3_malloc; NULL: there is none, or *f is set. */
+static char *text_of(sdb_directory *directory, const char *table, sdb_failure *f) {
+  sqlite3 *db = directory->connection->db;
+  sqlite3_stmt *select = NULL;
+  char *text = NULL;
+  char *sql = sqlite3_mprintf("SELECT sql FROM \"%w\".sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+                              directory->schema, table);
+  if (!sql) sdb_failure_nomem(f);
+  if (sql && sqlite3_prepare_v2(db, sql, -1, &select, NULL) != SQLITE_OK) sdb_failure_nested(f, db);
+  if (select && sqlite3_step(select) == SQLITE_ROW) {
+    const char *found = (const char *)sqlite3_column_text(select, 0);
+    if (found && !(text = sqlite3_mprintf("%s", found))) sdb_failure_nomem(f);
+  }
+  sqlite3_finalize(select);
+  sqlite3_free(sql);
+  return text;
+}
+
+/* Is the table of that text one with another directory, which is there? */
+static bool is_elsewhere(sdb_directory *directory, const char *table, const char *text, sdb_failure *f) {
+  seqdb_file_identity identity;
+  char *absolute = NULL;
+  if (!sdb_create_text_is_ours(text)) return false;
+  char *path = sdb_create_text_path(text, f);
+  if (f->code == SQLITE_OK)
+    (void)sdb_path_absolute(directory->connection->db, directory->schema, table, path, &absolute, f);
+  bool there = absolute && seqdb_identify(absolute, &identity) == SEQDB_OK;
+  bool other = there && seqdb_same_directory(directory->engine, absolute) == 0;
+  sqlite3_free(absolute);
+  sqlite3_free(path);
+  return other;
+}
+
+/* The other table whose shadow table that is, from sqlite3_malloc, if it is one with another directory; else NULL.  The
+** table need not be connected, and is not: a search may be in the middle of a CREATE or RENAME. */
 static char *owner_of(sdb_directory *directory, const char *shadow, sdb_failure *f) {
-  sdb_connection *connection = directory->connection;
-  bool ours, other = false;
   char *name = sqlite3_mprintf("%.*s", (int)(strlen(shadow) - strlen("_commit")), shadow);
   if (!name) {
     sdb_failure_nomem(f);
     return NULL;
   }
-  if (sdb_schema_has_table(connection, directory->schema, name))
-    (void)sdb_schema_connect(connection, directory->schema, name, &ours, f);
+  char *text = text_of(directory, name, f);
+  bool other = text && f->code == SQLITE_OK && is_elsewhere(directory, name, text, f);
+  sqlite3_free(text);
   if (f->code != SQLITE_NOMEM && f->code != SQLITE_INTERRUPT) sdb_failure_clear(f);
-  for (const sdb_table *table = connection->tables; table && !other && f->code == SQLITE_OK; table = table->next)
-    other = sqlite3_stricmp(table->schema, directory->schema) == 0 && sqlite3_stricmp(table->name, name) == 0 &&
-            table->config.path && seqdb_same_directory(directory->engine, table->config.path) == 0;
   if (other) return name;
   sqlite3_free(name);
   return NULL;
