@@ -142,7 +142,7 @@ proc judge {job text status ms} {
   }
   puts [format {%-44s %5d passed %4d failed %4d skipped %7.1f s} $name $ok $bad $skipped [expr {$ms / 1000.0}]]
   foreach {line report} [regexp -all -inline -line {^#### (.*)$} $text] {puts "  $report"}
-  foreach {line test} [regexp -all -inline -line {^==== (\S+) .*FAILED$} $text] {lappend ::failures "$name: $test"}
+  foreach {line test} [regexp -all -inline -line {^==== (\S+) FAILED$} $text] {lappend ::failures "$name: $test"}
   if {$problem ne {}} {lappend ::failures "$name: $problem"}
   if {$bad > 0} {
     if {$problem ne {}} {puts "---- $name $problem"}
