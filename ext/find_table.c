@@ -187,6 +187,7 @@ int sdb_find_table_named(sdb_connection *connection, const char *text, sdb_direc
   if (connection->rescues) return SQLITE_OK;
   if (sdb_owner_may_read(*directory, f) == SQLITE_OK && sdb_agree_read(*directory, f) == SQLITE_OK) return SQLITE_OK;
   sdb_directory_release(*directory);
+  *directory = NULL;
   return f->code;
 }
 

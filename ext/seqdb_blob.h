@@ -78,9 +78,10 @@ static inline int seqdb_blob_open(sqlite3 *db, const char *schema, const char *t
   int rc;
   *blob = NULL;
   rc = sqlite3_prepare_v2(db, "SELECT seqdb_blob_api(?1)", -1, &statement, NULL);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_pointer(statement, 1, &api, SEQDB_BLOB_POINTER, NULL);
-  if (rc == SQLITE_OK) (void)sqlite3_step(statement);
-  if (rc == SQLITE_OK) rc = sqlite3_finalize(statement);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_bind_pointer(statement, 1, &api, SEQDB_BLOB_POINTER, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_reset(statement) : sqlite3_errcode(db);
+  sqlite3_finalize(statement);
   if (rc != SQLITE_OK) return rc;
   return api.open ? api.open(api.connection, schema, table, name, flags, blob) : SQLITE_ERROR;
 }

@@ -58,18 +58,29 @@ static int settle(sdb_directory *directory, bool *later, sdb_failure *f) {
   return bury(directory, f) == SQLITE_OK ? sdb_agree_settle(directory, f) : f->code;
 }
 
-/* Settles, then calls.  Whoever takes the lock of a process that died may find a commit of it that nobody has settled:
-** that is settled, too, and the call is tried again. */
-static int call_settled(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context,
-                        sdb_failure *f) {
-  int rc = SEQDB_BUSY;
-  for (int tries = 0; rc == SEQDB_BUSY && tries < 2; tries++) {
-    bool later;
-    if (tries > 0 && seqdb_unsettled(directory->engine) <= 0) break; /* somebody is at work */
-    if (settle(directory, &later, f) != SQLITE_OK || later) return f->code;
-    rc = sdb_directory_patiently(directory, call, context);
+static sqlite3_int64 now_ms(void) {
+  sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+  sqlite3_int64 now = 0;
+  if (vfs && vfs->iVersion >= 2 && vfs->xCurrentTimeInt64) vfs->xCurrentTimeInt64(vfs, &now);
+  return now;
+}
+
+#define SETTLE_TRIES 50
+
+/* Settles, then calls; *rc is what the engine returned.  Others may commit between the two, and whoever takes the lock
+** of a process that died may find a commit of it that nobody has settled: that is settled, too, and the call is tried
+** again.  Who is at work is waited for once.  *later: as of settle(); then there was no call. */
+static int call_settled(sdb_directory *directory, int (*call)(seqdb *engine, void *context), void *context, int *rc,
+                        bool *later, sdb_failure *f) {
+  sqlite3_int64 patience_ms = sdb_directory_busy_timeout_ms(directory->connection->db), begin_ms = now_ms();
+  if (patience_ms < SDB_PUBLISHING_MS) patience_ms = SDB_PUBLISHING_MS;
+  *rc = SEQDB_BUSY;
+  for (int tries = 0; *rc == SEQDB_BUSY && tries < SETTLE_TRIES; tries++) {
+    if (tries > 0 && (seqdb_unsettled(directory->engine) <= 0 || now_ms() - begin_ms >= patience_ms)) break;
+    if (settle(directory, later, f) != SQLITE_OK || *later) return f->code;
+    *rc = sdb_directory_patiently(directory, call, context);
   }
-  return sdb_failure_engine(f, directory->engine, rc);
+  return SQLITE_OK;
 }
 
 int sdb_upkeep_flush(sdb_directory *directory, uint64_t *generation, sdb_failure *f) {
@@ -85,7 +96,10 @@ static int checkpoint_call(seqdb *engine, void *context) {
 
 int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f) {
   if (refuse_with_changes(directory, "checkpoint", f) != SQLITE_OK) return f->code;
-  return call_settled(directory, checkpoint_call, NULL, f);
+  bool later;
+  int rc;
+  if (call_settled(directory, checkpoint_call, NULL, &rc, &later, f) != SQLITE_OK || later) return f->code;
+  return sdb_failure_engine(f, directory->engine, rc);
 }
 
 static int compact_call(seqdb *engine, void *freed_bytes) {
@@ -102,8 +116,11 @@ static int may_compact(sdb_directory *directory, sdb_failure *f) {
 }
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
+  bool later;
+  int rc;
   if (may_compact(directory, f) != SQLITE_OK) return f->code;
-  return call_settled(directory, compact_call, freed_bytes, f);
+  if (call_settled(directory, compact_call, freed_bytes, &rc, &later, f) != SQLITE_OK || later) return f->code;
+  return sdb_failure_engine(f, directory->engine, rc);
 }
 
 struct stepping {
@@ -116,19 +133,15 @@ static int step_call(seqdb *engine, void *context) {
   return seqdb_compact_step(engine, stepping->cursor, stepping->step);
 }
 
-#define STEP_TRIES 50 /* others may commit between settling and the step */
-
 int sdb_upkeep_compact_step(sdb_directory *directory, uint64_t *cursor, seqdb_compact_step_info *step, bool *done,
                             sdb_failure *f) {
   struct stepping stepping = {cursor, step};
-  int rc = SEQDB_BUSY;
   bool later;
-  for (int i = 0; i < STEP_TRIES && rc == SEQDB_BUSY; i++) {
-    if (may_compact(directory, f) != SQLITE_OK || settle(directory, &later, f) != SQLITE_OK) return f->code;
-    rc = sdb_directory_patiently(directory, step_call, &stepping);
-  }
-  *done = rc == SEQDB_DONE;
-  return rc == SEQDB_DONE ? SQLITE_OK : sdb_failure_engine(f, directory->engine, rc);
+  int rc;
+  if (may_compact(directory, f) != SQLITE_OK) return f->code;
+  if (call_settled(directory, step_call, &stepping, &rc, &later, f) != SQLITE_OK) return f->code;
+  *done = later || rc == SEQDB_DONE;
+  return *done ? SQLITE_OK : sdb_failure_engine(f, directory->engine, rc);
 }
 
 /* ---- wait -------------------------------------------------------------------------------------------------- */

@@ -65,8 +65,8 @@ void sdb_os_close(sdb_fd fd);  /* files and directories; errors are of no use he
 /* From now on `file` means what `other` means, at once for all threads; `other` is closed.  Locks of `file` go. */
 int sdb_os_replace(sdb_fd file, sdb_fd other);
 int sdb_os_rename(sdb_fd dir, const char *from, const char *to);
-int sdb_os_rename_new(sdb_fd dir, const char *from,
-                      const char *to); /* EEXIST: something has that name; nothing moves */
+/* EEXIST: something has that name.  After any error nothing has moved. */
+int sdb_os_rename_new(sdb_fd dir, const char *from, const char *to);
 int sdb_os_unlink(sdb_fd dir, const char *name);
 int sdb_os_remove_dir(sdb_fd dir, const char *name); /* an empty one */
 int sdb_os_info_of(sdb_fd file, sdb_os_info *info);

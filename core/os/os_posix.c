@@ -258,12 +258,17 @@ int sdb_os_rename(sdb_fd dir, const char *from, const char *to) {
   return renameat(dir, from, dir, to) == 0 ? 0 : errno;
 }
 
-/* By a second name: a plain rename would replace what is there.  Should the old name stay, the file has both. */
+/* By a second name: a plain rename would replace what is there.  Where the old name cannot go, the new one goes. */
 int sdb_os_rename_new(sdb_fd dir, const char *from, const char *to) {
   if (linkat(dir, from, dir, to, 0) != 0) {
     return errno;
   }
-  return unlinkat(dir, from, 0) == 0 ? 0 : errno;
+  if (unlinkat(dir, from, 0) == 0) {
+    return 0;
+  }
+  int os = errno;
+  (void)unlinkat(dir, to, 0);
+  return os;
 }
 
 int sdb_os_unlink(sdb_fd dir, const char *name) {

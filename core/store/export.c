@@ -132,7 +132,7 @@ static int copy_content(struct export *e) {
   return os ? failed(e, os, "give it its length") : SEQDB_OK;
 }
 
-/* Give it its access, sync it, and then its name. */
+/* Give it its access, sync it, and then its name.  A file whose name may be lost is none. */
 static int finish(const struct export *e) {
   if (e->access.mode) sdb_os_set_access(e->file, &e->access);
   int os = sdb_os_fsync(e->file);
@@ -140,8 +140,9 @@ static int finish(const struct export *e) {
   os = sdb_os_rename_new(e->dir, e->temporary, e->name);
   if (os == EEXIST) return refuse(e, SEQDB_EXISTS, "exists: it was made while this was being copied");
   if (os) return failed(e, os, "give it its name");
-  os = sdb_os_sync_dir(e->dir);
-  return os ? failed(e, os, "sync its folder") : SEQDB_OK;
+  if ((os = sdb_os_sync_dir(e->dir)) == 0) return SEQDB_OK;
+  (void)sdb_os_unlink(e->dir, e->name);
+  return failed(e, os, "sync its folder");
 }
 
 static int run(struct export *e) {
