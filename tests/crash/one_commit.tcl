@@ -216,13 +216,13 @@ proc note_failure {kind text where {shaken 0}} {
   lappend ::failures "$kind: $text\n    tclsh tests/crash/one_commit.tcl $words only $where"
 }
 
-# The records of a rollback journal that SQLite believes: of each its page number and page.  A record's checksum is that
-# of every 200th byte of the page, and not of the number.
+# The records of a rollback journal that SQLite believes: of each its page number and page, behind the journal's nonce.
+# A record's checksum is that of every 200th byte of the page, and not of the number.
 proc believed_records {file} {
-  set found {}
   if {[catch {sdb_sim peek $file 0 1000000} journal]} {return {}}
   if {[binary scan $journal H16Iu5 magic header] < 2 || $magic ne "d9d505f920a163d7"} {return {}}
   lassign $header count nonce pages sector page_bytes
+  set found $nonce
   set at $sector
   for {set i 0} {$i < $count && $at + $page_bytes + 8 <= [string length $journal]} {incr i} {
     binary scan $journal @${at}Iua${page_bytes}Iu number page checksum
@@ -239,7 +239,8 @@ proc believed_records {file} {
 }
 
 # With synchronous=NORMAL in a rollback mode: are there records in a journal that SQLite believes, and never wrote?
-# Whatever is found then, rows of old commits with a right integrity_check too, SQLite has made it.
+# Whatever is found then, rows of old commits with a right integrity_check too, SQLite has made it.  An older journal
+# that comes back as a whole is none of these: it has another nonce.
 proc rolls_back_what_was_not_written {index {cut {}}} {
   if {$cut eq {} || [dict get $::work journal] eq "wal" || [dict get $::work sync] ne "normal"} {return 0}
   leave_files
@@ -248,6 +249,7 @@ proc rolls_back_what_was_not_written {index {cut {}}} {
     set written [believed_records sim:w/$file-journal]
     cut_power $index $cut
     set found [believed_records sim:w/$file-journal]
+    if {$found eq {} || [lindex $found 0] ne [lindex $written 0]} continue
     if {$found ne [lrange $written 0 [llength $found]-1]} {return 1}
   }
   return 0
