@@ -52,6 +52,7 @@ typedef struct sdb_transaction {
   int mixed_level;   /* MIXED: the newest savepoint when that happened ... */
   int mixed_code;    /* ... and what the overwrite failed with */
   unsigned ends;     /* transactions that have ended */
+  bool admitted;     /* it has changes, and was allowed to make them: while they are there nothing takes that back */
   uint32_t durability;     /* of its commit, asked in xSync; 0: none with the SQLite file */
   bool row_written;        /* an xSync of this transaction has changed the row in the shadow table ... */
   uint64_t row_generation; /* ... which said this before */

@@ -184,7 +184,7 @@ int sdb_find_table_named(sdb_connection *connection, const char *text, sdb_direc
   if (!known && find(connection, text, &qualified, directory, f) != SQLITE_OK) return f->code;
   sdb_directory_hold(*directory);
   if (!known) remember(connection, text, qualified, *directory);
-  if (connection->rescues) return SQLITE_OK;
+  if (connection->rescues || (*directory)->transaction.admitted) return SQLITE_OK;
   if (sdb_owner_may_read(*directory, f) == SQLITE_OK && sdb_agree_read(*directory, f) == SQLITE_OK) return SQLITE_OK;
   sdb_directory_release(*directory);
   *directory = NULL;
