@@ -13,6 +13,8 @@
 ** has one as its sum: only then is it looked at value by value.  Integers are added exactly, in 128 bits.
 */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "sums.h"
 
@@ -280,6 +282,15 @@ uint64_t sdb_sums_add(sdb_sums *sums, const void *data, uint64_t values) {
 
 /* ---- JSON --------------------------------------------------------------------------------------------------- */
 
+/* As few digits as tell it from its neighbours, whatever the release of SQLite prints of more. */
+static int digits_of(double value) {
+  char text[40];
+  int digits = 15;
+  while (digits < 17 && (snprintf(text, sizeof text, "%.*g", digits, value) < 0 || strtod(text, NULL) != value))
+    digits++;
+  return digits;
+}
+
 /* JSON has no infinity; SQLite reads this number as one, and writes it so itself. */
 static void add_real(sqlite3_str *json, const char *key, double value, bool known) {
   if (!known || isnan(value)) {
@@ -287,7 +298,7 @@ static void add_real(sqlite3_str *json, const char *key, double value, bool know
   } else if (isinf(value)) {
     sqlite3_str_appendf(json, ",\"%s\":%s9.0e+999", key, value < 0 ? "-" : "");
   } else {
-    sqlite3_str_appendf(json, ",\"%s\":%!.17g", key, value);
+    sqlite3_str_appendf(json, ",\"%s\":%!.*g", key, digits_of(value), value);
   }
 }
 
