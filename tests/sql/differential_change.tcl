@@ -330,7 +330,12 @@ proc diff::judge_case {case {wanted_kind {}}} {
   foreach {outcome rows} $r {if {[lindex $outcome 0] ne "ok"} {incr ::diff::counts(refused)}}
   set messages $::diff::messages
   set p [trace_of pc p $case]
-  if {$r eq $p || [string match *interrupted* "$r $p"]} {return {}}
+  # An INSERT that is interrupted ends the transaction: what follows it stays.
+  if {[string match *interrupted* "$r $p"]} {
+    set ::diff::dirty 1
+    return {}
+  }
+  if {$r eq $p} {return {}}
   if {[is_ambiguous [dict get $case statements]]} {return indeterminate}
   set at 0
   while {[lindex $r $at] eq [lindex $p $at]} {incr at}
