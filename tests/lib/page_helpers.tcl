@@ -2,7 +2,7 @@
 #
 # page_helpers.tcl: runs a page of sql/journeys/ as its reader would; source it after common.tcl.
 #
-# The page runs in a fresh folder that has the links `sql` and `build` of the checkout, in this order:
+# The page runs in a fresh folder with `sql` and `build`, as a checkout has them.  Its blocks, in this order:
 #
 #   console   bash, one for the whole page: lines that begin with "$ " are commands, a command that ends with \ or has
 #             an open here-document goes on, the other lines are the output, standard error included.  A command that
@@ -182,7 +182,11 @@ proc page_node_path {} {
 
 # A page's folder: the links, a home, and the Python it means.
 proc page_environment {folder markdown} {
-  file link -symbolic $folder/sql $::source_root/sql
+  # A folder of links: its scripts find build/ beside it, and not in the checkout.
+  file mkdir $folder/sql
+  foreach path [glob -directory $::source_root/sql *] {
+    file link -symbolic $folder/sql/[file tail $path] $path
+  }
   file link -symbolic $folder/build $::build_dir
   set beside [temp_dir]
   set python [page_python [expr {[string match *numpy* $markdown] ? "numpy" : "sqlite3"}]]
