@@ -18,12 +18,15 @@ const schema = {
   rows: 'CREATE TABLE media(recording INTEGER, n INTEGER, bytes BLOB, PRIMARY KEY(recording, n))',
   blob: 'CREATE TABLE media(recording INTEGER PRIMARY KEY, bytes BLOB)',
 };
+// A number of JavaScript is a REAL for SQLite: CAST, or the name is r1.0.  seqdb_read() and not substr(content, …): a
+// value ends at 512 MiB in better-sqlite3.
+const name = "'r' || CAST(@recording AS INTEGER)";
 const statements = {
   regions: {
-    append: "INSERT INTO media(name, append) SELECT 'r' || @recording, @bytes",
-    tail: "SELECT substr(content, -4096) FROM media WHERE name = 'r' || @recording",
-    read: "SELECT substr(content, @n * 65536 + 1, 65536) FROM media WHERE name = 'r' || @recording",
-    remove: "DELETE FROM media WHERE name = 'r' || @recording",
+    append: `INSERT INTO media(name, append) VALUES (${name}, @bytes)`,
+    tail: `SELECT seqdb_read('media', name, length - 4096) FROM media WHERE name = ${name}`,
+    read: `SELECT seqdb_read('media', ${name}, @n * 65536, 65536)`,
+    remove: `DELETE FROM media WHERE name = ${name}`,
     giveBack: "SELECT seqdb_compact('media')",
   },
   rows: {
