@@ -105,7 +105,7 @@ function read({s}, recording, count) {
 }
 
 const megabytes = (count) => (count * frameBytes) / 1e6;
-const rate = (count, s) => `${Math.round(megabytes(count) / s)} MB/s`;
+const rate = (count, s) => `${(megabytes(count) / s).toFixed(megabytes(count) / s < 10 ? 1 : 0)} MB/s`;
 const ms = (f) => `${(1000 * seconds(f)).toFixed(1)} ms`;
 
 function measure(kind, count) {
