@@ -4,8 +4,8 @@
 #
 # The page runs in a fresh folder with `sql` and `build`, as a checkout has them.  Its blocks, in this order:
 #
-#   console   bash, one for the whole page: lines that begin with "$ " are commands, a command that ends with \ or has
-#             an open here-document goes on, the other lines are the output, standard error included.  A command that
+#   console   bash, one for the whole page: lines that begin with "$ " are commands, the other lines are the output,
+#             standard error included.  A command goes on after a \, inside of quotes, and in a here-document.  One that
 #             fails must show what it says.
 #             "$ sqlite3 FILE" alone opens a session of SQLite's shell, which the sql blocks behind it are typed into;
 #             it lasts until .quit, the next such line, or the page's end.
@@ -54,12 +54,22 @@ proc here_document {line} {
   return $word
 }
 
+# Does a command of bash end with \ or inside of quotes?
+proc goes_on {command} {
+  set quote {}
+  foreach {- char} [regexp -all -inline {(\\.|\\$|.)} $command] {
+    if {$char eq "\\"} {return 1}
+    if {$char in {' \"} && $quote in [list {} $char]} {set quote [expr {$quote eq {} ? $char : {}}]}
+  }
+  return [expr {$quote ne {}}]
+}
+
 # {command output command output ...} of a console block.
 proc console_steps {text} {
   set steps {}
   set until {}
   foreach line [split [string trimright $text \n] \n] {
-    if {$until ne {} || [regexp {\\$} [lindex $steps end-1]] && [lindex $steps end] eq {}} {
+    if {$until ne {} || [lindex $steps end] eq {} && [goes_on [lindex $steps end-1]]} {
       lset steps end-1 [lindex $steps end-1]\n$line
       if {$until eq {}} {set until [here_document $line]} elseif {$line eq $until} {set until {}}
     } elseif {[regexp {^\$ (.*)$} $line -> command]} {
