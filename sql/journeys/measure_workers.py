@@ -142,7 +142,7 @@ def afterwards(kind):
 
 if __name__ == "__main__":
     speed = {
-        (kind, synchronous): "%.0f" % commits_per_second(kind, synchronous)
+        (kind, synchronous): "%.0f /s" % commits_per_second(kind, synchronous)
         for synchronous in ("NORMAL", "FULL")
         for kind in SCHEMA
     }
@@ -150,7 +150,7 @@ if __name__ == "__main__":
           % (PROCESSES, COMMITS, LINES))
     print("|---|---|---|")
     for synchronous in ("NORMAL", "FULL"):
-        print("| commits a second, `synchronous=%s` | %s | %s |"
+        print("| commits, `synchronous=%s` | %s | %s |"
               % (synchronous, speed["regions", synchronous], speed["rows", synchronous]))
     names = "disk space", "the last 10 lines of a job", "all of a job's output", "remove two jobs, give the space back"
     for row in zip((*names, "disk space then"), afterwards("regions"), afterwards("rows")):
