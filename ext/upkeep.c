@@ -102,10 +102,6 @@ int sdb_upkeep_checkpoint(sdb_directory *directory, sdb_failure *f) {
   return sdb_failure_engine(f, directory->engine, rc);
 }
 
-static int compact_call(seqdb *engine, void *freed_bytes) {
-  return seqdb_compact(engine, freed_bytes);
-}
-
 /* Files are rewritten, and each step is a commit. */
 static int may_compact(sdb_directory *directory, sdb_failure *f) {
   if (sdb_upkeep_refuse_readonly(directory, "compact", f) != SQLITE_OK) return f->code;
@@ -115,33 +111,45 @@ static int may_compact(sdb_directory *directory, sdb_failure *f) {
   return refuse_with_changes(directory, "compact", f);
 }
 
-int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
-  bool later;
-  int rc;
-  if (may_compact(directory, f) != SQLITE_OK) return f->code;
-  if (call_settled(directory, compact_call, freed_bytes, &rc, &later, f) != SQLITE_OK || later) return f->code;
-  return sdb_failure_engine(f, directory->engine, rc);
-}
-
 struct stepping {
+  int (*go)(seqdb *engine, uint64_t *cursor, seqdb_compact_step_info *step);
   uint64_t *cursor;
   seqdb_compact_step_info *step;
+  uint64_t freed_bytes; /* by all steps */
 };
 
 static int step_call(seqdb *engine, void *context) {
-  const struct stepping *stepping = context;
-  return seqdb_compact_step(engine, stepping->cursor, stepping->step);
+  struct stepping *stepping = context;
+  int rc = stepping->go(engine, stepping->cursor, stepping->step);
+  if (rc == SEQDB_OK || rc == SEQDB_BUSY) stepping->freed_bytes += stepping->step->freed_bytes;
+  return rc;
+}
+
+/* What others commit between two steps is settled before the next one. */
+static int take_step(sdb_directory *directory, struct stepping *stepping, bool *done, sdb_failure *f) {
+  bool later;
+  int rc;
+  if (may_compact(directory, f) != SQLITE_OK) return f->code;
+  if (call_settled(directory, step_call, stepping, &rc, &later, f) != SQLITE_OK) return f->code;
+  *done = later || rc == SEQDB_DONE;
+  return *done ? SQLITE_OK : sdb_failure_engine(f, directory->engine, rc);
 }
 
 int sdb_upkeep_compact_step(sdb_directory *directory, uint64_t *cursor, seqdb_compact_step_info *step, bool *done,
                             sdb_failure *f) {
-  struct stepping stepping = {cursor, step};
-  bool later;
-  int rc;
-  if (may_compact(directory, f) != SQLITE_OK) return f->code;
-  if (call_settled(directory, step_call, &stepping, &rc, &later, f) != SQLITE_OK) return f->code;
-  *done = later || rc == SEQDB_DONE;
-  return *done ? SQLITE_OK : sdb_failure_engine(f, directory->engine, rc);
+  struct stepping stepping = {seqdb_compact_step, cursor, step, 0};
+  return take_step(directory, &stepping, done, f);
+}
+
+int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
+  seqdb_compact_step_info step;
+  uint64_t cursor = 0;
+  struct stepping stepping = {seqdb_compact_batch, &cursor, &step, 0};
+  bool done = false;
+  while (!done)
+    if (take_step(directory, &stepping, &done, f) != SQLITE_OK) return f->code;
+  if (freed_bytes) *freed_bytes = stepping.freed_bytes;
+  return SQLITE_OK;
 }
 
 /* ---- wait -------------------------------------------------------------------------------------------------- */

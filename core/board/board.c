@@ -408,16 +408,17 @@ void sdb_board_writer_rest(sdb_board *board, uint64_t deadline_ms) {
     sdb_os_word_wait(&file->gate, gate, SDB_MIN(deadline_ms - now, (uint64_t)REST_MS));
 }
 
-void sdb_board_writer_release(sdb_board *board, bool clean) {
+bool sdb_board_writer_release(sdb_board *board, bool clean) {
   sdb_lock_file *file = board->file;
   sdb_word_set(board, &file->writer_slot, 0);
   if (clean) sdb_word_set(board, &file->writing, 0);
   board->has_writer = false;
   (void)sdb_os_unlock_byte(board->fd, SDB_BYTE_WRITER);
-  if (sdb_word_load(&file->waiting) == 0) return;
+  if (sdb_word_load(&file->waiting) == 0) return false;
   sdb_word_store(&file->waiting, 0);
   sdb_word_store(&file->gate, sdb_word_load(&file->gate) + 1);
   sdb_os_word_wake(&file->gate);
+  return true;
 }
 
 /* ---- without being a member */

@@ -78,8 +78,9 @@ void sdb_board_leave(sdb_board *board);
 int sdb_board_writer_try(sdb_board *board, bool *mend, const sdb_op *op);
 /* Rest until the writer lock may be free, for some milliseconds at most; to be called after BUSY, between two tries. */
 void sdb_board_writer_rest(sdb_board *board, uint64_t deadline_ms);
-/* `clean`: nothing is left to mend, and the journal's true end is published; clears `writing` (S5). */
-void sdb_board_writer_release(sdb_board *board, bool clean);
+/* `clean`: nothing is left to mend, and the journal's true end is published; clears `writing` (S5).  true: somebody
+** waited for it. */
+bool sdb_board_writer_release(sdb_board *board, bool clean);
 
 /* ---- without being a member */
 

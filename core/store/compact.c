@@ -22,15 +22,22 @@
 #define BATCH_REGIONS      1024u
 #define BATCH_BYTES        ((uint64_t)64 << 20)
 #define SLIDE_ALWAYS_BYTES ((uint64_t)64 << 20)
+/* While others wait for the lock. */
+#define SMALL_BATCH_REGIONS 64u
+#define SMALL_BATCH_BYTES   ((uint64_t)4 << 20)
+#define PATIENCE_MS         2000u
 
-/* Where a caller's cursor stands. */
-enum { AT_START, AT_MOVES, AT_MOVES_AFTER_ASIDE, AT_CUT, AT_END };
+/* Where a caller's cursor stands; above it, how often it has moved regions. */
+enum { AT_START, AT_PUNCH, AT_MOVES, AT_MOVES_AFTER_ASIDE, AT_CUT, AT_END };
+#define PLACE_BITS 3u
+#define PLACES     ((UINT64_C(1) << PLACE_BITS) - 1)
 
 /* One commit's worth of moves. */
 struct batch {
   seqdb *db;
   const sdb_op *op;
   size_t max_regions;
+  uint64_t max_bytes;
   bool trim;           /* the first batch cuts reserves instead */
   bool may_step_aside; /* not twice in a row: the first must have made room */
   sdb_owned_extent *extents;
@@ -96,7 +103,7 @@ static int fill_holes(struct batch *batch) {
   for (size_t i = batch->count; i > 0 && rc == SEQDB_OK; i--) {
     const sdb_owned_extent *region = &batch->extents[i - 1];
     sdb_extent extent;
-    if (batch->regions >= batch->max_regions || batch->moved_bytes >= BATCH_BYTES) break;
+    if (batch->regions >= batch->max_regions || batch->moved_bytes >= batch->max_bytes) break;
     uint64_t largest = largest_hole(batch->db->store);
     if (largest == 0) break;
     if (largest < region->bytes) continue;
@@ -207,13 +214,19 @@ static int run_batch(struct batch *batch) {
 
 /* ---- one step, whatever it is */
 
+/* Each region moves twice at the most, unless somebody makes work all the time: then it ends all the same. */
+static bool has_moved_enough(const struct batch *batch, uint64_t moves) {
+  return moves > 64 + 4 * (uint64_t)batch->count;
+}
+
 /* *done: it moved something. */
 static int move_step(struct batch *batch, uint64_t *cursor, bool *done) {
   seqdb_compact_step_info *step = batch->step;
-  batch->may_step_aside = *cursor == AT_MOVES;
+  uint64_t moves = (*cursor >> PLACE_BITS) + 1;
+  batch->may_step_aside = (*cursor & PLACES) == AT_MOVES;
   int rc = run_batch(batch);
   if (rc == SEQDB_FULL && batch->max_regions > 1) { /* what was moved is back; one may find room */
-    *batch = (struct batch){.db = batch->db, .op = batch->op, .max_regions = 1, .step = step};
+    *batch = (struct batch){.db = batch->db, .op = batch->op, .max_regions = 1, .max_bytes = 1, .step = step};
     rc = run_batch(batch);
   }
   if (rc == SEQDB_FULL && !sdb_is_poisoned(batch->db->store)) { /* no room to move: the rest can still be done */
@@ -224,7 +237,8 @@ static int move_step(struct batch *batch, uint64_t *cursor, bool *done) {
   *done = batch->regions > 0;
   step->kind = SEQDB_COMPACT_MOVE;
   step->moved_bytes = batch->moved_bytes;
-  *cursor = batch->regions == 0 ? AT_CUT : batch->aside ? AT_MOVES_AFTER_ASIDE : AT_MOVES;
+  bool ends = !*done || (!batch->aside && has_moved_enough(batch, moves));
+  *cursor = ends ? AT_CUT : (batch->aside ? AT_MOVES_AFTER_ASIDE : AT_MOVES) | moves << PLACE_BITS;
   return SEQDB_OK;
 }
 
@@ -273,52 +287,65 @@ static int lock_for_upkeep(seqdb *db, bool *mine, const sdb_op *op) {
   return rc;
 }
 
-/* A checkpoint, which punches; or the cut. */
+/* A part of what there is to punch, and others get the lock; with the last part a checkpoint, or the cut. */
 static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step, const sdb_op *op) {
-  bool mine;
+  bool mine, cuts = *cursor == AT_CUT;
   int rc = lock_for_upkeep(db, &mine, op);
   if (rc != SEQDB_OK) return rc;
-  if (*cursor == AT_START) {
-    step->kind = SEQDB_COMPACT_PUNCH;
-    rc = sdb_checkpoint(db->store, op);
-  } else {
-    rc = cut_step(db->store, step, op);
-  }
+  step->kind = SEQDB_COMPACT_PUNCH;
+  bool more = sdb_checkpoint_punch_part(db->store);
+  if (!more) rc = cuts ? cut_step(db->store, step, op) : sdb_checkpoint(db->store, op);
   if (mine) sdb_writer_unlock(db);
-  if (rc == SEQDB_OK) *cursor = *cursor == AT_START ? AT_MOVES : AT_END;
+  if (rc == SEQDB_OK && !more) *cursor = cuts ? AT_END : AT_MOVES;
   return rc;
 }
 
-/* Extents that the journal holds become holes by a checkpoint. */
+/* Extents that the journal holds become holes by a checkpoint; as much of the punching as there is, in parts. */
+static int checkpoint_in_parts(seqdb *db, seqdb_compact_step_info *step, const sdb_op *op) {
+  uint64_t place = AT_PUNCH;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK && place == AT_PUNCH) {
+    rc = upkeep_step(db, &place, step, op);
+    (void)sdb_writer_give_way(db->store);
+  }
+  return rc;
+}
+
 static int release_held(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
-  uint64_t start = AT_START;
   seqdb_compact_step_info ignored;
   pthread_mutex_lock(&store->mutex);
   bool held = store->space.held_bytes > 0;
   pthread_mutex_unlock(&store->mutex);
-  return held ? upkeep_step(db, &start, &ignored, op) : SEQDB_OK;
+  return held ? checkpoint_in_parts(db, &ignored, op) : SEQDB_OK;
 }
 
 /* The step that the cursor stands at. */
-static int take_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step, const sdb_op *op) {
-  struct batch batch = {.db = db, .op = op, .max_regions = max_regions, .step = step};
+static int take_step(struct batch *batch, uint64_t *cursor) {
+  uint64_t place = *cursor & PLACES;
   bool done = false;
   int rc = SEQDB_OK;
-  if (*cursor == AT_START) {
-    batch.trim = true;
-    rc = run_batch(&batch);
-  } else if (*cursor == AT_MOVES || *cursor == AT_MOVES_AFTER_ASIDE) {
-    rc = move_step(&batch, cursor, &done);
-    if (rc == SEQDB_OK && done) rc = release_held(db, op);
+  if (place == AT_START) {
+    batch->trim = true;
+    rc = run_batch(batch);
+    if (rc == SEQDB_OK) *cursor = AT_PUNCH;
+  } else if (place == AT_MOVES || place == AT_MOVES_AFTER_ASIDE) {
+    rc = move_step(batch, cursor, &done);
+    if (rc == SEQDB_OK && done) rc = release_held(batch->db, batch->op);
   }
-  return rc == SEQDB_OK && !done ? upkeep_step(db, cursor, step, op) : rc;
+  return rc == SEQDB_OK && !done ? upkeep_step(batch->db, cursor, batch->step, batch->op) : rc;
 }
 
 /* What the step freed of the disk; moves show their gain when the checkpoint after them punches. */
 static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step,
                         const sdb_op *op) {
   uint64_t before = disk_bytes(db->store);
+  bool small = sdb_writer_give_way(db->store);
+  struct batch batch = {.db = db, .op = op, .max_regions = max_regions, .max_bytes = BATCH_BYTES, .step = step};
+  if (small) {
+    batch.max_regions = SDB_MIN(max_regions, SMALL_BATCH_REGIONS);
+    batch.max_bytes = SMALL_BATCH_BYTES;
+  }
   int rc = sdb_writable(db, op);
   if (rc == SEQDB_OK && sdb_txn_has_changes(&db->txn))
     rc = sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "compact: the transaction has uncommitted changes");
@@ -326,11 +353,16 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
   if (rc != SEQDB_OK) return rc;
   memset(step, 0, offsetof(seqdb_compact_step_info, name));
   step->moved_bytes = step->freed_bytes = 0;
-  if (*cursor >= AT_END) return SEQDB_DONE;
-  rc = take_step(db, max_regions, cursor, step, op);
+  if ((*cursor & PLACES) >= AT_END) return SEQDB_DONE;
+  rc = take_step(&batch, cursor);
   uint64_t after = disk_bytes(db->store);
   step->freed_bytes = before > after ? before - after : 0;
   return rc;
+}
+
+/* Who has begun, and has let others in between, goes on whatever the handle's timeout. */
+static void become_patient(seqdb *db) {
+  if (atomic_load(&db->busy_timeout_ms) < PATIENCE_MS) atomic_store(&db->busy_timeout_ms, PATIENCE_MS);
 }
 
 /* ---- public */
@@ -338,32 +370,41 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
 int seqdb_checkpoint(seqdb *db) {
   seqdb_error error;
   sdb_op op = {"checkpoint", &error};
-  bool mine = false;
+  seqdb_compact_step_info ignored;
+  uint64_t place = AT_PUNCH;
   int rc = sdb_writable(db, &op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   if ((rc = sdb_enter(db, &op)) != SEQDB_OK) return rc;
-  if (sdb_txn_has_changes(&db->txn)) {
+  uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
+  if (sdb_txn_has_changes(&db->txn))
     rc = sdb_error_set(&op, SEQDB_LOCKED, NULL, 0, "checkpoint: the transaction has uncommitted changes");
-  } else if ((rc = lock_for_upkeep(db, &mine, &op)) == SEQDB_OK) {
-    rc = sdb_checkpoint(db->store, &op);
-    if (mine) sdb_writer_unlock(db);
+  for (; rc == SEQDB_OK && place == AT_PUNCH; (void)sdb_writer_give_way(db->store)) {
+    rc = upkeep_step(db, &place, &ignored, &op);
+    become_patient(db);
   }
+  atomic_store(&db->busy_timeout_ms, timeout_ms);
   return sdb_leave(db, rc, &op);
 }
 
-int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
+static int public_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step) {
   seqdb_error error;
   sdb_op op = {"compact", &error};
   uint64_t next = *cursor;
   seqdb_compact_step_info done = {0};
   int rc = sdb_enter(db, &op);
   if (rc != SEQDB_OK) return rc;
-  rc = sdb_leave(db, compact_step(db, 1, &next, &done, &op), &op);
-  if (rc == SEQDB_OK) {
-    *cursor = next;
-    *step = done;
-  }
+  rc = sdb_leave(db, compact_step(db, max_regions, &next, &done, &op), &op);
+  if (rc == SEQDB_OK) *cursor = next;
+  if (rc == SEQDB_OK || rc == SEQDB_BUSY) *step = done;
   return rc;
+}
+
+int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
+  return public_step(db, 1, cursor, step);
+}
+
+int seqdb_compact_batch(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
+  return public_step(db, BATCH_REGIONS, cursor, step);
 }
 
 int seqdb_compact(seqdb *db, uint64_t *freed_bytes) {
@@ -372,13 +413,14 @@ int seqdb_compact(seqdb *db, uint64_t *freed_bytes) {
   seqdb_compact_step_info *step = sdb_malloc(sizeof *step);
   uint64_t cursor = 0, before = 0;
   int rc = step ? sdb_usable(db, &op) : sdb_error_nomem(&op);
-  if (rc == SEQDB_OK) before = disk_bytes(db->store);
-  while (rc == SEQDB_OK && (rc = sdb_enter(db, &op)) == SEQDB_OK) {
-    rc = compact_step(db, BATCH_REGIONS, &cursor, step, &op);
-    pthread_mutex_unlock(&db->txn_mutex);
-  }
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  before = disk_bytes(db->store);
+  uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
+  for (; rc == SEQDB_OK; become_patient(db))
+    rc = seqdb_compact_batch(db, &cursor, step);
+  atomic_store(&db->busy_timeout_ms, timeout_ms);
   sdb_free(step);
-  if (rc != SEQDB_DONE) return sdb_fail(db, rc, &op);
+  if (rc != SEQDB_DONE) return rc;
   uint64_t after = disk_bytes(db->store);
   if (freed_bytes) *freed_bytes = before > after ? before - after : 0;
   return SEQDB_OK;

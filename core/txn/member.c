@@ -134,14 +134,14 @@ int sdb_member_lock(sdb_store *store, uint64_t deadline_ms, bool drop, const sdb
   pthread_mutex_lock(&store->follow_mutex);
   rc = begin_to_lead(store, mend, drop, op);
   pthread_mutex_unlock(&store->follow_mutex);
-  if (rc != SEQDB_OK) sdb_board_writer_release(store->board, !mend && !sdb_is_poisoned(store));
+  if (rc != SEQDB_OK) (void)sdb_board_writer_release(store->board, !mend && !sdb_is_poisoned(store));
   return rc;
 }
 
-void sdb_member_unlock(sdb_store *store) {
-  if (!store->shared) return;
+bool sdb_member_unlock(sdb_store *store) {
+  if (!store->shared) return false;
   bool poisoned = sdb_is_poisoned(store);
   if (!poisoned && sdb_store_has_news(store)) sdb_store_publish(store);
   atomic_store(&store->leads, false);
-  sdb_board_writer_release(store->board, !poisoned);
+  return sdb_board_writer_release(store->board, !poisoned);
 }

@@ -24,6 +24,7 @@ int sdb_member_look(sdb_store *store, const sdb_op *op);
 ** `drop`: what a dead writer prepared for a coordinator is dropped, else kept.
 ** Errors: BUSY; its message names the other process; POISONED; as above; those of mending. */
 int sdb_member_lock(sdb_store *store, uint64_t deadline_ms, bool drop, const sdb_op *op);
-void sdb_member_unlock(sdb_store *store);
+/* true: another member waited. */
+bool sdb_member_unlock(sdb_store *store);
 
 #endif /* SDB_MEMBER_H */

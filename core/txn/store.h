@@ -71,7 +71,9 @@ typedef struct sdb_store {
   pthread_cond_t writer_free;
   pthread_cond_t news; /* there is a new last commit */
   struct seqdb *writer;
-  bool upkeep; /* the writer lock is held for a moment, by no handle: see writer_lock.h */
+  unsigned writers_waiting; /* for it, in this process */
+  bool wanted;              /* when it was let go last, somebody waited for it */
+  bool upkeep;              /* the writer lock is held for a moment, by no handle: see writer_lock.h */
   sdb_space space;
   sdb_catalog *committed;
   struct seqdb_snapshot *snapshots; /* oldest first */

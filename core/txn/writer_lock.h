@@ -11,6 +11,9 @@
 /* Take it for the handle.  BUSY when its timeout is over. */
 int sdb_writer_lock(seqdb *db, const sdb_op *op);
 void sdb_writer_unlock(seqdb *db);
+/* For work that takes the lock again and again: if somebody waited when it was let go last, a millisecond in which they
+** can take it, for a lock that is free is had by who asks first.  -> whether somebody waited.  Without the lock. */
+bool sdb_writer_give_way(sdb_store *store);
 
 /* Upkeep: a moment's work that needs the writer lock but belongs to no handle.  begin() never waits: false if somebody
 ** has the lock.  Handles wait for the end of upkeep whatever their timeout. */
