@@ -49,6 +49,21 @@ static bool is_loaded(sqlite3 *db) {
   return loaded;
 }
 
+/* The text is the caller's, who frees it with its own SQLite. */
+static int refuse_second_sqlite(char **error, const sqlite3_api_routines *api) {
+#ifdef SQLITE_CORE
+  (void)error;
+  (void)api;
+#else
+  if (SDB_ALWAYS(error))
+    *error = api->mprintf(
+        "seqdb: connections of another SQLite in this process use this file of the extension: "
+        "load a copy of it into SQLite %s",
+        api->libversion());
+#endif
+  return SQLITE_ERROR;
+}
+
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
@@ -75,22 +90,25 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
       sdb_register_blob,
       sdb_register_version,
   };
-  sdb_sqlite_api_keep(api);
+  if (!sdb_sqlite_api_enter(api)) return refuse_second_sqlite(error, api);
   if (sqlite3_libversion_number() < SDB_SQLITE_MIN) {
     if (SDB_ALWAYS(error))
       *error = sqlite3_mprintf("seqdb needs SQLite 3.38.0 or newer, this is %s", sqlite3_libversion());
+    sdb_sqlite_api_leave();
     return SQLITE_ERROR;
   }
-  if (is_loaded(db)) return SQLITE_OK;
-
-  sdb_connection *connection = sdb_connection_new(db);
-  if (!connection) return SQLITE_NOMEM;
+  bool loaded = is_loaded(db);
+  sdb_connection *connection = loaded ? NULL : sdb_connection_new(db);
+  if (!connection) {
+    sdb_sqlite_api_leave();
+    return loaded ? SQLITE_OK : SQLITE_NOMEM;
+  }
   int rc = SQLITE_OK;
   for (size_t i = 0; rc == SQLITE_OK && i < sizeof registrations / sizeof registrations[0]; i++) {
     rc = registrations[i](connection);
   }
-  sdb_connection_unref(connection);
   if (rc != SQLITE_OK && SDB_ALWAYS(error))
     *error = sqlite3_mprintf("seqdb cannot be registered: %s", sqlite3_errmsg(db));
+  sdb_connection_unref(connection);
   return rc;
 }

@@ -412,8 +412,9 @@ static int check_header(const struct recovery *r) {
   if (adopt) return rc;
   return sdb_damage_add(&out->damage, "regions", 0,
                         "regions: %llu entries differ from what the journal remembers (%llu entries): changed by "
-                        "another program, or damaged; seqdb_adopt() accepts them",
-                        (unsigned long long)out->tree.entries, (unsigned long long)h->entries);
+                        "another program, or damaged%s",
+                        (unsigned long long)out->tree.entries, (unsigned long long)h->entries,
+                        out->damage.count ? "" : "; seqdb_adopt() accepts them"); /* not what is damaged */
 }
 
 /* With records the guard kept other programs out: adopt=1 is no answer. */
