@@ -26,3 +26,7 @@ class RegionExistsError(Error, FileExistsError):
 
 class PinError(Error, BufferError):
     """The bytes of a region cannot be pinned now: they are not committed, or not in their place yet."""
+
+
+for _kind in (Error, LoadError, RegionNotFoundError, RegionExistsError, PinError):
+    _kind.__module__ = "seqdb"  # as it is written

@@ -7,6 +7,7 @@ that `meson install` put into a system folder.
 
 from __future__ import annotations
 
+import ctypes
 import glob
 import os
 import platform
@@ -19,6 +20,7 @@ from ._errors import LoadError
 VERSION = "0.1.0"
 VARIABLE = "SEQDB_LIBRARY"
 SQLITE_MIN = (3, 38, 0)
+ENTRY = "sqlite3_seqdb_init"  # so the file may have any name
 FILE = "seqdb.dylib" if sys.platform == "darwin" else "seqdb.so"
 SYSTEM = ("/usr/local/lib/*/sqlite3", "/usr/local/lib/sqlite3", "/usr/lib/*/sqlite3", "/usr/lib*/sqlite3")
 MACHINES = {3: "i386", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
@@ -75,12 +77,12 @@ def load_client(client: Client, library: str | os.PathLike[str] | None = None) -
         )
     if _is_loaded(client):
         return
-    switch, load_extension = _ways(client.raw)
+    switch = _switch(client.raw)
     path = os.fspath(library) if library is not None else _find()
     _one_sqlite(client, path)
     switch(True)
     try:
-        load_extension(path)
+        client.rows("SELECT load_extension(?, ?)", path, ENTRY)
     except Exception as error:
         raise LoadError(_why_not(path, error)) from error
     finally:
@@ -116,17 +118,16 @@ def _is_loaded(client: Client) -> bool:
     return True
 
 
-def _ways(raw: Any) -> Tuple[Any, Any]:
+def _switch(raw: Any) -> Any:
     switch = getattr(raw, "enable_load_extension", None) or getattr(raw, "enableloadextension", None)
-    load_extension = getattr(raw, "load_extension", None) or getattr(raw, "loadextension", None)
-    if switch is None or load_extension is None:
+    if switch is None:
         raise LoadError(
             "seqdb: the %s module of this Python (%s) was built without loading of extensions, as those of pyenv and "
             "Apple are: use the Python of your distribution or of Homebrew, or connect with APSW, or build this one "
             "with PYTHON_CONFIGURE_OPTS=--enable-loadable-sqlite-extensions"
             % (type(raw).__module__.partition(".")[0], sys.executable)
         )
-    return switch, load_extension
+    return switch
 
 
 def _one_sqlite(client: Client, path: str) -> None:
@@ -146,24 +147,33 @@ def _one_sqlite(client: Client, path: str) -> None:
         )
 
 
-def _why_not(path: str, error: Exception) -> str:
-    here = "%s %s" % (platform.system(), platform.machine())
-    try:
-        with open(path, "rb") as file:
-            head = file.read(20)
-    except OSError as missing:
-        return "seqdb: %s cannot be read: %s: set %s to the path of %s" % (path, missing.strerror, VARIABLE, FILE)
-    made_for = None
+def _made_for(path: str) -> str | None:
+    """By the head of the file; None for what is no library."""
+    with open(path, "rb") as file:
+        head = file.read(20)
     if head[:4] == b"\x7fELF" and len(head) == 20:
         number = int.from_bytes(head[18:20], "big" if head[5] == 2 else "little")
-        made_for = "%s, %d bits" % (MACHINES.get(number, "machine %d" % number), 64 if head[4] == 2 else 32)
-    elif head[:4] in (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"):
-        made_for = "macOS"
+        return "%s, %d bits" % (MACHINES.get(number, "machine %d" % number), 64 if head[4] == 2 else 32)
+    return "macOS" if head[:4] in (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe") else None
+
+
+def _why_not(path: str, error: Exception) -> str:
+    try:
+        made_for = _made_for(path)
+    except OSError as missing:
+        return "seqdb: %s cannot be read: %s: set %s to the path of %s" % (path, missing.strerror, VARIABLE, FILE)
     if made_for is None:
         return "seqdb: %s is no library: build seqdb, and set %s to the path of its %s" % (path, VARIABLE, FILE)
+    try:
+        ctypes.CDLL(path)  # SQLite tries the path with a further .so, and tells of that
+        why = str(error)
+    except OSError as told:
+        why = str(told)
+    why = why[len(path) + 2 :] if why.startswith(path + ": ") else why
+    here = "%s %s" % (platform.system(), platform.machine())
     return "seqdb: %s, made for %s, cannot be loaded here (%s): %s: install the wheel of this platform, or build it" % (
         path,
         made_for,
         here,
-        error,
+        why,
     )
