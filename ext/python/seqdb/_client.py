@@ -171,7 +171,7 @@ class SqlAlchemy(Client):
             )
         if not connection.in_transaction():
             connection.begin()
-        return self._module_client().begin() and False  # SQLAlchemy ends it
+        return self._module_client().begin()
 
     def private(self) -> Client:
         return self._module_client().private()

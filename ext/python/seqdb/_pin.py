@@ -76,11 +76,17 @@ class Holder:
         load_private(client)
         client.rows("CREATE VIRTUAL TABLE pinned USING seqdb('%s', %s)" % (directory.replace("'", "''"), option))
 
-    def pin(self, name: str) -> Place:
-        with self.lock:
-            place = _pin(self.client, "pinned", name)
-        self._give_back()
-        return place
+    def pin(self, name: str) -> Place | None:
+        """None if there is an overwrite that is not in the file yet: the holder may not write it there."""
+        try:
+            with self.lock:
+                return _pin(self.client, "pinned", name)
+        except Exception as error:
+            if not any(text in str(error) for text in ("was opened read-only", "keeps this from being written")):
+                raise
+            return None
+        finally:
+            self._give_back()
 
     def unpin(self, pin: int) -> None:
         """Called when a mapping goes, maybe by the garbage collector and in the midst of anything: waits for nobody."""
@@ -172,8 +178,9 @@ def _held(region: Region) -> memoryview | None:
             return memoryview(b"")
         holder = region.holder = _holder(region, os.path.dirname(place.file))
         kept = holder.pin(region.name)
-        if not kept.is_that_of(place):
-            holder.unpin(kept.pin)
+        if kept is None or not kept.is_that_of(place):
+            if kept is not None:
+                holder.unpin(kept.pin)
             return None
         try:
             mapping = _map(kept)
@@ -188,18 +195,15 @@ def _held(region: Region) -> memoryview | None:
 
 
 def _pinned(region: Region) -> memoryview:
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         try:
             view = _held(region)
         except Exception as error:
             refusal = _refusal(region, error)
-            if refusal is None:
-                region.length_or(error)
-                raise
-            # A writer came between: this connection's pin writes its overwrite to the file.  Else it will be so again.
-            if "not committed" in str(error) or attempt == ATTEMPTS - 1:
+            if refusal is not None:
                 raise refusal from error
-            continue
+            region.length_or(error)
+            raise
         if view is not None:
             return view
     raise PinError(
