@@ -7,9 +7,9 @@
 It prints the wheel's path.  The extension is that of --library, of the environment variable SEQDB_LIBRARY, or
 build/seqdb.so of this checkout.  pip uses this file too (pyproject.toml): `pip wheel --no-index ext/python`.
 
-The wheel is for the machine that the extension was built for.  Its tag is manylinux_2_28 if the extension needs no newer
-C library (GLIBC_2.28), which `objdump -T` says, and plain linux otherwise: then build where the C library is as old as
-the oldest one that is to load it.
+The wheel is for the machine that the extension was built for.  Its tag is manylinux_2_28 if the extension needs no
+newer C library (GLIBC_2.28), which `objdump -T` says, and plain linux otherwise: then build where the C library is as
+old as the oldest one that is to load it.
 """
 
 import argparse

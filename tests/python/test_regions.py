@@ -50,7 +50,8 @@ class AsMapping(Base):
 
     def test_append_says_where(self):
         r = self.regions
-        self.assertEqual([r.append("n", data) for data in (b"", b"123", bytearray(b"4"), memoryview(b"56"))], [0, 0, 3, 4])
+        pieces = (b"", b"123", bytearray(b"4"), memoryview(b"56"))
+        self.assertEqual([r.append("n", piece) for piece in pieces], [0, 0, 3, 4])
         self.assertEqual(self.content("n"), b"123456")
         with self.fails(TypeError, "bytes are needed"):
             r.append("n", "text")

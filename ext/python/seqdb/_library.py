@@ -27,7 +27,7 @@ MACHINES = {3: "i386", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243
 
 C = TypeVar("C")
 
-# Which SQLite a library was loaded into: it serves one in a process.
+# A library that is loaded keeps a pointer to its SQLite: two SQLites in one process need two files of it.  {file: it}
 _sqlite_of: Dict[Tuple[int, int], str] = {}
 _last_loaded: str | None = None
 
@@ -43,7 +43,8 @@ def library() -> str:
         for path in (named, named + os.path.splitext(FILE)[1]):
             if os.path.isfile(path):
                 return os.path.abspath(path)
-        raise LoadError("seqdb: %s is %s, and there is no such file: set it to the path of %s" % (VARIABLE, named, FILE))
+        told = "seqdb: %s is %s, and there is no such file: set it to the path of %s"
+        raise LoadError(told % (VARIABLE, named, FILE))
     for pattern in SYSTEM:
         for path in sorted(glob.glob(os.path.join(pattern, FILE))):
             return path
@@ -79,7 +80,12 @@ def load_client(client: Client, library: str | os.PathLike[str] | None = None) -
         return
     switch = _switch(client.raw)
     path = os.fspath(library) if library is not None else _find()
-    _one_sqlite(client, path)
+    file, sqlite = _file_of(path), _sqlite_named(client)
+    if _sqlite_of.get(file, sqlite) != sqlite:
+        raise LoadError(
+            "seqdb: %s serves another SQLite in this process already, and this connection has SQLite %s of its own: "
+            "copy the file, and give the copy's path to seqdb.load(connection, library)" % (path, sqlite_version)
+        )
     switch(True)
     try:
         client.rows("SELECT load_extension(?, ?)", path, ENTRY)
@@ -91,6 +97,7 @@ def load_client(client: Client, library: str | os.PathLike[str] | None = None) -
         raise LoadError("seqdb: %s is another library, without seqdb_version()" % path)
     global _last_loaded
     _last_loaded = path
+    _sqlite_of[file] = sqlite
 
 
 def load_private(client: Client) -> None:
@@ -130,21 +137,17 @@ def _switch(raw: Any) -> Any:
     return switch
 
 
-def _one_sqlite(client: Client, path: str) -> None:
-    """A library that is loaded keeps a pointer to its SQLite: two SQLites in one process need two files of it."""
+def _file_of(path: str) -> Tuple[int, int]:
     try:
         status = os.stat(path)
     except OSError:
-        return  # loading says it
-    row = client.rows("SELECT group_concat(compile_options), sqlite_source_id() FROM pragma_compile_options")[0]
-    sqlite = "%s %s" % row
-    file = (status.st_dev, status.st_ino)
-    if _sqlite_of.setdefault(file, sqlite) != sqlite:
-        raise LoadError(
-            "seqdb: %s serves another SQLite in this process already, and this connection has SQLite %s of its own: "
-            "copy the file, and give the copy's path to seqdb.load(connection, library)"
-            % (path, client.value("SELECT sqlite_version()"))
-        )
+        return (-1, -1)  # loading says it
+    return (status.st_dev, status.st_ino)
+
+
+def _sqlite_named(client: Client) -> str:
+    sql = "SELECT group_concat(compile_options), sqlite_source_id() FROM pragma_compile_options"
+    return "%s %s" % client.rows(sql)[0]
 
 
 def _made_for(path: str) -> str | None:

@@ -6,8 +6,8 @@
 A pin belongs to a connection, and ends with it.  An array may outlive the connection of the program: if its pin went,
 others could cut the file, and a look at the array would end the process (SIGBUS).  So pins are held by a connection of
 this package's own, the holder: one for each directory, in memory, which reads that directory and has no lock of SQLite.
-It closes when the last array of its directory is gone, and the last file that made one.  Whichever thread drops the last reference may give the pin
-back, at any moment, for nobody else uses the holder.
+It closes when the last array of its directory is gone, and the last file that made one.  Whichever thread drops the
+last reference may give the pin back, at any moment, for nobody else uses the holder.
 """
 
 from __future__ import annotations
@@ -159,11 +159,11 @@ def _refusal(region: Region, error: Exception) -> PinError | None:
     if "has changes that are not committed" in told:
         why = "it has changes that are not committed: commit first"
     elif "keeps this from being written to its place" in told:
-        why = "it was overwritten, and somebody still reads its older state: wait for the end of that"
+        why = "it was overwritten while its older state is read: wait"
     else:
         return None
     return PinError(
-        "%s: region '%s' cannot be pinned: %s, or take a copy with copy=None" % (region.table.text, region.name, why)
+        "%s: region '%s' cannot be pinned: %s, or say copy=None" % (region.table.text, region.name, why)
     )
 
 
@@ -207,7 +207,7 @@ def _pinned(region: Region) -> memoryview:
         if view is not None:
             return view
     raise PinError(
-        "%s: region '%s' cannot be pinned: it is overwritten all the time: take a copy with copy=None"
+        "%s: region '%s' cannot be pinned: it is overwritten all the time: say copy=None"
         % (region.table.text, region.name)
     )
 
