@@ -88,6 +88,13 @@ class AsMapping(Base):
         self.db.row_factory = lambda cursor, row: "row"
         self.assertEqual((dict(self.regions), self.regions["log"]), ({"log": 13}, 13))
         self.db.row_factory = sqlite3.Row
+        self.db.text_factory = bytes
+        self.assertEqual(dict(self.regions), {"log": 13})
+        self.assertEqual(bytes(self.regions.open("log").memoryview()[:5]), b"first")
+        db = sqlite3.connect("a.db")
+        self.addCleanup(db.close)
+        db.text_factory = bytes
+        self.assertEqual(len(seqdb.Regions(seqdb.load(db), "regions")), 1)
         self.assertEqual(seqdb.open(self.db, "regions", "log").read(5), b"first")
 
     def test_a_closed_connection_says_so(self):

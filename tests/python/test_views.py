@@ -280,6 +280,26 @@ class Views(Base):
                 db.close()
                 self.assertEqual(bytes(view), b"first\nsecond\n")
 
+    def test_a_connection_that_may_not_write_has_views_too(self):
+        for file, options, pragma in (
+            ("file:a.db?mode=ro", {"uri": True}, "SELECT 1"),
+            ("a.db", {}, "PRAGMA query_only = 1"),
+        ):
+            db = self.connect(file, isolation_level=None, **options)
+            db.execute(pragma)
+            view = self.view(db=db)
+            self.assertEqual(bytes(view[:2]), b"fi")
+            # An overwrite that waits is written out by whoever may write.
+            self.db.execute("SELECT seqdb_write('regions', 'log', 0, 'FIRST')")
+            with self.fails(seqdb.PinError, "region 'log' cannot be pinned"):
+                self.view(db=db)
+            self.assertEqual(bytes(self.view(db=db, copy=None)[:5]), b"FIRST")
+            del view
+            self.db.execute("INSERT INTO regions(regions) VALUES ('checkpoint')")
+            self.assertEqual(bytes(self.view(db=db)[:5]), b"FIRST")
+            self.db.execute("SELECT seqdb_write('regions', 'log', 0, 'first')")
+            self.db.execute("INSERT INTO regions(regions) VALUES ('checkpoint')")
+
     def opened(self):
         db = self.connect(isolation_level=None)
 

@@ -17,6 +17,10 @@ from ._errors import Error
 SAVEPOINT = "seqdb_python"
 
 
+def text_of(value: Any) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, (bytes, bytearray)) else value
+
+
 class Client:
     """What is the same for all; `raw` is the connection of the module that has SQLite in it."""
 
@@ -46,6 +50,11 @@ class Client:
     def row(self, sql: str, *values: Any) -> Tuple[Any, ...] | None:
         rows = self.rows(sql, *values)
         return rows[0] if rows else None
+
+    def text(self, sql: str, *values: Any) -> str | None:
+        """One text; a text factory of the connection may have made bytes of it."""
+        value = self.value(sql, *values)
+        return text_of(value) if value is not None else None
 
     def value(self, sql: str, *values: Any) -> Any:
         row = self.row(sql, *values)

@@ -71,7 +71,7 @@ def load(connection: C, library: str | os.PathLike[str] | None = None) -> C:
 
 
 def load_client(client: Client, library: str | os.PathLike[str] | None = None) -> None:
-    sqlite_version = client.value("SELECT sqlite_version()")
+    sqlite_version = client.text("SELECT sqlite_version()") or ""
     if tuple(map(int, sqlite_version.split("."))) < SQLITE_MIN:
         raise LoadError(
             "seqdb needs SQLite 3.38 or newer, and this connection has %s: take a newer Python or APSW" % sqlite_version
@@ -112,7 +112,7 @@ def _find() -> str:
 def _is_loaded(client: Client) -> bool:
     """Is it there, in this version?"""
     try:
-        version = client.value("SELECT seqdb_version()")
+        version = client.text("SELECT seqdb_version()")
     except Exception as error:
         if "no such function" in str(error):
             return False
@@ -146,8 +146,7 @@ def _file_of(path: str) -> Tuple[int, int]:
 
 
 def _sqlite_named(client: Client) -> str:
-    sql = "SELECT group_concat(compile_options), sqlite_source_id() FROM pragma_compile_options"
-    return "%s %s" % client.rows(sql)[0]
+    return client.text("SELECT group_concat(compile_options) || sqlite_source_id() FROM pragma_compile_options") or ""
 
 
 def _made_for(path: str) -> str | None:

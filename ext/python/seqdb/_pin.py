@@ -137,7 +137,7 @@ def _holder(region: Region, directory: str) -> Holder:
 def _is_immutable(region: Region) -> bool:
     schema, table = parts(region.table.text)
     master = "sqlite_temp_master" if schema.lower() == "temp" else '"%s".sqlite_master' % schema.replace('"', '""')
-    text = region.client.value("SELECT sql FROM %s WHERE name = ? COLLATE NOCASE" % master, table)
+    text = region.client.text("SELECT sql FROM %s WHERE name = ? COLLATE NOCASE" % master, table)
     return re.search(r"\bimmutable\s*=\s*1", text or "", re.IGNORECASE) is not None
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import ItemsView, Mapping, ValuesView
 from typing import Any, Iterator, List, Tuple
 
+from ._client import text_of
 from ._errors import Error, RegionExistsError
 from ._file import AnyRegionFile, _bytes_of, open
 from ._table import PIECE_BYTES, Life, Table
@@ -56,7 +57,8 @@ class Regions(Mapping):
     # ---- a mapping ----
 
     def _rows(self) -> List[Tuple[str, int]]:
-        return self._table.client.rows("SELECT name, length FROM %s" % self._table.sql)  # type: ignore[return-value]
+        rows = self._table.client.rows("SELECT name, length FROM %s" % self._table.sql)
+        return [(text_of(name), length) for name, length in rows]
 
     def __iter__(self) -> Iterator[str]:
         return iter([name for name, _ in self._rows()])
