@@ -109,7 +109,6 @@ def beside_changes(db, count):
         right = right and same(figures, expected)
     did = other.communicate()[0].strip()
     right = right and other.returncode == 0 and same(windows(array), expected)
-    del array
     return seconds, right and db.execute("SELECT seqdb_check('regions')").fetchone() == ("ok",), did
 
 

@@ -19,7 +19,7 @@ import os
 import re
 import threading
 import weakref
-from typing import Any, Deque, Dict, List, NamedTuple
+from typing import Any, Deque, List, NamedTuple
 
 from ._client import Client, client_of
 from ._errors import PinError

@@ -16,7 +16,7 @@ from ._table import PIECE_BYTES, Life, Table
 SLICE_MS = 200
 
 
-class Regions(Mapping):
+class Regions(Mapping[str, int]):
     """`name in regions`, `regions[name]` (its length), `del regions[name]`, `len(regions)`, `for name in regions`,
     `for name, length in regions.items()`.
 
@@ -79,10 +79,10 @@ class Regions(Mapping):
         if self._table.client.change("DELETE FROM %s WHERE name = ?" % self._table.sql, name) == 0:
             raise self._table.missing(name)
 
-    def items(self) -> "ItemsView[str, int]":
+    def items(self) -> ItemsView[str, int]:
         return _Items(self)
 
-    def values(self) -> "ValuesView[int]":
+    def values(self) -> ValuesView[int]:
         return _Values(self)
 
     # ---- what a mapping has not ----
@@ -129,14 +129,14 @@ class Regions(Mapping):
         return _follow(self._table, name, start, timeout, piece)
 
 
-class _Items(ItemsView):
+class _Items(ItemsView[str, int]):
     _mapping: Regions
 
     def __iter__(self) -> Iterator[Tuple[str, int]]:
         return iter(self._mapping._rows())
 
 
-class _Values(ValuesView):
+class _Values(ValuesView[int]):
     _mapping: Regions
 
     def __iter__(self) -> Iterator[int]:
