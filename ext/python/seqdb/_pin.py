@@ -74,6 +74,7 @@ class Holder:
         self.returned: Deque[int] = collections.deque()
         weakref.finalize(self, _close, client, self.pid).atexit = False
         load_private(client)
+        client.rows("PRAGMA busy_timeout = 5000")  # another process may be opening the directory, or closing it
         client.rows("CREATE VIRTUAL TABLE pinned USING seqdb('%s', %s)" % (directory.replace("'", "''"), option))
 
     def pin(self, name: str) -> Place | None:
