@@ -63,6 +63,7 @@ void bench_sql(bench_run *run, sqlite3 *db, const char *sql) {
 sqlite3 *bench_sqlite_open(bench_run *run, bench_journal journal) {
   sqlite3 *db = NULL;
   bench_sqlite_must(run, db, sqlite3_open(bench_path(run, "host.db"), &db), "open");
+  sqlite3_busy_timeout(db, 30000); /* several processes that open at a time wait for each other */
   bench_sql(run, db, journal == BENCH_WAL ? "PRAGMA journal_mode=WAL" : "PRAGMA journal_mode=TRUNCATE");
   bench_sql(run, db, "PRAGMA synchronous=FULL; PRAGMA mmap_size=2147418112; PRAGMA cache_size=-65536;");
   return db;
