@@ -28,14 +28,22 @@ function checkNode() {
   }
 }
 
-// Of this process, as the folders are named.
+// Of this process, as the folders are named.  What links programs with musl is named near the beginning of each.
 function platform() {
   let name = `${process.platform}-${process.arch}`;
-  if (process.platform === 'linux') {
-    const {header} = process.report.getReport();
-    if (header && !header.glibcVersionRuntime) name += '-musl';
-  }
+  if (process.platform === 'linux' && firstBytes(process.execPath, 4096).includes('/ld-musl-')) name += '-musl';
   return name;
+}
+
+function firstBytes(file, count) {
+  const bytes = Buffer.alloc(count);
+  const descriptor = fs.openSync(file, 'r');
+  try {
+    fs.readSync(descriptor, bytes, 0, count, 0);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+  return bytes;
 }
 
 const suffix = () => ({darwin: '.dylib', win32: '.dll'}[process.platform] || '.so');
@@ -45,22 +53,21 @@ const libraryFile = () => path.join(__dirname, 'lib', platform(), `seqdb${suffix
 
 const elfProcessors = {0x03: 'ia32', 0x16: 's390x', 0x28: 'arm', 0x3e: 'x64', 0xb7: 'arm64', 0xf3: 'riscv64'};
 
-// What a file was made for, by its first bytes: 'linux-x64', 'darwin', or undefined.
+// What a file was made for, by its first bytes: 'linux-x64', 'darwin', or undefined; and whether its end is missing:
+// the system may kill a process that loads such a file.
 function madeFor(file) {
-  const head = Buffer.alloc(20);
-  const descriptor = fs.openSync(file, 'r');
-  try {
-    fs.readSync(descriptor, head, 0, 20, 0);
-  } finally {
-    fs.closeSync(descriptor);
-  }
+  const head = firstBytes(file, 64);
   if (head.readUInt32BE(0) === 0x7f454c46) {
     const number = head[5] === 2 ? head.readUInt16BE(18) : head.readUInt16LE(18);
-    return `${process.platform === 'freebsd' ? 'freebsd' : 'linux'}-${elfProcessors[number] || `processor ${number}`}`;
+    const system = process.platform === 'freebsd' ? 'freebsd' : 'linux';
+    // In a file of 64 bits, little-endian: where the table of sections ends, the last thing in it.
+    const end = head[4] === 2 && head[5] === 1
+      ? Number(head.readBigUInt64LE(40)) + head.readUInt16LE(58) * head.readUInt16LE(60) : 0;
+    return {made: `${system}-${elfProcessors[number] || `processor ${number}`}`, cut: end > fs.statSync(file).size};
   }
-  if ([0xcffaedfe, 0xcefaedfe, 0xcafebabe].includes(head.readUInt32BE(0))) return 'darwin';
-  if (head.toString('latin1', 0, 2) === 'MZ') return 'win32';
-  return undefined;
+  if ([0xcffaedfe, 0xcefaedfe, 0xcafebabe].includes(head.readUInt32BE(0))) return {made: 'darwin'};
+  if (head.toString('latin1', 0, 2) === 'MZ') return {made: 'win32'};
+  return {};
 }
 
 const build = 'build it (meson setup build && ninja -C build) and name it: seqdb.load(db, {extension: file})';
@@ -75,11 +82,12 @@ function checkLibrary(file, own) {
       `seqdb has no library for ${platform()}: ${file} is missing (there is: ${others || 'none'}); ${build}`);
   }
   if (!fs.statSync(file).isFile()) throw new SeqdbError('SEQDB_LIBRARY_WRONG', `seqdb.load: ${file} is not a file`);
-  const made = madeFor(file);
+  const {made, cut} = madeFor(file);
   if (made !== here && !(made && here.startsWith(`${made}-`))) {
     throw new SeqdbError('SEQDB_LIBRARY_WRONG',
       `seqdb.load: ${file} is ${made ? `for ${made}` : 'no library'}, and this process is ${here}; ${build}`);
   }
+  if (cut) throw new SeqdbError('SEQDB_LIBRARY_WRONG', `seqdb.load: ${file} is cut short: copy or install it anew`);
 }
 
 function checkSqlite(connection) {
