@@ -11,7 +11,7 @@
 'use strict';
 const fs = require('fs');
 const path = require('path');
-const {Readable} = require('stream');
+const {Readable, addAbortSignal} = require('stream');
 const {Worker} = require('worker_threads');
 const {checkName, checkNumber, quotedTable} = require('./connection.js');
 const {SeqdbError, argument} = require('./errors.js');
@@ -44,6 +44,7 @@ class FollowStream extends Readable {
   #full = false; // the last one has not been taken yet
   #ended;
   #wanted = true; // ref() and unref()
+  #held = false; // the thread keeps the process alive
 
   constructor(filename, table, name, options = {}) {
     const {start = 0, signal, driver, extension, encoding} = options;
@@ -53,23 +54,27 @@ class FollowStream extends Readable {
     quotedTable(table, caller);
     checkName(name, caller);
     checkNumber(start, 'start', caller);
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw argument(`${caller}: signal must be an AbortSignal`);
     const file = path.resolve(filename);
     if (!fs.existsSync(file)) throw new SeqdbError('SEQDB_NO_FILE', `${caller}: there is no file ${file}`);
     const library = path.resolve(extension ?? last.extension ?? libraryFile());
     const module = resolveDriver(driver);
-    super({highWaterMark: pieceBytes, encoding, signal});
+    super({highWaterMark: pieceBytes, encoding});
     this.bytesRead = 0;
     this.#worker = new Worker(path.join(__dirname, 'follow_thread.js'), {
       workerData: {file, table, name, start, module, library, shared: this.#shared, pieceBytes},
     });
-    this.#worker.unref();
     this.#ended = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.#worker.on('message', (message) => this.#receive(message));
     this.#worker.on('error', (error) => this.destroy(error));
     this.#worker.on('exit', () => {
       if (!this.destroyed) this.destroy(new SeqdbError('SEQDB_THREAD', `${caller}: the thread has ended`));
     });
+    // After the listeners: the one of 'message' makes it hold the process again.
+    this.#worker.unref();
     this.#grant();
+    // One that is aborted already destroys the stream here.
+    if (signal) addAbortSignal(signal, this);
   }
 
   #grant() {
@@ -90,29 +95,50 @@ class FollowStream extends Readable {
       this.#grant();
     } else {
       this.#full = true;
-      this.#worker.unref();
     }
+    this.#hold();
   }
 
   _read() {
-    if (this.#full) {
-      this.#full = false;
-      this.#taken++;
-      this.#grant();
-    }
-    if (this.#wanted) this.#worker.ref();
+    if (!this.#full) return;
+    this.#full = false;
+    this.#taken++;
+    this.#grant();
+  }
+
+  // Somebody waits for bytes: there are none, and a consumer is there to get them.
+  #hold() {
+    const consumer = this.readableFlowing === true || this.listenerCount('readable') > 0;
+    const hold = this.#wanted && consumer && this.readableLength === 0 && !this.destroyed;
+    if (hold === this.#held) return;
+    this.#held = hold;
+    if (hold) this.#worker.ref();
+    else this.#worker.unref();
+  }
+
+  // Every consumer comes by here, whatever way it reads: _read() only says that there is room.
+  read(size) {
+    const chunk = super.read(size);
+    this.#hold();
+    return chunk;
+  }
+
+  pause() {
+    super.pause();
+    this.#hold();
+    return this;
   }
 
   // As those of sockets and timers: whether waiting for bytes keeps the process alive.
   ref() {
     this.#wanted = true;
-    if (!this.#full) this.#worker.ref();
+    this.#hold();
     return this;
   }
 
   unref() {
     this.#wanted = false;
-    this.#worker.unref();
+    this.#hold();
     return this;
   }
 

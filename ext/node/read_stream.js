@@ -23,7 +23,8 @@ function checkRange({start = 0, end = Infinity}) {
 
 // Turns an error of a driver about a closed database into one that says whose it was.
 function explained(error, connection, region, doing) {
-  if (error instanceof SeqdbError || connection.isOpen()) return error;
+  if (error instanceof SeqdbError) return error;
+  if (connection.isOpen() && !/database is not open/.test(error.message)) return error;
   return new SeqdbError('SEQDB_CLOSED',
     `${region.table}: the database was closed while region '${region.name}' was ${doing}`, {cause: error});
 }
@@ -38,9 +39,12 @@ class RegionReadStream extends Readable {
     const {start, end} = checkRange(options);
     const {highWaterMark = defaultPiece, encoding, signal} = options;
     checkNumber(highWaterMark, 'highWaterMark', caller, 1);
+    // What can be refused is, before there is a stream: one that exists is opened, whatever its constructor throws.
+    const connection = connectionOf(db, caller);
+    const region = new Region(connection, table, name, caller);
     super({highWaterMark, encoding, signal});
-    this.#connection = connectionOf(db, caller);
-    this.#region = new Region(this.#connection, table, name, caller);
+    this.#connection = connection;
+    this.#region = region;
     this.#end = end;
     this.#piece = highWaterMark;
     this.position = start; // of the next byte

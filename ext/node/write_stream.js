@@ -52,9 +52,11 @@ class RegionWriteStream extends Writable {
     if (start !== undefined && flags === 'a') throw argument(`${caller}: start is for flags 'w' and 'r+', not for 'a'`);
     checkNumber(start ?? 0, 'start', caller);
     checkNumber(highWaterMark, 'highWaterMark', caller, 1);
+    const connection = connectionOf(db, caller);
+    const region = new Region(connection, table, name, caller);
     super({highWaterMark, signal, decodeStrings: true});
-    this.#connection = connectionOf(db, caller);
-    this.#region = new Region(this.#connection, table, name, caller);
+    this.#connection = connection;
+    this.#region = region;
     this.#flags = flags;
     this.#start = start ?? 0;
     this.bytesWritten = 0;
