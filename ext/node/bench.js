@@ -236,7 +236,8 @@ async function main() {
     table(await streams(db, total, rounds), total);
     if (process.env.FOLLOW) {
       const small = await following(db, 500, 100);
-      console.log(`followed, 500 appends of 100 bytes by another process: ${small.late.toFixed(0)} µs after the append`);
+      const late = small.late.toFixed(0);
+      console.log(`followed, 500 appends of 100 bytes by another process: ${late} µs after the append`);
       const large = await following(db, Math.ceil(total / mebibyte / 4), 4 * mebibyte);
       const mib = Math.ceil(total / mebibyte / 4) * 4;
       console.log(`followed, ${mib} MiB by another process: ${(mib / large.seconds).toFixed(0)} MiB/s, every byte`);

@@ -54,7 +54,9 @@ class FollowStream extends Readable {
     quotedTable(table, caller);
     checkName(name, caller);
     checkNumber(start, 'start', caller);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw argument(`${caller}: signal must be an AbortSignal`);
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw argument(`${caller}: signal must be an AbortSignal`);
+    }
     const file = path.resolve(filename);
     if (!fs.existsSync(file)) throw new SeqdbError('SEQDB_NO_FILE', `${caller}: there is no file ${file}`);
     const library = path.resolve(extension ?? last.extension ?? libraryFile());

@@ -51,7 +51,8 @@ class Regions {
     return this.#connection.row(`SELECT length FROM ${this.#quoted} WHERE name = ?`, name)?.length;
   }
 
-  // All of it, or from `start` up to `end`, which is left out: as Buffer.subarray.  undefined if there is no such region.
+  // All of it, or from `start` up to `end`, which is left out, as Buffer.subarray does.  undefined if there is no such
+  // region.
   read(name, start = 0, end = undefined) {
     checkName(name, 'read');
     checkNumber(start, 'start', 'read');

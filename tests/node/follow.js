@@ -83,7 +83,7 @@ test('every byte of another process arrives in order, in small and large appends
   assert.ok(got.equals(bytes));
 });
 
-test('a writer that is killed half-way, and one that goes on: what was committed arrives, and nothing else', async (t) => {
+test('writers that are killed half-way: what was committed arrives, and nothing else', async (t) => {
   const {file, regions} = database(t);
   const stream = seqdb.follow(file, 'regions', 'log');
   const script = `${prelude}
@@ -220,8 +220,8 @@ test('without any driver and load() it says what to install', async (t) => {
     try { seqdb.follow(process.argv[2], 'regions', 'log'); } catch (error) { console.log(error.code, error.message); }
   `.replace(/^/, "process.chdir('/'); process.env.NODE_PATH = ''; require('module')._initPaths();"),
   packageFolder, file);
-  assert.deepStrictEqual([ended.code, ended.text], [0, 'SEQDB_NO_DRIVER seqdb.follow: there is neither better-sqlite3 ' +
-    'nor, before Node.js 22.13, node:sqlite: npm install better-sqlite3\n']);
+  assert.deepStrictEqual([ended.code, ended.text], [0, 'SEQDB_NO_DRIVER seqdb.follow: there is neither ' +
+    'better-sqlite3 nor, before Node.js 22.13, node:sqlite: npm install better-sqlite3\n']);
 });
 
 const opened = `${prelude}
@@ -251,7 +251,7 @@ test('a process ends although it has begun to follow and nobody reads, or after 
   }
 });
 
-test('a process that waits for bytes stays alive, and an error that nobody handles ends it with the message', async (t) => {
+test('a process that waits for bytes stays alive; an error that nobody handles ends it', async (t) => {
   const {file, regions} = database(t);
   regions.append('log', 'bytes');
   const child = start(`${opened} stream.on('data', (part) => process.stdout.write(part));`, file);

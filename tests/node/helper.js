@@ -107,6 +107,6 @@ async function run(script, ...args) {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 module.exports = {
-  seqdb, driver, packageFolder, openFile, folderFor, database, value, bytesOf, allOf, errorOf, brief, prelude, start, run,
-  sleep,
+  seqdb, driver, packageFolder, openFile, folderFor, database, value, bytesOf, allOf, errorOf, brief, prelude, start,
+  run, sleep,
 };

@@ -196,7 +196,8 @@ test('two versions in one process: the second one is refused, in the same connec
   const ways = 'install one version for all (npm ls seqdb)';
   assert.deepStrictEqual([ended.code, ended.signal, ended.text.split('\n')], [0, null, [
     version,
-    `SEQDB_TWO_VERSIONS seqdb ${manifest.version} cannot be loaded: this connection has seqdb ${version} loaded; ${ways}`,
+    `SEQDB_TWO_VERSIONS seqdb ${manifest.version} cannot be loaded: this connection has seqdb ${version} loaded; ` +
+      ways,
     `SEQDB_TWO_VERSIONS seqdb ${manifest.version} cannot be loaded: this process has seqdb ${version} loaded, ` +
       `from ${file}; ${ways}`,
     version,
