@@ -7,6 +7,9 @@
 // The server is this process, the client another one.  Regions are streamed by createReadStream and
 // createWriteStream of this package, files by those of fs, in the same run, taking turns.  Prints the median of the
 // rounds, and compares every byte that came back.  FOLLOW=1 also measures following: another process appends.
+//
+// A file of fs is in the page cache when its stream is finished, a region is on the disk.  So there are also a region
+// of a table with sync=off, which never waits for the disk, and a file with an fsync at its end.
 'use strict';
 const childProcess = require('child_process');
 const fs = require('fs');
@@ -71,30 +74,39 @@ async function client(port) {
 
 // ---- the server ------------------------------------------------------------------------------------------------
 
-function openDatabase() {
-  let db;
+function newDatabase() {
+  let found = false;
   try {
-    db = new (require('better-sqlite3'))('bench.db');
+    found = require.resolve('better-sqlite3');
   } catch {
-    db = new (require('node:sqlite').DatabaseSync)('bench.db', {allowExtension: true});
+    // node:sqlite will do, or says that it is not there.
   }
+  return found ? new (require('better-sqlite3'))('bench.db')
+    : new (require('node:sqlite').DatabaseSync)('bench.db', {allowExtension: true});
+}
+
+function openDatabase() {
+  const db = newDatabase();
   seqdb.load(db, process.env.EXTENSION ? {extension: process.env.EXTENSION} : {});
   db.exec('PRAGMA journal_mode = WAL');
   db.exec('PRAGMA synchronous = NORMAL');
   db.exec("CREATE VIRTUAL TABLE IF NOT EXISTS regions USING seqdb('bench_regions')");
+  db.exec("CREATE VIRTUAL TABLE IF NOT EXISTS unsynced USING seqdb('bench_unsynced', sync=off)");
   return db;
 }
 
 function serve(db) {
   const reader = {
     region: (name) => seqdb.createReadStream(db, 'regions', name),
+    unsynced: (name) => seqdb.createReadStream(db, 'regions', name),
     file: (name) => fs.createReadStream(name),
     synced: (name) => fs.createReadStream(name),
   };
   const writer = {
     region: (name) => seqdb.createWriteStream(db, 'regions', name, {flags: 'w'}),
+    unsynced: (name) => seqdb.createWriteStream(db, 'unsynced', name, {flags: 'w'}),
     file: (name) => fs.createWriteStream(name),
-    synced: (name) => fs.createWriteStream(name, {flush: true}),
+    synced: (name) => fs.createWriteStream(name, {flush: true}), // from Node.js 21.0 and 20.10 on
   };
   return http.createServer(async (message, response) => {
     const [, kind, name] = message.url.split('/');
@@ -143,11 +155,11 @@ async function streams(db, total, rounds) {
     {stdio: ['pipe', 'pipe', 'inherit']});
   const next = await lines(child);
   const times = {};
-  const kinds = ['file', 'region', 'synced'];
+  const kinds = ['file', 'region', 'synced', 'unsynced'];
   for (let round = 0; round < rounds; round++) {
     for (const what of ['out', 'in', 'both']) {
       for (const kind of kinds) {
-        if (what === 'out' && kind === 'synced') continue;
+        if (what === 'out' && kind.endsWith('synced')) continue;
         child.stdin.write(`${JSON.stringify({what, kind, total})}\n`);
         const seconds = Number(await next());
         if (!(seconds > 0)) throw new Error('the client has ended');
@@ -164,14 +176,16 @@ async function streams(db, total, rounds) {
 }
 
 function table(times, total) {
-  const rate = (seconds) => `${(total / mebibyte / seconds).toFixed(0)} MiB/s`;
   const names = {out: 'out to a client', in: 'in from a client', both: 'out and back in'};
-  console.log(`| ${total / mebibyte} MiB over HTTP on loopback | region | file | ratio | file, then fsync | ratio |`);
-  console.log('|---|---|---|---|---|---|');
+  console.log(`| ${total / mebibyte} MiB over HTTP, MiB/s | region | file | ratio | region, sync=off | ratio | ` +
+    'file, then fsync |');
+  console.log('|---|---|---|---|---|---|---|');
   for (const what of Object.keys(names)) {
-    const [region, file, synced] = ['region', 'file', 'synced'].map((kind) => median(times[what][kind] ?? [NaN]));
-    const last = synced ? `${rate(synced)} | ${(synced / region).toFixed(2)}` : ' | ';
-    console.log(`| ${names[what]} | ${rate(region)} | ${rate(file)} | ${(file / region).toFixed(2)} | ${last} |`);
+    const seconds = (kind) => median(times[what][kind] ?? [NaN]);
+    const rate = (kind) => (times[what][kind] ? (total / mebibyte / seconds(kind)).toFixed(0) : '');
+    const ratio = (kind) => (times[what][kind] ? (seconds('file') / seconds(kind)).toFixed(2) : '');
+    console.log(`| ${names[what]} | ${rate('region')} | ${rate('file')} | ${ratio('region')} | ` +
+      `${rate('unsynced')} | ${ratio('unsynced')} | ${rate('synced')} |`);
   }
 }
 
