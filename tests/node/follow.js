@@ -24,6 +24,17 @@ async function take(stream, count) {
   return Buffer.concat(parts);
 }
 
+// A process that is to append: if it ends badly, so does the stream, and says why.
+function appender(stream, script, ...args) {
+  const child = start(script, ...args);
+  let complaint = '';
+  child.stderr.on('data', (part) => (complaint += part));
+  child.on('close', (code) => {
+    if (code) stream.destroy(new Error(`the other process has ended with ${code}: ${complaint}`));
+  });
+  return child;
+}
+
 const threads = () => (fs.existsSync('/proc/self/task') ? fs.readdirSync('/proc/self/task').length : 0);
 
 test('what is there comes first, then what is appended, by this connection and by others', async (t) => {
@@ -55,8 +66,9 @@ test('every byte of another process arrives in order, in small and large appends
   const {db, file, regions} = database(t);
   const total = 20000000;
   const bytes = bytesOf(total);
-  const child = start(`${prelude}
-    const db = openFile(process.argv[1]);
+  const stream = seqdb.follow(file, 'regions', 'log');
+  const child = appender(stream, `${prelude}
+    const db = openFile(process.argv[1], {timeout: 60000});
     seqdb.load(db);
     const regions = seqdb.regions(db, 'regions');
     const bytes = bytesOf(${total});
@@ -76,7 +88,7 @@ test('every byte of another process arrives in order, in small and large appends
       if (!/locked/.test(error.message)) throw error;
     }
   }, 50);
-  const got = await take(seqdb.follow(file, 'regions', 'log'), total);
+  const got = await take(stream, total);
   clearInterval(compaction);
   if (child.exitCode === null) await once(child, 'exit');
   assert.strictEqual(child.exitCode, 0);
@@ -87,7 +99,7 @@ test('writers that are killed half-way: what was committed arrives, and nothing 
   const {file, regions} = database(t);
   const stream = seqdb.follow(file, 'regions', 'log');
   const script = `${prelude}
-    const db = openFile(process.argv[1]);
+    const db = openFile(process.argv[1], {timeout: 60000});
     seqdb.load(db);
     const regions = seqdb.regions(db, 'regions');
     for (;;) {
@@ -98,7 +110,7 @@ test('writers that are killed half-way: what was committed arrives, and nothing 
     }`;
   const parts = [];
   let got = 0;
-  let child = start(script, file);
+  let child = appender(stream, script, file);
   let kills = 0;
   for await (const part of stream) {
     parts.push(part);
@@ -107,7 +119,7 @@ test('writers that are killed half-way: what was committed arrives, and nothing 
     child.kill('SIGKILL');
     await once(child, 'exit');
     if (++kills === 3) break;
-    child = start(script, file);
+    child = appender(stream, script, file);
   }
   const text = Buffer.concat(parts).toString();
   const stored = regions.read('log').toString();
@@ -178,8 +190,15 @@ test('a region that is removed, renamed, replaced or cut while it is followed is
     db.exec('DELETE FROM regions');
     regions.append('log', '0123456789');
     const stream = seqdb.follow(file, 'regions', 'log');
-    setTimeout(() => db.exec(sql), 200);
-    assert.strictEqual(brief(await errorOf(take(stream, 11))), `SEQDB_REGION_${said}`);
+    const error = await errorOf(async () => {
+      let got = 0;
+      for await (const part of stream) {
+        got += part.length;
+        if (got >= 10) db.exec(sql);
+        if (got > 10) break;
+      }
+    });
+    assert.strictEqual(brief(error), `SEQDB_REGION_${said}`);
   }
 });
 
