@@ -141,6 +141,15 @@ function equal(db, name, file) {
   if (at !== regions.length(name)) throw new Error(`${name} has ${regions.length(name)} bytes, ${file} has ${at}`);
 }
 
+// What a file has left in the page cache would be written while the next one is measured.
+function settle() {
+  for (const file of ['in', 'back'].filter((name) => fs.existsSync(name))) {
+    const descriptor = fs.openSync(file, 'r+');
+    fs.fsyncSync(descriptor);
+    fs.closeSync(descriptor);
+  }
+}
+
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 async function lines(child) {
@@ -164,6 +173,7 @@ async function streams(db, total, rounds) {
         const seconds = Number(await next());
         if (!(seconds > 0)) throw new Error('the client has ended');
         ((times[what] ??= {})[kind] ??= []).push(seconds);
+        settle();
       }
     }
   }

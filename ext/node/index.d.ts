@@ -47,7 +47,7 @@ export interface WriteStreamOptions {
   flags?: 'a' | 'w' | 'r+';
   /** With 'w' and 'r+': the first byte that is written; default 0. */
   start?: number;
-  /** Bytes that may wait for a commit before write() returns false; default 4 MiB. */
+  /** Bytes that may wait for a commit before write() returns false; default 16 MiB. */
   highWaterMark?: number;
   signal?: AbortSignal;
 }
