@@ -17,7 +17,8 @@ const {argument} = require('./errors.js');
 const {explained} = require('./read_stream.js');
 
 const caller = 'seqdb.createWriteStream';
-const defaultBuffer = 16 * 1024 * 1024; // measured: a third more per second than with 4 MiB
+// Measured, beside files, on a busy machine of two processors: a third more per second than with 4 MiB.
+const defaultBuffer = 16 * 1024 * 1024;
 const longestWait = 20; // ms
 const smallPiece = 64 * 1024;
 const largestPiece = 64 * 1024 * 1024; // well below SQLite's limit for one value
