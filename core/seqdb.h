@@ -340,11 +340,11 @@ SEQDB_API int seqdb_checkpoint(seqdb *db);
 SEQDB_API int seqdb_compact(seqdb *db, uint64_t *freed_bytes);
 
 /* One step of the same; SEQDB_DONE when nothing is left to do.  *cursor starts at 0 and is the caller's to keep: it
-** goes on with each SEQDB_OK.  After SEQDB_BUSY, step->freed_bytes is what was freed before it met another writer.
-** Errors as of seqdb_compact(). */
+** goes on with each SEQDB_OK.  Errors as of seqdb_compact(). */
 SEQDB_API int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step);
-/* The same in steps that move as many regions as seqdb_compact() does in one; the step's name is that of the last. */
-SEQDB_API int seqdb_compact_batch(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step);
+/* The same in the larger steps of seqdb_compact(), which once begun wait for other writers two seconds at least.  What
+** `data` takes less on the disk is added to *freed_bytes, after an error, too; what it takes more is taken off. */
+SEQDB_API int seqdb_compact_batch(seqdb *db, uint64_t *cursor, int64_t *freed_bytes);
 
 /* Verify everything that can be verified without reading contents: entries, journal, overlaps, accounting.  Calls
 ** report(context, problem) (report may be NULL) from this thread for each problem: NUL-terminated, without line breaks,

@@ -26,7 +26,7 @@ static unsigned users;
 
 bool sdb_sqlite_api_enter(const sqlite3_api_routines *api) {
   pthread_mutex_lock(&mutex);
-  bool mine = sqlite3_api == api || users == 0;
+  bool mine = users == 0 || sqlite3_api->sourceid == api->sourceid; /* of one library, also in another table */
   if (mine && sqlite3_api != api) SQLITE_EXTENSION_INIT2(api);
   users += mine;
   pthread_mutex_unlock(&mutex);

@@ -111,44 +111,49 @@ static int may_compact(sdb_directory *directory, sdb_failure *f) {
   return refuse_with_changes(directory, "compact", f);
 }
 
-struct stepping {
-  int (*go)(seqdb *engine, uint64_t *cursor, seqdb_compact_step_info *step);
-  uint64_t *cursor;
-  seqdb_compact_step_info *step;
-  uint64_t freed_bytes; /* by all steps */
-};
-
-static int step_call(seqdb *engine, void *context) {
-  struct stepping *stepping = context;
-  int rc = stepping->go(engine, stepping->cursor, stepping->step);
-  if (rc == SEQDB_OK || rc == SEQDB_BUSY) stepping->freed_bytes += stepping->step->freed_bytes;
-  return rc;
-}
-
 /* What others commit between two steps is settled before the next one. */
-static int take_step(sdb_directory *directory, struct stepping *stepping, bool *done, sdb_failure *f) {
+static int take_step(sdb_directory *directory, int (*step)(seqdb *engine, void *context), void *context, bool *done,
+                     sdb_failure *f) {
   bool later;
   int rc;
   if (may_compact(directory, f) != SQLITE_OK) return f->code;
-  if (call_settled(directory, step_call, stepping, &rc, &later, f) != SQLITE_OK) return f->code;
+  if (call_settled(directory, step, context, &rc, &later, f) != SQLITE_OK) return f->code;
   *done = later || rc == SEQDB_DONE;
   return *done ? SQLITE_OK : sdb_failure_engine(f, directory->engine, rc);
 }
 
+struct stepping {
+  uint64_t *cursor;
+  seqdb_compact_step_info *step;
+};
+
+static int step_call(seqdb *engine, void *context) {
+  const struct stepping *stepping = context;
+  return seqdb_compact_step(engine, stepping->cursor, stepping->step);
+}
+
 int sdb_upkeep_compact_step(sdb_directory *directory, uint64_t *cursor, seqdb_compact_step_info *step, bool *done,
                             sdb_failure *f) {
-  struct stepping stepping = {seqdb_compact_step, cursor, step, 0};
-  return take_step(directory, &stepping, done, f);
+  struct stepping stepping = {cursor, step};
+  return take_step(directory, step_call, &stepping, done, f);
+}
+
+struct compaction {
+  uint64_t cursor;
+  int64_t freed_bytes;
+};
+
+static int batch_call(seqdb *engine, void *context) {
+  struct compaction *compaction = context;
+  return seqdb_compact_batch(engine, &compaction->cursor, &compaction->freed_bytes);
 }
 
 int sdb_upkeep_compact(sdb_directory *directory, uint64_t *freed_bytes, sdb_failure *f) {
-  seqdb_compact_step_info step;
-  uint64_t cursor = 0;
-  struct stepping stepping = {seqdb_compact_batch, &cursor, &step, 0};
+  struct compaction compaction = {0};
   bool done = false;
   while (!done)
-    if (take_step(directory, &stepping, &done, f) != SQLITE_OK) return f->code;
-  if (freed_bytes) *freed_bytes = stepping.freed_bytes;
+    if (take_step(directory, batch_call, &compaction, &done, f) != SQLITE_OK) return f->code;
+  if (freed_bytes) *freed_bytes = compaction.freed_bytes > 0 ? (uint64_t)compaction.freed_bytes : 0;
   return SQLITE_OK;
 }
 

@@ -26,8 +26,9 @@
 #define SMALL_BATCH_REGIONS 64u
 #define SMALL_BATCH_BYTES   ((uint64_t)4 << 20)
 #define PATIENCE_MS         2000u
+#define SHARE_MS            8u
 
-/* Where a caller's cursor stands; above it, how often it has moved regions. */
+/* Where a caller's cursor stands; above it, how many regions it has moved, or the ranges it may punch yet and 1. */
 enum { AT_START, AT_PUNCH, AT_MOVES, AT_MOVES_AFTER_ASIDE, AT_CUT, AT_END };
 #define PLACE_BITS 3u
 #define PLACES     ((UINT64_C(1) << PLACE_BITS) - 1)
@@ -38,6 +39,7 @@ struct batch {
   const sdb_op *op;
   size_t max_regions;
   uint64_t max_bytes;
+  bool patient;        /* it goes on: it waits for the writer lock whatever the handle's timeout */
   bool trim;           /* the first batch cuts reserves instead */
   bool may_step_aside; /* not twice in a row: the first must have made room */
   sdb_owned_extent *extents;
@@ -48,6 +50,23 @@ struct batch {
   uint64_t moved_bytes;
   seqdb_compact_step_info *step; /* of the last region moved */
 };
+
+/* Around taking the writer lock. */
+static uint64_t begin_waiting(seqdb *db, bool patient) {
+  db->patience_ms = patient ? PATIENCE_MS : 0;
+  return sdb_os_now_ms();
+}
+
+static void end_waiting(seqdb *db, uint64_t begin_ms) {
+  db->patience_ms = 0;
+  db->waited_ms = sdb_os_now_ms() - begin_ms;
+}
+
+/* How much more than the least a step may do: who had to wait for long takes its share of the time, so that the work
+** ends however long the transactions of others are. */
+static uint64_t share(const seqdb *db) {
+  return 1 + SDB_MIN(db->waited_ms / SHARE_MS, (uint64_t)1000);
+}
 
 static uint64_t disk_bytes(sdb_store *store) {
   sdb_os_info info;
@@ -198,7 +217,9 @@ static int trim(struct batch *batch) {
 /* A transaction of its own; batch->regions == 0 afterwards: nothing was left to move. */
 static int run_batch(struct batch *batch) {
   seqdb *db = batch->db;
+  uint64_t begin_ms = begin_waiting(db, batch->patient);
   int rc = sdb_txn_begin(db, batch->op);
+  end_waiting(db, begin_ms);
   if (rc != SEQDB_OK) return rc;
   if (sdb_tree_extents(&db->txn.tree, &batch->extents, &batch->count) != SEQDB_OK) rc = sdb_error_nomem(batch->op);
   if (rc == SEQDB_OK) rc = batch->trim ? trim(batch) : fill_holes(batch);
@@ -215,18 +236,18 @@ static int run_batch(struct batch *batch) {
 /* ---- one step, whatever it is */
 
 /* Each region moves twice at the most, unless somebody makes work all the time: then it ends all the same. */
-static bool has_moved_enough(const struct batch *batch, uint64_t moves) {
-  return moves > 64 + 4 * (uint64_t)batch->count;
+static bool has_moved_enough(const struct batch *batch, uint64_t moved) {
+  return moved > 64 + 2 * (uint64_t)batch->count;
 }
 
 /* *done: it moved something. */
 static int move_step(struct batch *batch, uint64_t *cursor, bool *done) {
   seqdb_compact_step_info *step = batch->step;
-  uint64_t moves = (*cursor >> PLACE_BITS) + 1;
   batch->may_step_aside = (*cursor & PLACES) == AT_MOVES;
   int rc = run_batch(batch);
   if (rc == SEQDB_FULL && batch->max_regions > 1) { /* what was moved is back; one may find room */
-    *batch = (struct batch){.db = batch->db, .op = batch->op, .max_regions = 1, .max_bytes = 1, .step = step};
+    *batch = (struct batch){
+        .db = batch->db, .op = batch->op, .max_regions = 1, .max_bytes = 1, .patient = batch->patient, .step = step};
     rc = run_batch(batch);
   }
   if (rc == SEQDB_FULL && !sdb_is_poisoned(batch->db->store)) { /* no room to move: the rest can still be done */
@@ -237,8 +258,9 @@ static int move_step(struct batch *batch, uint64_t *cursor, bool *done) {
   *done = batch->regions > 0;
   step->kind = SEQDB_COMPACT_MOVE;
   step->moved_bytes = batch->moved_bytes;
-  bool ends = !*done || (!batch->aside && has_moved_enough(batch, moves));
-  *cursor = ends ? AT_CUT : (batch->aside ? AT_MOVES_AFTER_ASIDE : AT_MOVES) | moves << PLACE_BITS;
+  uint64_t moved = (*cursor >> PLACE_BITS) + batch->regions;
+  bool ends = !*done || (!batch->aside && has_moved_enough(batch, moved));
+  *cursor = ends ? AT_CUT : (batch->aside ? AT_MOVES_AFTER_ASIDE : AT_MOVES) | moved << PLACE_BITS;
   return SEQDB_OK;
 }
 
@@ -279,45 +301,55 @@ static int cut_step(sdb_store *store, seqdb_compact_step_info *step, const sdb_o
 }
 
 /* Take the writer lock for a moment, if the handle has not got it; what a recovery owes comes first. */
-static int lock_for_upkeep(seqdb *db, bool *mine, const sdb_op *op) {
+static int lock_for_upkeep(seqdb *db, bool patient, bool *mine, const sdb_op *op) {
   *mine = !sdb_txn_is_open(&db->txn);
+  uint64_t begin_ms = begin_waiting(db, patient);
   int rc = *mine ? sdb_writer_lock(db, op) : SEQDB_OK;
+  end_waiting(db, begin_ms);
   if (rc != SEQDB_OK || !*mine) return rc;
   if ((rc = sdb_checkpoint_recovered(db->store, op)) != SEQDB_OK) sdb_writer_unlock(db);
   return rc;
 }
 
-/* A part of what there is to punch, and others get the lock; with the last part a checkpoint, or the cut. */
-static int upkeep_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step, const sdb_op *op) {
-  bool mine, cuts = *cursor == AT_CUT;
-  int rc = lock_for_upkeep(db, &mine, op);
+/* A part of what there was to punch when the first one came, and others get the lock; with the last part a checkpoint,
+** or the cut. */
+static int upkeep_step(const struct batch *batch, uint64_t *cursor) {
+  seqdb *db = batch->db;
+  sdb_store *store = db->store;
+  bool mine, cuts = (*cursor & PLACES) == AT_CUT;
+  uint64_t left = *cursor >> PLACE_BITS;
+  int rc = lock_for_upkeep(db, batch->patient, &mine, batch->op);
   if (rc != SEQDB_OK) return rc;
-  step->kind = SEQDB_COMPACT_PUNCH;
-  bool more = sdb_checkpoint_punch_part(db->store);
-  if (!more) rc = cuts ? cut_step(db->store, step, op) : sdb_checkpoint(db->store, op);
+  batch->step->kind = SEQDB_COMPACT_PUNCH;
+  left = left ? left - 1 : sdb_checkpoint_punchable(store);
+  uint64_t punched = sdb_checkpoint_punch_part(store, left, share(db));
+  if (punched == 0) rc = cuts ? cut_step(store, batch->step, batch->op) : sdb_checkpoint(store, batch->op);
   if (mine) sdb_writer_unlock(db);
-  if (rc == SEQDB_OK && !more) *cursor = cuts ? AT_END : AT_MOVES;
-  return rc;
+  if (rc != SEQDB_OK) return rc;
+  *cursor = punched == 0 ? (cuts ? AT_END : AT_MOVES) : (cuts ? AT_CUT : AT_PUNCH) | (left - punched + 1) << PLACE_BITS;
+  return SEQDB_OK;
 }
 
-/* Extents that the journal holds become holes by a checkpoint; as much of the punching as there is, in parts. */
-static int checkpoint_in_parts(seqdb *db, seqdb_compact_step_info *step, const sdb_op *op) {
-  uint64_t place = AT_PUNCH;
+/* Extents that the journal holds become holes by a checkpoint; what can be punched before it is, in parts. */
+static int checkpoint_in_parts(struct batch *batch) {
+  uint64_t cursor = AT_PUNCH;
   int rc = SEQDB_OK;
-  while (rc == SEQDB_OK && place == AT_PUNCH) {
-    rc = upkeep_step(db, &place, step, op);
-    (void)sdb_writer_give_way(db->store);
+  while ((rc = upkeep_step(batch, &cursor)) == SEQDB_OK && (cursor & PLACES) == AT_PUNCH) {
+    batch->patient = true;
+    (void)sdb_writer_give_way(batch->db->store);
+    if ((rc = sdb_ask_inside(batch->db, batch->op)) != SEQDB_OK) break;
   }
   return rc;
 }
 
-static int release_held(seqdb *db, const sdb_op *op) {
-  sdb_store *store = db->store;
+static int release_held(const struct batch *batch) {
+  sdb_store *store = batch->db->store;
   seqdb_compact_step_info ignored;
+  struct batch checkpoint = {.db = batch->db, .op = batch->op, .patient = true, .step = &ignored};
   pthread_mutex_lock(&store->mutex);
   bool held = store->space.held_bytes > 0;
   pthread_mutex_unlock(&store->mutex);
-  return held ? checkpoint_in_parts(db, &ignored, op) : SEQDB_OK;
+  return held ? checkpoint_in_parts(&checkpoint) : SEQDB_OK;
 }
 
 /* The step that the cursor stands at. */
@@ -331,21 +363,19 @@ static int take_step(struct batch *batch, uint64_t *cursor) {
     if (rc == SEQDB_OK) *cursor = AT_PUNCH;
   } else if (place == AT_MOVES || place == AT_MOVES_AFTER_ASIDE) {
     rc = move_step(batch, cursor, &done);
-    if (rc == SEQDB_OK && done) rc = release_held(batch->db, batch->op);
+    if (rc == SEQDB_OK && done) rc = release_held(batch);
   }
-  return rc == SEQDB_OK && !done ? upkeep_step(batch->db, cursor, batch->step, batch->op) : rc;
+  return rc == SEQDB_OK && !done ? upkeep_step(batch, cursor) : rc;
 }
 
 /* What the step freed of the disk; moves show their gain when the checkpoint after them punches. */
-static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step,
-                        const sdb_op *op) {
-  uint64_t before = disk_bytes(db->store);
+static int compact_step(seqdb *db, bool batches, uint64_t *cursor, seqdb_compact_step_info *step, const sdb_op *op) {
   bool small = sdb_writer_give_way(db->store);
-  struct batch batch = {.db = db, .op = op, .max_regions = max_regions, .max_bytes = BATCH_BYTES, .step = step};
-  if (small) {
-    batch.max_regions = SDB_MIN(max_regions, SMALL_BATCH_REGIONS);
-    batch.max_bytes = SMALL_BATCH_BYTES;
-  }
+  struct batch batch = {.db = db, .op = op, .patient = batches && *cursor != AT_START, .step = step};
+  uint64_t regions = small ? SMALL_BATCH_REGIONS * share(db) : BATCH_REGIONS;
+  uint64_t bytes = small ? SMALL_BATCH_BYTES * share(db) : BATCH_BYTES;
+  batch.max_regions = batches ? (size_t)SDB_MIN(regions, BATCH_REGIONS) : 1;
+  batch.max_bytes = SDB_MIN(bytes, BATCH_BYTES);
   int rc = sdb_writable(db, op);
   if (rc == SEQDB_OK && sdb_txn_has_changes(&db->txn))
     rc = sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "compact: the transaction has uncommitted changes");
@@ -353,16 +383,21 @@ static int compact_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_c
   if (rc != SEQDB_OK) return rc;
   memset(step, 0, offsetof(seqdb_compact_step_info, name));
   step->moved_bytes = step->freed_bytes = 0;
-  if ((*cursor & PLACES) >= AT_END) return SEQDB_DONE;
-  rc = take_step(&batch, cursor);
-  uint64_t after = disk_bytes(db->store);
-  step->freed_bytes = before > after ? before - after : 0;
-  return rc;
+  return (*cursor & PLACES) >= AT_END ? SEQDB_DONE : take_step(&batch, cursor);
 }
 
-/* Who has begun, and has let others in between, goes on whatever the handle's timeout. */
-static void become_patient(seqdb *db) {
-  if (atomic_load(&db->busy_timeout_ms) < PATIENCE_MS) atomic_store(&db->busy_timeout_ms, PATIENCE_MS);
+/* *freed: what the file takes less on the disk; below 0: more. */
+static int public_step(seqdb *db, bool batches, uint64_t *cursor, seqdb_compact_step_info *step, int64_t *freed) {
+  seqdb_error error;
+  sdb_op op = {"compact", &error};
+  uint64_t next = *cursor;
+  int rc = sdb_enter(db, &op);
+  if (rc != SEQDB_OK) return rc;
+  uint64_t before = disk_bytes(db->store);
+  rc = compact_step(db, batches, &next, step, &op);
+  *freed = (int64_t)before - (int64_t)disk_bytes(db->store);
+  if (rc == SEQDB_OK) *cursor = next;
+  return sdb_leave(db, rc, &op);
 }
 
 /* ---- public */
@@ -371,57 +406,40 @@ int seqdb_checkpoint(seqdb *db) {
   seqdb_error error;
   sdb_op op = {"checkpoint", &error};
   seqdb_compact_step_info ignored;
-  uint64_t place = AT_PUNCH;
+  struct batch batch = {.db = db, .op = &op, .step = &ignored};
   int rc = sdb_writable(db, &op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   if ((rc = sdb_enter(db, &op)) != SEQDB_OK) return rc;
-  uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
-  if (sdb_txn_has_changes(&db->txn))
-    rc = sdb_error_set(&op, SEQDB_LOCKED, NULL, 0, "checkpoint: the transaction has uncommitted changes");
-  for (; rc == SEQDB_OK && place == AT_PUNCH; (void)sdb_writer_give_way(db->store)) {
-    rc = upkeep_step(db, &place, &ignored, &op);
-    become_patient(db);
-  }
-  atomic_store(&db->busy_timeout_ms, timeout_ms);
+  rc = sdb_txn_has_changes(&db->txn)
+           ? sdb_error_set(&op, SEQDB_LOCKED, NULL, 0, "checkpoint: the transaction has uncommitted changes")
+           : checkpoint_in_parts(&batch);
   return sdb_leave(db, rc, &op);
 }
 
-static int public_step(seqdb *db, size_t max_regions, uint64_t *cursor, seqdb_compact_step_info *step) {
-  seqdb_error error;
-  sdb_op op = {"compact", &error};
-  uint64_t next = *cursor;
+int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
   seqdb_compact_step_info done = {0};
-  int rc = sdb_enter(db, &op);
-  if (rc != SEQDB_OK) return rc;
-  rc = sdb_leave(db, compact_step(db, max_regions, &next, &done, &op), &op);
-  if (rc == SEQDB_OK) *cursor = next;
-  if (rc == SEQDB_OK || rc == SEQDB_BUSY) *step = done;
+  int64_t freed = 0;
+  int rc = public_step(db, false, cursor, &done, &freed);
+  done.freed_bytes = freed > 0 ? (uint64_t)freed : 0;
+  if (rc == SEQDB_OK) *step = done;
   return rc;
 }
 
-int seqdb_compact_step(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
-  return public_step(db, 1, cursor, step);
-}
-
-int seqdb_compact_batch(seqdb *db, uint64_t *cursor, seqdb_compact_step_info *step) {
-  return public_step(db, BATCH_REGIONS, cursor, step);
+int seqdb_compact_batch(seqdb *db, uint64_t *cursor, int64_t *freed_bytes) {
+  seqdb_compact_step_info ignored;
+  int64_t freed = 0;
+  int rc = public_step(db, true, cursor, &ignored, &freed);
+  *freed_bytes += freed;
+  return rc;
 }
 
 int seqdb_compact(seqdb *db, uint64_t *freed_bytes) {
-  seqdb_error error;
-  sdb_op op = {"compact", &error};
-  seqdb_compact_step_info *step = sdb_malloc(sizeof *step);
-  uint64_t cursor = 0, before = 0;
-  int rc = step ? sdb_usable(db, &op) : sdb_error_nomem(&op);
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  before = disk_bytes(db->store);
-  uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
-  for (; rc == SEQDB_OK; become_patient(db))
-    rc = seqdb_compact_batch(db, &cursor, step);
-  atomic_store(&db->busy_timeout_ms, timeout_ms);
-  sdb_free(step);
+  uint64_t cursor = 0;
+  int64_t freed = 0;
+  int rc = SEQDB_OK;
+  while (rc == SEQDB_OK)
+    rc = seqdb_compact_batch(db, &cursor, &freed);
   if (rc != SEQDB_DONE) return rc;
-  uint64_t after = disk_bytes(db->store);
-  if (freed_bytes) *freed_bytes = before > after ? before - after : 0;
+  if (freed_bytes) *freed_bytes = freed > 0 ? (uint64_t)freed : 0;
   return SEQDB_OK;
 }

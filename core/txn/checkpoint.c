@@ -171,18 +171,25 @@ static void punch_listed(sdb_store *store) {
 #define PART_MS     5u
 
 /* Only holes: what lies behind lengths is cheap, or little. */
-bool sdb_checkpoint_punch_part(sdb_store *store) {
+uint64_t sdb_checkpoint_punch_part(sdb_store *store, uint64_t most, uint64_t share) {
   sdb_space *space = &store->space;
   sdb_range range;
-  uint64_t end_ms = sdb_os_now_ms() + PART_MS;
+  uint64_t count = 0, end_ms = sdb_os_now_ms() + PART_MS * share;
   pthread_mutex_lock(&store->mutex);
-  bool more = space->unpunched.holes.count > LAST_RANGES;
-  for (unsigned i = 0; more && i < PART_RANGES && (i == 0 || sdb_os_now_ms() < end_ms); i++) {
-    if (space->unpunched.holes.count <= LAST_RANGES || !sdb_space_next_punch(space, &range)) break;
+  while (count < SDB_MIN(most, PART_RANGES * share) && space->unpunched.holes.count > LAST_RANGES &&
+         (count == 0 || sdb_os_now_ms() < end_ms) && sdb_space_next_punch(space, &range)) {
     punch_range(store, &range);
+    count++;
   }
   pthread_mutex_unlock(&store->mutex);
-  return more;
+  return count;
+}
+
+uint64_t sdb_checkpoint_punchable(sdb_store *store) {
+  pthread_mutex_lock(&store->mutex);
+  uint64_t count = store->space.unpunched.holes.count;
+  pthread_mutex_unlock(&store->mutex);
+  return count;
 }
 
 #define KEEP_NODES 512u
@@ -349,22 +356,23 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
 }
 
 /* The larger the database, the longer the journal may grow: a checkpoint then costs each commit less.  What was given
-** up may hold disk blocks, to another part; *only_free: it is that. */
-static bool is_due(sdb_store *store, bool *only_free) {
+** up may hold disk blocks, to another part; *punch: what needs no checkpoint is so much. */
+static bool is_due(sdb_store *store, bool *punch) {
   pthread_mutex_lock(&store->mutex);
   const sdb_space *space = &store->space;
   uint64_t size = SDB_MAX(space->end, store->committed->tree.entries * SDB_ENTRY_BYTES);
-  uint64_t free = space->unpunched.holes.total_bytes + space->held_bytes;
+  uint64_t holes = space->unpunched.holes.total_bytes, free = holes + space->held_bytes;
   pthread_mutex_unlock(&store->mutex);
   uint64_t limit = SDB_MIN(SDB_MAX(size / 8, JOURNAL_MIN_BYTES), JOURNAL_MAX_BYTES);
-  bool long_journal = sdb_journal_bytes(&store->journal) >= limit, much = free >= SDB_MAX(size / 8, JOURNAL_MAX_BYTES);
-  *only_free = much && !long_journal;
-  return long_journal || much;
+  uint64_t much = SDB_MAX(size / 8, JOURNAL_MAX_BYTES);
+  bool long_journal = sdb_journal_bytes(&store->journal) >= limit;
+  *punch = !long_journal && holes >= much;
+  return long_journal || free >= much;
 }
 
 void sdb_checkpoint_if_due(sdb_store *store) {
-  bool only_free, due = is_due(store, &only_free);
-  if (due && only_free && sdb_checkpoint_punch_part(store)) return; /* the next commits go on: none waits for all */
+  bool punch, due = is_due(store, &punch);
+  if (punch && sdb_checkpoint_punch_part(store, UINT64_MAX, 1)) return; /* the next commits go on: none waits for all */
   if (due || sdb_rewrite_pays(store, true))
     (void)checkpoint(store, true, &sdb_unheard); /* failing leaves all as it is: the next commit tries again */
 }

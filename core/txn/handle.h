@@ -28,11 +28,13 @@ struct seqdb {
   bool only_reads;       /* it was to write, and cannot: store->only_read says why */
   _Atomic uint32_t refs; /* the handle's user, and each of its snapshots */
   _Atomic uint32_t busy_timeout_ms;
-  char *coordinator;   /* NULL: nobody decides about its prepares */
-  sdb_file_uuid file;  /* the SQLite file whose commits its prepares are; zeros: none */
-  bool heals;          /* its next prepare is written though it changes nothing */
-  int settles;         /* what its next publish settles: SEQDB_SETTLES_* */
-  uint32_t durability; /* of that file's commits */
+  uint32_t patience_ms; /* not 0: the call that has txn_mutex waits that long at least */
+  uint64_t waited_ms;   /* by compaction for the writer lock, last time; txn_mutex */
+  char *coordinator;    /* NULL: nobody decides about its prepares */
+  sdb_file_uuid file;   /* the SQLite file whose commits its prepares are; zeros: none */
+  bool heals;           /* its next prepare is written though it changes nothing */
+  int settles;          /* what its next publish settles: SEQDB_SETTLES_* */
+  uint32_t durability;  /* of that file's commits */
   int (*interrupt)(void *context);
   void *interrupt_context;
   bool asking; /* in the middle of a change, the user is asked whether to go on: see sdb_ask_inside() */

@@ -104,14 +104,19 @@ static void learn_settled(sdb_store *store) {
   pthread_mutex_unlock(&store->files_mutex);
 }
 
+/* It may have happened while the lock was waited for. */
+static int refuse_poisoned(sdb_store *store, const sdb_op *op) {
+  if (!sdb_is_poisoned(store)) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
+                       "%s: an fdatasync failed in %s, perhaps in another process: close all connections to it and "
+                       "open it anew",
+                       op->operation, store->path);
+}
+
 /* The lock is ours; `mend`: its last owner died with it. */
 static int begin_to_lead(sdb_store *store, bool mend, bool drop, const sdb_op *op) {
-  if (sdb_is_poisoned(store))
-    return sdb_error_set(op, SEQDB_POISONED, NULL, 0,
-                         "%s: an fdatasync failed in %s, perhaps in another process: close all connections to it and "
-                         "open it anew",
-                         op->operation, store->path);
-  int rc = catch_up(store, op);
+  int rc = refuse_poisoned(store, op);
+  if (rc == SEQDB_OK) rc = catch_up(store, op);
   if (rc == SEQDB_OK) learn_settled(store);
   if (rc == SEQDB_OK && (store->stale || mend)) rc = look_at_files(store, op);
   if (rc == SEQDB_OK && mend) rc = sdb_mend(store, drop, op);
@@ -127,7 +132,7 @@ static int begin_to_lead(sdb_store *store, bool mend, bool drop, const sdb_op *o
 int sdb_member_lock(sdb_store *store, uint64_t deadline_ms, bool drop, const sdb_op *op) {
   bool mend = false;
   int rc;
-  if (!store->shared) return SEQDB_OK;
+  if (!store->shared) return refuse_poisoned(store, op);
   while ((rc = sdb_board_writer_try(store->board, &mend, op)) == SEQDB_BUSY && sdb_os_now_ms() < deadline_ms)
     sdb_board_writer_rest(store->board, deadline_ms);
   if (rc != SEQDB_OK) return rc;

@@ -34,7 +34,7 @@ static void let_go(sdb_store *store, bool waited_elsewhere) {
 
 int sdb_writer_lock(seqdb *db, const sdb_op *op) {
   sdb_store *store = db->store;
-  uint32_t timeout_ms = atomic_load(&db->busy_timeout_ms);
+  uint32_t timeout_ms = SDB_MAX(atomic_load(&db->busy_timeout_ms), db->patience_ms);
   pthread_mutex_lock(&store->mutex);
   bool wait = store->shared || store->writer || store->upkeep;
   uint64_t deadline_ms = timeout_ms && wait ? sdb_os_now_ms() + timeout_ms : 0;
