@@ -147,7 +147,7 @@ static bool is_ours(const char *name) {
     snprintf(temporary, sizeof temporary, "%s.new", kinds[i].name);
     if (strcmp(name, kinds[i].name) == 0 || strcmp(name, temporary) == 0) return true;
   }
-  return strcmp(name, "lock") == 0;
+  return strcmp(name, "lock") == 0 || strcmp(name, "catalog") == 0 || strcmp(name, "catalog.new") == 0;
 }
 
 static bool look_at_name(void *context, const char *name) {

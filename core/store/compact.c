@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "space/extents.h"
 #include "txn/begin.h"
+#include "txn/catalog_copy.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
 #include "txn/room.h"
@@ -346,6 +347,7 @@ int seqdb_checkpoint(seqdb *db) {
     rc = sdb_error_set(&op, SEQDB_LOCKED, NULL, 0, "checkpoint: the transaction has uncommitted changes");
   } else if ((rc = lock_for_upkeep(db, &mine, &op)) == SEQDB_OK) {
     rc = sdb_checkpoint(db->store, &op);
+    if (rc == SEQDB_OK) sdb_catalog_copy_write(db->store);
     if (mine) sdb_writer_unlock(db);
   }
   return sdb_leave(db, rc, &op);

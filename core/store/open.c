@@ -23,6 +23,7 @@
 #include "store/writable.h"
 #include "store/registry.h"
 #include "txn/append.h"
+#include "txn/catalog_copy.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
 #include "txn/room.h"
@@ -44,6 +45,7 @@ static void store_free(sdb_store *store) {
   }
   sdb_damage_free(&store->damage);
   sdb_free(store->named);
+  sdb_catalog_copy_forget(&store->copy);
   sdb_store_close_fd(&store->journal.fd);
   sdb_store_close_fd(&store->regions.fd);
   if (store->data.fd >= 0) sdb_data_close(&store->data);
@@ -116,6 +118,7 @@ static int load_space(sdb_store *store, const sdb_tree *tree, const sdb_op *op) 
 /* Take over what recovery found. */
 static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *op) {
   store->damage = found->damage;
+  store->copy = (sdb_catalog_copy){.known = found->listed, .head = found->catalog};
   memset(&found->damage, 0, sizeof found->damage);
   int rc = load_space(store, &found->tree, op);
   if (rc != SEQDB_OK) return rc;
@@ -161,7 +164,8 @@ static int cannot_ask(const sdb_store *store, const sdb_recovered *found, const 
 
 static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   sdb_recovered found;
-  sdb_recover_from from = {.regions = &store->regions,
+  sdb_recover_from from = {.dir = store->dir,
+                           .regions = &store->regions,
                            .journal = &store->journal,
                            .data_bytes = atomic_load(&store->data.size_bytes),
                            .names = store->names,
@@ -308,10 +312,13 @@ static bool can_close_clean(const sdb_store *store) {
 static void close_clean(sdb_store *store) {
   bool poison = false;
   if (!can_close_clean(store) || sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK) return; /* 1 */
-  if (!sdb_overlay_is_empty(&store->overlay) || !sdb_store_is_settled(store) || !store->regions.guarded) return;
-  if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;                 /* 2 */
-  if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return; /* 3 */
-  sdb_journal_cut(&store->journal, sdb_room_for_giving(store));                                              /* 4 */
+  if (!sdb_overlay_is_empty(&store->overlay) || !sdb_store_is_settled(store)) return;
+  if (store->regions.guarded) {
+    if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;                 /* 2 */
+    if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return; /* 3 */
+    sdb_journal_cut(&store->journal, sdb_room_for_giving(store));                                              /* 4 */
+  }
+  sdb_catalog_copy_write(store); /* 5 */
 }
 
 /* What a handle has of its own. */

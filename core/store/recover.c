@@ -504,15 +504,40 @@ static int read_records(struct recovery *r, const sdb_op *op) {
   return sdb_journal_follow(&again, &place, journal->tail, take_record, r, op);
 }
 
+/* May `catalog` be believed?  Only after a clean close, and if nobody has changed `regions` since (FORMAT.md 5). */
+static bool catalog_counts(const struct recovery *r) {
+  const sdb_recover_from *from = r->from;
+  const sdb_catalog_head *head = &r->out->catalog;
+  sdb_os_stamp stamp;
+  return !from->regions->guarded && !from->journal->header.sync_off &&
+         sdb_catalog_head_is_of(head, &from->journal->header) && sdb_os_stamp_of(from->regions->fd, &stamp) == 0 &&
+         sdb_catalog_head_has_stamp(head, &stamp);
+}
+
+/* The entries, from `catalog` if that can be, else from `regions`. */
+static int read_entries(struct recovery *r, bool has_header, const sdb_op *op) {
+  const sdb_recover_from *from = r->from;
+  sdb_recovered *out = r->out;
+  sdb_fd file = -1;
+  int rc = SEQDB_OK;
+  if (has_header && sdb_catalog_file_open(from->dir, &file, &out->catalog)) {
+    if (catalog_counts(r))
+      rc = sdb_tree_load_catalog(&out->tree, from->names, 0, file, &out->catalog, &r->load, &out->listed, op);
+    sdb_os_close(file);
+  }
+  return rc == SEQDB_OK && !out->listed ? sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op) : rc;
+}
+
 static int read_all(struct recovery *r, const sdb_op *op) {
   const sdb_recover_from *from = r->from;
   sdb_recovered *out = r->out;
   r->load.ask = ask;
   r->load.ask_context = r;
-  int rc = sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op);
+  int rc = sdb_regions_measure(from->regions, &r->load, op);
   if (rc == SEQDB_OK && r->has_journal) rc = sdb_journal_read(from->journal, &r->state, op);
-  if (rc != SEQDB_OK) return rc;
   bool good = r->has_journal && r->state == SDB_JOURNAL_GOOD;
+  if (rc == SEQDB_OK) rc = read_entries(r, good, op);
+  if (rc != SEQDB_OK) return rc;
   r->base = sdb_tree_share(&out->tree);
   if (good) {
     out->generation = from->journal->header.base_generation;

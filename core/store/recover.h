@@ -9,6 +9,7 @@
 #define SDB_RECOVER_H
 
 #include "base/error.h"
+#include "files/catalog_file.h"
 #include "files/damage.h"
 #include "files/journal.h"
 #include "files/regions_file.h"
@@ -18,6 +19,7 @@
 
 /* The files as they are, and what the caller wants. */
 typedef struct sdb_recover_from {
+  sdb_fd dir;
   sdb_regions_file *regions;
   sdb_journal *journal; /* fd -1 if the directory has none */
   uint64_t data_bytes;  /* size of `data` */
@@ -53,6 +55,8 @@ typedef struct sdb_recovered {
   bool differs;      /* entries are not what the header says */
   bool sync_was_off; /* the last session crashed while it ran with sync=off: only broken structure is damage */
   sdb_damage damage;
+  bool listed;              /* the entries were read from `catalog`, ... */
+  sdb_catalog_head catalog; /* ... which has this head */
 } sdb_recovered;
 
 /* Damage is no error: it is described in out->damage.

@@ -277,6 +277,25 @@ int sdb_os_info_of(sdb_fd file, sdb_os_info *info) {
   return end(&p, rc);
 }
 
+/* To set a stamp changes nothing that the disk must keep. */
+int sdb_os_stamp_set(sdb_fd file, sdb_os_stamp *stamp) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_INFO, name_of(file).text, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_stamp_set(file, stamp) : sdb_real_stamp_set(file, stamp);
+  }
+  return end(&p, rc);
+}
+
+int sdb_os_stamp_of(sdb_fd file, sdb_os_stamp *stamp) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_INFO, name_of(file).text, 0, 0);
+  if (rc == 0) {
+    rc = sdb_sim_owns(file) ? sdb_sim_stamp_of(file, stamp) : sdb_real_stamp_of(file, stamp);
+  }
+  return end(&p, rc);
+}
+
 int sdb_os_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_PREAD, name_of(file).text, offset, bytes);
