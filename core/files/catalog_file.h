@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** catalog_file.h: the file `catalog`: what opening needs of all entries, packed.  FORMAT.md section 5.
+** catalog_file.h: the file `catalog`: what opening needs of all entries, packed.  FORMAT.md section 8.
 **
 **     [ head | block | block | ... | block | changes | changes ]
 **              the list, written at once     ^ appended later: as much as has changed

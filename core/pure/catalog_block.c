@@ -37,8 +37,8 @@ struct disk_item {
 #define OFF(type, field)            offsetof(struct disk_##type, field)
 #define ASSERT_OFF(type, field, at) _Static_assert(OFF(type, field) == (at), "FORMAT.md: " #type " " #field)
 
-_Static_assert(sizeof(struct disk_head) == SDB_CATALOG_HEAD_BYTES, "FORMAT.md section 5");
-_Static_assert(sizeof(struct disk_block) == 24 && sizeof(struct disk_item) == 48, "FORMAT.md section 5");
+_Static_assert(sizeof(struct disk_head) == SDB_CATALOG_HEAD_BYTES, "FORMAT.md section 8");
+_Static_assert(sizeof(struct disk_block) == 24 && sizeof(struct disk_item) == 48, "FORMAT.md section 8");
 ASSERT_OFF(head, version, 8);
 ASSERT_OFF(head, uuid, 16);
 ASSERT_OFF(head, sequence, 32);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** catalog_block.h: the bytes of the file `catalog`: a head, then blocks of items (FORMAT.md section 5).  Pure: no I/O.
+** catalog_block.h: the bytes of the file `catalog`: a head, then blocks of items (FORMAT.md section 8).  Pure: no I/O.
 ** Decoding validates everything once; what it returns can be trusted.
 */
 #ifndef SDB_CATALOG_BLOCK_H

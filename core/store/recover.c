@@ -504,7 +504,7 @@ static int read_records(struct recovery *r, const sdb_op *op) {
   return sdb_journal_follow(&again, &place, journal->tail, take_record, r, op);
 }
 
-/* May `catalog` be believed?  Only after a clean close, and if nobody has changed `regions` since (FORMAT.md 5). */
+/* May `catalog` be believed?  Only after a clean close, and if nobody has changed `regions` since (FORMAT.md 8). */
 static bool catalog_counts(const struct recovery *r) {
   const sdb_recover_from *from = r->from;
   const sdb_catalog_head *head = &r->out->catalog;

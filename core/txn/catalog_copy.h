@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** catalog_copy.h: what a store knows of the file `catalog`, and when it writes it (FORMAT.md 5).  Layer 4.
+** catalog_copy.h: what a store knows of the file `catalog`, and when it writes it (FORMAT.md 8).  Layer 4.
 ** THREADS: the writer, or who follows another member or opens the store.
 */
 #ifndef SDB_CATALOG_COPY_H

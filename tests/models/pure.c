@@ -16,6 +16,7 @@
 **   sdb_record_decode BYTES SALT POSITION -> dict of the same keys, and bytes, checksum; empty if it is refused
 **   sdb_record_list JOURNAL           -> dicts of the records that follow the valid header, up to the first refused
 **   sdb_reseal_entry PAGE INDEX, sdb_reseal_journal_header PAGE, sdb_reseal_record RECORD -> the same, checksum right
+**   sdb_reseal_catalog FILE -> the same, all checksums right
 **
 ** THREADS: the interpreter's.
 */
@@ -569,6 +570,21 @@ static int reseal_record_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
   return TCL_OK;
 }
 
+static int reseal_catalog_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
+  int bytes = 0;
+  (void)data;
+  if (objc != 2) {
+    Tcl_WrongNumArgs(interp, 1, objv, "FILE");
+    return TCL_ERROR;
+  }
+  const uint8_t *given = Tcl_GetByteArrayFromObj(objv[1], &bytes);
+  if (bytes < 4096) return sdb_test_fail(interp, "a catalog has 4096 bytes or more");
+  Tcl_Obj *result = new_bytes(given, (uint64_t)bytes);
+  sdb_test_reseal_catalog(Tcl_GetByteArrayFromObj(result, NULL), (uint64_t)bytes);
+  Tcl_SetObjResult(interp, result);
+  return TCL_OK;
+}
+
 int sdb_test_pure_init(Tcl_Interp *interp) {
   static const struct {
     const char *name;
@@ -583,7 +599,8 @@ int sdb_test_pure_init(Tcl_Interp *interp) {
                   {"sdb_record_encode", record_encode_cmd},
                   {"sdb_record_decode", record_decode_cmd},
                   {"sdb_record_list", record_list_cmd},
-                  {"sdb_reseal_record", reseal_record_cmd}};
+                  {"sdb_reseal_record", reseal_record_cmd},
+                  {"sdb_reseal_catalog", reseal_catalog_cmd}};
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     Tcl_CreateObjCommand(interp, commands[i].name, commands[i].run, NULL, NULL);
   }

@@ -27,6 +27,19 @@ void sdb_test_reseal_record(uint8_t *record, uint64_t bytes) {
   sdb_put64(record + head - 8, sdb_hash_bytes(record + head, (size_t)payload, seed));
 }
 
+/* Head and blocks, as far as there are any. */
+void sdb_test_reseal_catalog(uint8_t *file, uint64_t bytes) {
+  uint64_t id = sdb_get64(file + 96);
+  sdb_test_reseal_header(file);
+  for (uint64_t at = 4096; at + 24 <= bytes;) {
+    uint64_t size = sdb_get32(file + at + 4);
+    if (size < 24 || size > bytes - at) return;
+    uint64_t seed = sdb_hash_bytes(file + at, 16, id ^ at);
+    sdb_put64(file + at + 16, sdb_hash_bytes(file + at + 24, (size_t)size - 24, seed));
+    at += size;
+  }
+}
+
 /* ---- random objects ---- */
 
 uint64_t sdb_test_random_pages(sdb_test_random *random, uint64_t most) {
