@@ -6,7 +6,7 @@
 
 #define NAME         "catalog"
 #define NEW_NAME     "catalog.new"
-#define BATCH_BYTES  ((size_t)1 << 20)    /* read at once; a multiple of the largest block */
+#define BATCH_BYTES  ((size_t)128 << 10)  /* read at once: more is slower, for the memory is new */
 #define CHANGES_MIN  (UINT64_C(64) << 10) /* so many bytes of changes are always appended ... */
 #define CHANGES_PART 2                    /* ... more only up to this part of the list */
 
@@ -45,17 +45,21 @@ static bool read_head(sdb_fd file, sdb_catalog_head *head) {
          sdb_catalog_head_decode(page, head);
 }
 
-static void close_file(sdb_fd *file) {
-  if (*file >= 0) sdb_os_close(*file);
-  *file = -1;
+bool sdb_catalog_file_open(sdb_fd dir, sdb_catalog_file *file) {
+  bool good = sdb_os_open(dir, NAME, 0, &file->fd) == 0;
+  if (good && read_head(file->fd, &file->head)) return true;
+  if (good) sdb_os_close(file->fd);
+  file->fd = -1;
+  return false;
 }
 
-bool sdb_catalog_file_open(sdb_fd dir, sdb_fd *file, sdb_catalog_head *head) {
-  *file = -1;
-  if (sdb_os_open(dir, NAME, 0, file) != 0) *file = -1;
-  if (*file >= 0 && !read_head(*file, head)) close_file(file);
-  return *file >= 0;
-}
+/* Some of the file, in memory: `bytes` from byte `at` on. */
+struct batch {
+  uint8_t *memory;
+  uint64_t at;
+  size_t bytes, done; /* done: those of the blocks that were read */
+  bool last, good;    /* it reaches the end; nothing is wrong yet */
+};
 
 static int read_block(const uint8_t *block, uint32_t bytes, sdb_catalog_visit *visit, void *context, bool *good,
                       const sdb_op *op) {
@@ -68,34 +72,45 @@ static int read_block(const uint8_t *block, uint32_t bytes, sdb_catalog_visit *v
   return rc;
 }
 
-int sdb_catalog_file_read(sdb_fd file, const sdb_catalog_head *head, sdb_catalog_visit *visit, void *context,
-                          bool *whole, const sdb_op *op) {
-  uint8_t *batch = sdb_malloc(BATCH_BYTES);
-  uint64_t at = SDB_CATALOG_HEAD_BYTES;
+/* Its blocks, but for one that may go on behind it. */
+static int read_batch(const sdb_catalog_file *file, struct batch *b, sdb_catalog_visit *visit, void *context,
+                      const sdb_op *op) {
   int rc = SEQDB_OK;
-  if (!batch) return sdb_error_nomem(op);
-  *whole = true;
-  while (rc == SEQDB_OK && *whole && at < head->end) {
-    size_t want = (size_t)SDB_MIN(BATCH_BYTES, head->end - at), got = 0, done = 0;
-    *whole = sdb_os_pread(file, batch, want, at, &got) == 0 && got == want;
-    while (rc == SEQDB_OK && *whole && done < want &&
-           (want - done >= SDB_CATALOG_BLOCK_BYTES || at + want == head->end)) {
-      uint32_t bytes = sdb_catalog_block_check(batch + done, want - done, head->id, at + done);
-      *whole = bytes > 0;
-      if (*whole) rc = read_block(batch + done, bytes, visit, context, whole, op);
-      done += bytes;
-    }
-    at += done;
+  b->done = 0;
+  while (rc == SEQDB_OK && b->good && b->done < b->bytes &&
+         (b->bytes - b->done >= SDB_CATALOG_BLOCK_BYTES || b->last)) {
+    const uint8_t *block = b->memory + b->done;
+    uint32_t bytes = sdb_catalog_block_check(block, b->bytes - b->done, file->head.id, b->at + b->done);
+    b->good = bytes > 0;
+    if (b->good) rc = read_block(block, bytes, visit, context, &b->good, op);
+    b->done += bytes;
   }
-  sdb_free(batch);
+  return rc;
+}
+
+int sdb_catalog_file_read(const sdb_catalog_file *file, sdb_catalog_visit *visit, void *context, bool *whole,
+                          const sdb_op *op) {
+  uint64_t end = file->head.end;
+  struct batch b = {.memory = sdb_malloc(BATCH_BYTES), .at = SDB_CATALOG_HEAD_BYTES, .good = true};
+  int rc = SEQDB_OK;
+  if (!b.memory) return sdb_error_nomem(op);
+  for (; rc == SEQDB_OK && b.good && b.at < end; b.at += b.done) {
+    size_t got = 0;
+    b.bytes = (size_t)SDB_MIN(BATCH_BYTES, end - b.at);
+    b.last = b.at + b.bytes == end;
+    b.good = sdb_os_pread(file->fd, b.memory, b.bytes, b.at, &got) == 0 && got == b.bytes;
+    rc = read_batch(file, &b, visit, context, op);
+  }
+  *whole = b.good;
+  sdb_free(b.memory);
   return rc;
 }
 
 /* ---- writing */
 
-/* All items, as blocks from `at` on; *end: behind them.  false: it failed, or they take more than up to `limit`. */
-static bool write_blocks(sdb_fd file, uint64_t id, uint64_t at, uint64_t limit, sdb_catalog_next *next, void *context,
-                         uint64_t *end) {
+/* All items, as blocks from `at` on.  Returns where they end; 0: it failed, or they take more than up to `limit`. */
+static uint64_t write_blocks(sdb_fd file, uint64_t id, uint64_t at, uint64_t limit, sdb_catalog_next *next,
+                             void *context) {
   sdb_catalog_block *block = sdb_malloc(sizeof *block);
   sdb_entry_image image;
   uint32_t index;
@@ -105,12 +120,11 @@ static bool write_blocks(sdb_fd file, uint64_t id, uint64_t at, uint64_t limit, 
     while (more && sdb_catalog_block_add(block, index, &image))
       more = next(context, &index, &image);
     sdb_catalog_block_seal(block, id, at);
-    good = block->used <= limit - at && sdb_os_pwrite(file, block->bytes, block->used, at) == 0;
+    good = at < limit && block->used <= limit - at && sdb_os_pwrite(file, block->bytes, block->used, at) == 0;
     at += block->used;
   }
   sdb_free(block);
-  *end = at;
-  return good;
+  return good ? at : 0;
 }
 
 static bool write_head(sdb_fd file, const sdb_catalog_head *head) {
@@ -127,9 +141,8 @@ bool sdb_catalog_file_write(sdb_fd dir, sdb_fd regions, sdb_catalog_head *head, 
       sdb_os_open(dir, NEW_NAME, SDB_OPEN_WRITE | SDB_OPEN_CREATE | SDB_OPEN_EXCL | SDB_OPEN_OWN, &file) != 0)
     return false;
   if (info.access.mode) sdb_os_set_access(file, &info.access);
-  bool good = write_blocks(file, head->id, SDB_CATALOG_HEAD_BYTES, SDB_OFFSET_MAX, next, context, &head->end);
-  head->list_end = head->end;
-  good = good && write_head(file, head);
+  head->list_end = head->end = write_blocks(file, head->id, SDB_CATALOG_HEAD_BYTES, SDB_OFFSET_MAX, next, context);
+  bool good = head->end > 0 && write_head(file, head);
   sdb_os_close(file);
   good = good && sdb_os_rename(dir, NEW_NAME, NAME) == 0;
   if (!good) (void)sdb_os_unlink(dir, NEW_NAME);
@@ -151,9 +164,9 @@ bool sdb_catalog_file_append(sdb_fd dir, const sdb_catalog_head *before, sdb_cat
   if (sdb_os_open(dir, NAME, SDB_OPEN_WRITE, &file) != 0) return false;
   head->id = before->id;
   head->list_end = before->list_end;
-  bool good = is_still(file, before) &&
-              write_blocks(file, head->id, before->end, before->list_end + limit, next, context, &head->end) &&
-              write_head(file, head);
+  bool good = is_still(file, before);
+  if (good) head->end = write_blocks(file, head->id, before->end, before->list_end + limit, next, context);
+  good = good && head->end > 0 && write_head(file, head);
   sdb_os_close(file);
   return good;
 }

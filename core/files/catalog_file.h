@@ -5,9 +5,9 @@
 **     [ head | block | block | ... | block | changes | changes ]
 **              the list, written at once     ^ appended later: as much as has changed
 **
-** It is only ever a copy of what `regions` says at a journal header, and may be deleted at any time.  So nothing here is
-** an error that anybody hears of: what cannot be read or written is as if there were no such file.  Never synced: a torn
-** one fails its checksums.  A new list gets a new file; only changes and the head are written in place.
+** It is only ever a copy of what `regions` says at a journal header, and may be deleted at any time.  So nothing here
+** is an error that anybody hears of: what cannot be read or written is as if there were no such file.  Never synced: a
+** torn one fails its checksums.  A new list gets a new file; only changes and the head are written in place.
 ** THREADS: who opens reads; the writer writes.  Readers in other processes see the old head or the new one.
 */
 #ifndef SDB_CATALOG_FILE_H
@@ -25,23 +25,28 @@ bool sdb_catalog_head_is_of(const sdb_catalog_head *head, const sdb_journal_head
 /* Has nobody changed `regions` since? */
 bool sdb_catalog_head_has_stamp(const sdb_catalog_head *head, const sdb_os_stamp *regions);
 
-/* Open it for reading.  false: there is none, or it has no valid head; then *file is -1. */
-bool sdb_catalog_file_open(sdb_fd dir, sdb_fd *file, sdb_catalog_head *head);
+typedef struct sdb_catalog_file {
+  sdb_fd fd;
+  sdb_catalog_head head;
+} sdb_catalog_file;
 
-/* Called for each item, those of the list in order of index.  image->name_bytes 0: the entry is free.  An error ends the
-** reading and is returned. */
+/* Open it for reading; the caller closes `fd`.  false: there is none, or it has no valid head; then `fd` is -1. */
+bool sdb_catalog_file_open(sdb_fd dir, sdb_catalog_file *file);
+
+/* Called for each item, those of the list in order of index.  image->name_bytes 0: the entry is free.  An error ends
+** the reading and is returned. */
 typedef int sdb_catalog_visit(void *context, uint32_t index, const sdb_entry_image *image, const sdb_op *op);
 /* Show every item.  *whole: they all could be read and are good.  Errors: NOMEM, the visitor's. */
-int sdb_catalog_file_read(sdb_fd file, const sdb_catalog_head *head, sdb_catalog_visit *visit, void *context,
-                          bool *whole, const sdb_op *op);
+int sdb_catalog_file_read(const sdb_catalog_file *file, sdb_catalog_visit *visit, void *context, bool *whole,
+                          const sdb_op *op);
 
 /* Gives the next item; false: there are no more. */
 typedef bool sdb_catalog_next(void *context, uint32_t *index, sdb_entry_image *image);
-/* A new list, in a new file that has the access of `regions`.  `head` is bound; id and ends are chosen here.  false: the
-** file is as it was, or gone. */
+/* A new list, in a new file that has the access of `regions`.  `head` is bound; id and ends are chosen here.  false:
+** the file is as it was, or gone. */
 bool sdb_catalog_file_write(sdb_fd dir, sdb_fd regions, sdb_catalog_head *head, sdb_catalog_next *next, void *context);
 /* Changes behind the list of `before`, and a new head; id and list_end are `before`'s.  false: they cannot be added
-** (another file, another head, too many changes), and the file is good for nothing unless its head is still `before`. */
+** (another file, another head, too many changes); the file then is `before`'s, or nobody believes it. */
 bool sdb_catalog_file_append(sdb_fd dir, const sdb_catalog_head *before, sdb_catalog_head *head, sdb_catalog_next *next,
                              void *context);
 

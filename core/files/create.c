@@ -147,11 +147,17 @@ static bool is_ours(const char *name) {
     snprintf(temporary, sizeof temporary, "%s.new", kinds[i].name);
     if (strcmp(name, kinds[i].name) == 0 || strcmp(name, temporary) == 0) return true;
   }
-  return strcmp(name, "lock") == 0 || strcmp(name, "catalog") == 0 || strcmp(name, "catalog.new") == 0;
+  return strcmp(name, "lock") == 0;
+}
+
+/* A copy of what is gone, if it is alone: nobody believes it. */
+static bool is_copy(const char *name) {
+  return strcmp(name, "catalog") == 0 || strcmp(name, "catalog.new") == 0;
 }
 
 static bool look_at_name(void *context, const char *name) {
   struct finding *finding = context;
+  if (is_copy(name)) return false;
   bool first = !finding->name[0] || strcmp(name, finding->name) < 0;
   if (first && !(finding->foreign_only && is_ours(name))) snprintf(finding->name, SDB_FILE_NAME_MAX, "%s", name);
   return false;

@@ -131,7 +131,7 @@ int sdb_os_stamp_set(sdb_fd file, sdb_os_stamp *stamp) {
     return rc;
   }
   uint64_t before = stamp->modified_ns;
-  clock_gettime(CLOCK_REALTIME, &times[1]);
+  (void)timespec_get(&times[1], TIME_UTC);
   if (futimens(file, times) != 0) {
     return errno == EPERM || errno == EACCES ? ENOTSUP : errno;
   }

@@ -62,13 +62,15 @@ static int load_item(void *context, uint32_t index, const sdb_entry_image *image
   return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
 }
 
-int sdb_tree_load_catalog(sdb_tree *tree, sdb_names *names, uint64_t epoch, sdb_fd file, const sdb_catalog_head *head,
-                          const sdb_regions_load *load, bool *whole, const sdb_op *op) {
+int sdb_tree_load_catalog(sdb_tree *tree, sdb_names *names, uint64_t epoch, const sdb_catalog_file *file,
+                          const sdb_regions_load *load, const sdb_op *op) {
   struct listing listing = {tree, names, epoch, load, 0};
+  const sdb_catalog_head *head = &file->head;
+  bool whole = false;
   sdb_names_reserve(names, SDB_MIN(head->entries, NAMES_RESERVED_MAX));
-  int rc = sdb_catalog_file_read(file, head, load_item, &listing, whole, op);
-  *whole = rc == SEQDB_OK && *whole && tree->entries == head->entries && tree->hash == head->entries_hash;
-  if (!*whole) sdb_tree_drop(tree, names);
+  int rc = sdb_catalog_file_read(file, load_item, &listing, &whole, op);
+  whole = rc == SEQDB_OK && whole && tree->entries == head->entries && tree->hash == head->entries_hash;
+  if (!whole) sdb_tree_drop(tree, names);
   return rc;
 }
 

@@ -14,10 +14,10 @@
 ** *load, not in the tree.  Errors: IO, NOMEM; the tree has some entries then. */
 int sdb_tree_load(sdb_tree *tree, sdb_names *names, const sdb_regions_file *file, sdb_regions_load *load,
                   const sdb_op *op);
-/* The same from an open `catalog`, in the epoch given.  *whole: it lists what its head says; else the tree is empty.
+/* The same from an open `catalog`, in the epoch given.  The tree stays empty if that does not list what its head says.
 ** `load`: whom to ask whether to go on.  Errors: NOMEM, INTERRUPTED; the tree is empty then. */
-int sdb_tree_load_catalog(sdb_tree *tree, sdb_names *names, uint64_t epoch, sdb_fd file, const sdb_catalog_head *head,
-                          const sdb_regions_load *load, bool *whole, const sdb_op *op);
+int sdb_tree_load_catalog(sdb_tree *tree, sdb_names *names, uint64_t epoch, const sdb_catalog_file *file,
+                          const sdb_regions_load *load, const sdb_op *op);
 /* Write pages `from`..`to` - 1 as the tree has them.  Not synced.  The file must be guarded and large enough. */
 int sdb_tree_store(const sdb_tree *tree, const sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op);
 /* Write all entries into a new `catalog`, or those of the sorted list behind what it has.  See catalog_file.h. */

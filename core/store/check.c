@@ -301,17 +301,16 @@ static int check_catalog(const struct check *c) {
   sdb_store *store = c->db->store;
   struct listed listed = {.names = NULL};
   struct named named = {0};
-  sdb_catalog_head head;
-  sdb_fd file = -1;
+  sdb_catalog_file file;
   bool whole = false;
   int rc = SEQDB_OK;
-  if (store->journal.fd < 0 || !sdb_catalog_file_open(store->dir, &file, &head)) return rc;
-  if (sdb_catalog_head_is_of(&head, &store->journal.header)) {
+  if (store->journal.fd < 0 || !sdb_catalog_file_open(store->dir, &file)) return rc;
+  if (sdb_catalog_head_is_of(&file.head, &store->journal.header)) {
     bool room = sdb_names_open(&listed.names) == SEQDB_OK && copy_named(store, &named) == SEQDB_OK;
-    rc = room ? sdb_catalog_file_read(file, &head, list_item, &listed, &whole, c->op) : sdb_error_nomem(c->op);
+    rc = room ? sdb_catalog_file_read(&file, list_item, &listed, &whole, c->op) : sdb_error_nomem(c->op);
   }
   if (rc == SEQDB_OK && whole) compare_listed(c, &listed.tree, &named);
-  sdb_os_close(file);
+  sdb_os_close(file.fd);
   if (listed.names) sdb_tree_drop(&listed.tree, listed.names);
   sdb_names_close(listed.names);
   sdb_free(named.list);

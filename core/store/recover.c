@@ -505,9 +505,8 @@ static int read_records(struct recovery *r, const sdb_op *op) {
 }
 
 /* May `catalog` be believed?  Only after a clean close, and if nobody has changed `regions` since (FORMAT.md 8). */
-static bool catalog_counts(const struct recovery *r) {
+static bool catalog_counts(const struct recovery *r, const sdb_catalog_head *head) {
   const sdb_recover_from *from = r->from;
-  const sdb_catalog_head *head = &r->out->catalog;
   sdb_os_stamp stamp;
   return !from->regions->guarded && !from->journal->header.sync_off &&
          sdb_catalog_head_is_of(head, &from->journal->header) && sdb_os_stamp_of(from->regions->fd, &stamp) == 0 &&
@@ -518,12 +517,13 @@ static bool catalog_counts(const struct recovery *r) {
 static int read_entries(struct recovery *r, bool has_header, const sdb_op *op) {
   const sdb_recover_from *from = r->from;
   sdb_recovered *out = r->out;
-  sdb_fd file = -1;
+  sdb_catalog_file file;
   int rc = SEQDB_OK;
-  if (has_header && sdb_catalog_file_open(from->dir, &file, &out->catalog)) {
-    if (catalog_counts(r))
-      rc = sdb_tree_load_catalog(&out->tree, from->names, 0, file, &out->catalog, &r->load, &out->listed, op);
-    sdb_os_close(file);
+  if (has_header && sdb_catalog_file_open(from->dir, &file)) {
+    if (catalog_counts(r, &file.head)) rc = sdb_tree_load_catalog(&out->tree, from->names, 0, &file, &r->load, op);
+    sdb_os_close(file.fd);
+    out->catalog = file.head;
+    out->listed = out->tree.entries > 0;
   }
   return rc == SEQDB_OK && !out->listed ? sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op) : rc;
 }

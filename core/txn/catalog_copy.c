@@ -3,8 +3,8 @@
 ** catalog_copy.c: see catalog_copy.h.
 **
 ** Writing costs what has changed, not what there is: entries that checkpoints wrote since are listed by index, and
-** appended.  A list of too many, or of somebody else's file, is written anew; so is one whose changes have grown to half
-** of it.
+** appended.  A list of too many, or of somebody else's file, is written anew; so is one whose changes have grown to
+** half of it.
 */
 #include "txn/catalog_copy.h"
 

@@ -186,19 +186,18 @@ static int choose(struct reading *r, uint64_t until) {
   return rc;
 }
 
-/* A member that has nothing yet may read `catalog` instead of `regions`: if that is of the header that is published, the
-** first member has compared the state that it lists with `regions`, and only members have changed it since. */
-static int join_by_catalog(struct reading *r, bool *whole) {
+/* A member that has nothing yet may read `catalog` instead of `regions`: if that is of the header that is published,
+** the first member has compared the state that it lists with `regions`, and only members have changed it since. */
+static int join_by_catalog(struct reading *r, bool *listed) {
   sdb_store *store = r->redo->store;
-  sdb_catalog_head head;
-  sdb_fd file = -1;
+  sdb_catalog_file file;
   int rc = SEQDB_OK;
-  *whole = false;
-  if (r->tree.entries || r->journal.header.sync_off || !sdb_catalog_file_open(store->dir, &file, &head)) return rc;
-  if (sdb_catalog_head_is_of(&head, &r->journal.header))
-    rc = sdb_tree_load_catalog(&r->tree, store->names, store->epoch, file, &head, &r->load, whole, r->redo->op);
-  sdb_os_close(file);
-  if (*whole) r->copy = (sdb_catalog_copy){.known = true, .head = head};
+  if (r->tree.entries || r->journal.header.sync_off || !sdb_catalog_file_open(store->dir, &file)) return rc;
+  if (sdb_catalog_head_is_of(&file.head, &r->journal.header))
+    rc = sdb_tree_load_catalog(&r->tree, store->names, store->epoch, &file, &r->load, r->redo->op);
+  sdb_os_close(file.fd);
+  *listed = r->tree.entries > 0;
+  if (*listed) r->copy = (sdb_catalog_copy){.known = true, .head = file.head};
   return rc;
 }
 

@@ -98,6 +98,7 @@ extern const bench_workload bench_rows_workloads[];
 extern const bench_workload bench_read_workloads[];
 extern const bench_workload bench_overwrite_workloads[];
 extern const bench_workload bench_many_workloads[];
+extern const bench_workload bench_cold_workloads[];
 extern const bench_workload bench_space_workloads[];
 extern const bench_workload bench_backup_workloads[];
 extern const bench_workload bench_memory_workloads[];

@@ -199,7 +199,7 @@ uint64_t bench_disk_bytes(const char *dir) {
   return disk_bytes_sum;
 }
 
-/* ---- cold --------------------------------------------------------------------------------------------------------- */
+/* ---- cold ------------------------------------------------------------------------------------------------------- */
 
 bool bench_drop_caches(void) {
   int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);

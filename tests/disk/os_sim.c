@@ -384,25 +384,6 @@ int sdb_sim_info_of(sdb_fd file, sdb_os_info *info) {
   return leave(rc);
 }
 
-int sdb_sim_stamp_of(sdb_fd file, sdb_os_stamp *stamp) {
-  sdb_sim_inode *inode = NULL;
-  int rc = enter_file(file, false, false, &inode);
-  if (rc == 0) {
-    *stamp = (sdb_os_stamp){inode->number, inode->length, inode->changed, inode->changed};
-  }
-  return leave(rc);
-}
-
-int sdb_sim_stamp_set(sdb_fd file, sdb_os_stamp *stamp) {
-  sdb_sim_inode *inode = NULL;
-  int rc = enter_file(file, false, true, &inode);
-  if (rc == 0) {
-    sdb_sim_note_change(inode);
-    *stamp = (sdb_os_stamp){inode->number, inode->length, inode->changed, inode->changed};
-  }
-  return leave(rc);
-}
-
 int sdb_sim_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(file, false, false, &inode);
@@ -435,9 +416,7 @@ int sdb_sim_sync(sdb_fd file) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(file, false, false, &inode);
   if (rc == 0) {
-    if (inode->disk_length != inode->length) {
-      inode->disk_changed = inode->changed;
-    }
+    inode->disk_changed = inode->disk_length != inode->length ? inode->changed : inode->disk_changed;
     sdb_events_apply(&inode->events, &inode->disk, &inode->disk_length);
     if (inode->diverged) {
       sdb_events_apply(&inode->events, &inode->cached, &inode->cached_length);

@@ -6,8 +6,9 @@
 ** MODEL.  Each file has what the disk holds, and on top of it the page cache that programs see (also through mappings).
 ** Every change since the last sync is remembered as an event: sectors of 512 bytes written or zeroed, a length, a
 ** directory entry set or removed.  fdatasync and fsync make a file's events durable, its length too, but not its name;
-** syncing a directory makes its entries durable.  A file's time of change becomes durable with its length, else perhaps:
-** the disk may have new bytes under an old time.  A power cut keeps any subset of the remaining events: each sector may
+** syncing a directory makes its entries durable.  A file's time of change becomes durable with its length, else
+** perhaps: the disk may have new bytes under an old time.
+** A power cut keeps any subset of the remaining events: each sector may
 ** hold any of its versions since the last sync, independently of its neighbours, of the length, and of other files (so
 ** spontaneous writeback is covered).  A sync that fails reports once: the cache then counts as clean, while the disk
 ** got any subset of the events.

@@ -570,21 +570,6 @@ static int reseal_record_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_
   return TCL_OK;
 }
 
-static int reseal_catalog_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
-  int bytes = 0;
-  (void)data;
-  if (objc != 2) {
-    Tcl_WrongNumArgs(interp, 1, objv, "FILE");
-    return TCL_ERROR;
-  }
-  const uint8_t *given = Tcl_GetByteArrayFromObj(objv[1], &bytes);
-  if (bytes < 4096) return sdb_test_fail(interp, "a catalog has 4096 bytes or more");
-  Tcl_Obj *result = new_bytes(given, (uint64_t)bytes);
-  sdb_test_reseal_catalog(Tcl_GetByteArrayFromObj(result, NULL), (uint64_t)bytes);
-  Tcl_SetObjResult(interp, result);
-  return TCL_OK;
-}
-
 int sdb_test_pure_init(Tcl_Interp *interp) {
   static const struct {
     const char *name;
@@ -599,13 +584,13 @@ int sdb_test_pure_init(Tcl_Interp *interp) {
                   {"sdb_record_encode", record_encode_cmd},
                   {"sdb_record_decode", record_decode_cmd},
                   {"sdb_record_list", record_list_cmd},
-                  {"sdb_reseal_record", reseal_record_cmd},
-                  {"sdb_reseal_catalog", reseal_catalog_cmd}};
+                  {"sdb_reseal_record", reseal_record_cmd}};
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     Tcl_CreateObjCommand(interp, commands[i].name, commands[i].run, NULL, NULL);
   }
   sdb_test_extent_init(interp);
   sdb_test_format_init(interp);
   sdb_test_text_init(interp);
+  sdb_test_forge_init(interp);
   return TCL_OK;
 }
