@@ -186,13 +186,14 @@ static int choose(struct reading *r, uint64_t until) {
   return rc;
 }
 
-/* A member that has nothing yet may read `catalog` instead of `regions`: if that is of the header that is published,
-** the first member has compared the state that it lists with `regions`, and only members have changed it since. */
+/* Who joins may read `catalog` instead of `regions`: if that is of the header that is published, the first member has
+** compared the state that it lists with `regions`, and only members have changed it since.  Who has joined may not,
+** even if all its regions are gone: numbers of regions that it has given out would mean what the list has there. */
 static int join_by_catalog(struct reading *r, bool *listed) {
   sdb_store *store = r->redo->store;
   sdb_catalog_file file;
   int rc = SEQDB_OK;
-  if (r->tree.entries || r->journal.header.sync_off || !sdb_catalog_file_open(store->dir, &file)) return rc;
+  if (store->mine.salt || r->journal.header.sync_off || !sdb_catalog_file_open(store->dir, &file)) return rc;
   if (sdb_catalog_head_is_of(&file.head, &r->journal.header))
     rc = sdb_tree_load_catalog(&r->tree, store->names, store->epoch, &file, &r->load, r->redo->op);
   sdb_os_close(file.fd);
