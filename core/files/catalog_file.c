@@ -4,8 +4,10 @@
 */
 #include "files/catalog_file.h"
 
-#define NAME         "catalog"
-#define NEW_NAME     "catalog.new"
+#include <errno.h>
+
+#define NAME         SDB_CATALOG_NAME
+#define NEW_NAME     SDB_CATALOG_NEW_NAME
 #define BATCH_BYTES  ((size_t)128 << 10)  /* read at once: more is slower, for the memory is new */
 #define CHANGES_MIN  (UINT64_C(64) << 10) /* so many bytes of changes are always appended ... */
 #define CHANGES_PART 2                    /* ... more only up to this part of the list */
@@ -43,6 +45,17 @@ static bool read_head(sdb_fd file, sdb_catalog_head *head) {
   size_t got = 0;
   return sdb_os_pread(file, page, sizeof page, 0, &got) == 0 && got == sizeof page &&
          sdb_catalog_head_decode(page, head);
+}
+
+bool sdb_catalog_file_is_ours(sdb_fd dir, const char *name) {
+  uint8_t begin[8];
+  size_t got = 0;
+  sdb_fd file = -1;
+  int os = sdb_os_open(dir, name, 0, &file);
+  if (os) return os == ENOENT;
+  os = sdb_os_pread(file, begin, sizeof begin, 0, &got);
+  sdb_os_close(file);
+  return os == 0 && (sdb_is_zero(begin, got) || (got == sizeof begin && sdb_catalog_head_begins(begin)));
 }
 
 bool sdb_catalog_file_open(sdb_fd dir, sdb_catalog_file *file) {
@@ -136,6 +149,7 @@ static bool write_head(sdb_fd file, const sdb_catalog_head *head) {
 bool sdb_catalog_file_write(sdb_fd dir, sdb_fd regions, sdb_catalog_head *head, sdb_catalog_next *next, void *context) {
   sdb_os_info info;
   sdb_fd file = -1;
+  if (!sdb_catalog_file_is_ours(dir, NAME) || !sdb_catalog_file_is_ours(dir, NEW_NAME)) return false;
   (void)sdb_os_unlink(dir, NEW_NAME);
   if (sdb_os_info_of(regions, &info) != 0 || sdb_os_random(&head->id, sizeof head->id) != 0 ||
       sdb_os_open(dir, NEW_NAME, SDB_OPEN_WRITE | SDB_OPEN_CREATE | SDB_OPEN_EXCL | SDB_OPEN_OWN, &file) != 0)
@@ -149,24 +163,30 @@ bool sdb_catalog_file_write(sdb_fd dir, sdb_fd regions, sdb_catalog_head *head, 
   return good;
 }
 
-/* Is the file what `before` says, and nobody else's?  One with a second name may be part of another database. */
-static bool is_still(sdb_fd file, const sdb_catalog_head *before) {
-  sdb_catalog_head now;
-  sdb_os_info info;
-  return sdb_os_info_of(file, &info) == 0 && info.links == 1 && info.size_bytes >= before->end &&
-         read_head(file, &now) && memcmp(&now, before, sizeof now) == 0;
+/* May changes since `before` be added?  What the file has is of a header between that one and the new one.  One with a
+** second name may be part of another database. */
+static bool can_grow(sdb_fd file, sdb_fd regions, const sdb_catalog_head *before, const sdb_catalog_head *next,
+                     sdb_catalog_head *now) {
+  sdb_os_info own, of;
+  return sdb_os_info_of(file, &own) == 0 && sdb_os_info_of(regions, &of) == 0 && own.links == 1 &&
+         (own.access.mode & ~of.access.mode) == 0 && read_head(file, now) && own.size_bytes >= now->end &&
+         memcmp(now->uuid, next->uuid, sizeof now->uuid) == 0 && now->sequence >= before->sequence &&
+         now->sequence <= next->sequence;
 }
 
-bool sdb_catalog_file_append(sdb_fd dir, const sdb_catalog_head *before, sdb_catalog_head *head, sdb_catalog_next *next,
-                             void *context) {
-  uint64_t list = before->list_end - SDB_CATALOG_HEAD_BYTES, limit = SDB_MAX(list / CHANGES_PART, CHANGES_MIN);
+bool sdb_catalog_file_append(sdb_fd dir, sdb_fd regions, const sdb_catalog_head *before, sdb_catalog_head *head,
+                             sdb_catalog_next *next, void *context) {
+  sdb_catalog_head now;
   sdb_fd file = -1;
   if (sdb_os_open(dir, NAME, SDB_OPEN_WRITE, &file) != 0) return false;
-  head->id = before->id;
-  head->list_end = before->list_end;
-  bool good = is_still(file, before);
-  if (good) head->end = write_blocks(file, head->id, before->end, before->list_end + limit, next, context);
-  good = good && head->end > 0 && write_head(file, head);
+  bool good = can_grow(file, regions, before, head, &now);
+  if (good) {
+    uint64_t list = now.list_end - SDB_CATALOG_HEAD_BYTES, limit = SDB_MAX(list / CHANGES_PART, CHANGES_MIN);
+    head->id = now.id;
+    head->list_end = now.list_end;
+    head->end = write_blocks(file, head->id, now.end, now.list_end + limit, next, context);
+    good = head->end > 0 && write_head(file, head);
+  }
   sdb_os_close(file);
   return good;
 }

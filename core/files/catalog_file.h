@@ -18,6 +18,9 @@
 #include "pure/catalog_block.h"
 #include "pure/journal_header.h"
 
+#define SDB_CATALOG_NAME     "catalog"
+#define SDB_CATALOG_NEW_NAME "catalog.new" /* while a new list is written */
+
 /* Fill in what ties a head to a header and to `regions` as it is now. */
 void sdb_catalog_head_bind(sdb_catalog_head *head, const sdb_journal_header *header, const sdb_os_stamp *regions);
 /* Is it the list of that header's base? */
@@ -30,6 +33,9 @@ typedef struct sdb_catalog_file {
   sdb_catalog_head head;
 } sdb_catalog_file;
 
+/* Is the file of this name one that is written here, or what a crash has left of it, or is there none?  Another one is
+** left alone. */
+bool sdb_catalog_file_is_ours(sdb_fd dir, const char *name);
 /* Open it for reading; the caller closes `fd`.  false: there is none, or it has no valid head; then `fd` is -1. */
 bool sdb_catalog_file_open(sdb_fd dir, sdb_catalog_file *file);
 
@@ -43,11 +49,12 @@ int sdb_catalog_file_read(const sdb_catalog_file *file, sdb_catalog_visit *visit
 /* Gives the next item; false: there are no more. */
 typedef bool sdb_catalog_next(void *context, uint32_t *index, sdb_entry_image *image);
 /* A new list, in a new file that has the access of `regions`.  `head` is bound; id and ends are chosen here.  false:
-** the file is as it was, or gone. */
+** the file is as it was. */
 bool sdb_catalog_file_write(sdb_fd dir, sdb_fd regions, sdb_catalog_head *head, sdb_catalog_next *next, void *context);
-/* Changes behind the list of `before`, and a new head; id and list_end are `before`'s.  false: they cannot be added
-** (another file, another head, too many changes); the file then is `before`'s, or nobody believes it. */
-bool sdb_catalog_file_append(sdb_fd dir, const sdb_catalog_head *before, sdb_catalog_head *head, sdb_catalog_next *next,
-                             void *context);
+/* Changes since `before`, behind what the file has, and a new head; id and list_end stay.  Another member may have
+** added changes meanwhile: those are among these.  false: they cannot be added (another database's, more names or
+** readers than `regions` has, too many changes); the file then is as it was, or nobody believes it. */
+bool sdb_catalog_file_append(sdb_fd dir, sdb_fd regions, const sdb_catalog_head *before, sdb_catalog_head *head,
+                             sdb_catalog_next *next, void *context);
 
 #endif /* SDB_CATALOG_FILE_H */

@@ -105,11 +105,22 @@ bool sdb_os_may_fill_holes(sdb_fd file) {
   return info.f_type == TMPFS_MAGIC || info.f_type == OVERLAYFS_MAGIC || info.f_type == ECRYPTFS_MAGIC;
 }
 
-/* Seen on Linux 6.18: ext4 gives a file its times at the first store through a mapping, tmpfs never. */
+/* File systems that give a file its times at the first store through a mapping (seen on Linux 6.18: ext4), not when it
+** is written out or never (tmpfs). */
+static const uint32_t stamping_file_systems[] = {0xef53 /* ext4 */, 0x58465342 /* XFS */, 0x9123683e /* btrfs */,
+                                                 0xf2f52010 /* F2FS */};
+
 int sdb_os_stamp_of(sdb_fd file, sdb_os_stamp *stamp) {
-  sdb_os_file_system system;
+  struct statfs system;
   struct stat st;
-  if (sdb_os_may_fill_holes(file) || sdb_os_file_system_of(file, &system) != 0 || system.remote) {
+  bool stamps = false;
+  if (fstatfs(file, &system) != 0) {
+    return errno;
+  }
+  for (size_t i = 0; i < sizeof stamping_file_systems / sizeof stamping_file_systems[0]; i++) {
+    stamps = stamps || (uint32_t)system.f_type == stamping_file_systems[i];
+  }
+  if (!stamps) {
     return ENOTSUP;
   }
   if (fstat(file, &st) != 0) {

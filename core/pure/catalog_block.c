@@ -82,6 +82,10 @@ static void take_numbers(sdb_catalog_head *head, uint64_t *numbers[11]) {
   memcpy(numbers, all, sizeof all);
 }
 
+bool sdb_catalog_head_begins(const uint8_t bytes[8]) {
+  return memcmp(bytes, head_magic, sizeof head_magic) == 0;
+}
+
 bool sdb_catalog_head_decode(const uint8_t page[SDB_CATALOG_HEAD_BYTES], sdb_catalog_head *head) {
   uint64_t *numbers[11];
   if (memcmp(page, head_magic, sizeof head_magic) != 0 || sdb_get32(page + OFF(head, version)) != CATALOG_VERSION ||

@@ -22,6 +22,8 @@ typedef struct sdb_catalog_head {
   uint64_t list_end;                              /* of those that the list was written with; others are changes */
 } sdb_catalog_head;
 
+/* Is that how a head begins, of whatever version? */
+bool sdb_catalog_head_begins(const uint8_t bytes[8]);
 /* false: damaged, or of another version. */
 bool sdb_catalog_head_decode(const uint8_t page[SDB_CATALOG_HEAD_BYTES], sdb_catalog_head *head);
 void sdb_catalog_head_encode(uint8_t page[SDB_CATALOG_HEAD_BYTES], const sdb_catalog_head *head);

@@ -30,7 +30,7 @@ static bool fill_entry(const void *context, uint32_t index, sdb_entry_image *ima
   return entry != NULL;
 }
 
-int sdb_tree_store(const sdb_tree *tree, const sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op) {
+int sdb_tree_store(const sdb_tree *tree, sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op) {
   return sdb_regions_write(file, from, to, fill_entry, tree, op);
 }
 
@@ -105,8 +105,8 @@ bool sdb_tree_store_catalog(const sdb_tree *tree, sdb_fd dir, sdb_fd regions, sd
   return sdb_catalog_file_write(dir, regions, head, give_next, &giving);
 }
 
-bool sdb_tree_append_catalog(const sdb_tree *tree, sdb_fd dir, const sdb_catalog_head *before, sdb_catalog_head *head,
-                             const uint32_t *changed, size_t count) {
+bool sdb_tree_append_catalog(const sdb_tree *tree, sdb_fd dir, sdb_fd regions, const sdb_catalog_head *before,
+                             sdb_catalog_head *head, const uint32_t *changed, size_t count) {
   struct giving giving = {.tree = tree, .changed = changed, .count = count};
-  return sdb_catalog_file_append(dir, before, head, give_changed, &giving);
+  return sdb_catalog_file_append(dir, regions, before, head, give_changed, &giving);
 }
