@@ -222,8 +222,8 @@ int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op) {
   return SEQDB_OK;
 }
 
-int sdb_regions_write(sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill,
-                      const void *context, const sdb_op *op) {
+int sdb_regions_write(sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill, const void *context,
+                      const sdb_op *op) {
   assert(file->guarded && to <= file->pages);
   uint8_t *batch = sdb_malloc(SDB_MIN(BATCH_PAGES, to - from) * SDB_ENTRY_BYTES);
   int rc = SEQDB_OK;

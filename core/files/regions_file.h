@@ -63,8 +63,8 @@ uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t 
 int sdb_regions_allocate(sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op);
 /* Write pages `from`..`to` - 1 as `fill` says.  Not synced.  The file must be guarded and large enough.  Errors: IO,
 ** FULL, NOMEM. */
-int sdb_regions_write(sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill,
-                      const void *context, const sdb_op *op);
+int sdb_regions_write(sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill, const void *context,
+                      const sdb_op *op);
 /* Write a zero where the guard byte is odd; to be synced before the file is extended. */
 int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op);
 /* Give the blocks of pages `from`..`to` - 1, which are zeros, back to the file system, where it can. */

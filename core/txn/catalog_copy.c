@@ -56,9 +56,8 @@ static void write_file(sdb_store *store) {
   bool good = sdb_regions_stamp(&store->regions, &stamp), added = false;
   if (good) {
     sdb_catalog_head_bind(&head, &store->journal.header, &stamp);
-    added = copy->known &&
-            sdb_tree_append_catalog(tree, store->dir, store->regions.fd, &copy->head, &head, copy->changed,
-                                    copy->changed_count);
+    added = copy->known && sdb_tree_append_catalog(tree, store->dir, store->regions.fd, &copy->head, &head,
+                                                   copy->changed, copy->changed_count);
     good = added || sdb_tree_store_catalog(tree, store->dir, store->regions.fd, &head);
   }
   sdb_catalog_copy_forget(copy);
