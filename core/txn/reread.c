@@ -189,16 +189,17 @@ static int choose(struct reading *r, uint64_t until) {
 /* Who joins may read `catalog` instead of `regions`: if that is of the header that is published, the first member has
 ** compared the state that it lists with `regions`, and only members have changed it since.  Who has joined may not,
 ** even if all its regions are gone: numbers of regions that it has given out would mean what the list has there. */
-static int join_by_catalog(struct reading *r, bool *listed) {
+static int look_at_catalog(struct reading *r, bool *listed) {
   sdb_store *store = r->redo->store;
   sdb_catalog_file file;
   int rc = SEQDB_OK;
-  if (store->mine.salt || r->journal.header.sync_off || !sdb_catalog_file_open(store->dir, &file)) return rc;
-  if (sdb_catalog_head_is_of(&file.head, &r->journal.header))
+  if (r->journal.header.sync_off || !sdb_catalog_file_open(store->dir, &file)) return rc;
+  r->copy = (sdb_catalog_copy){.known = sdb_catalog_head_is_of(&file.head, &r->journal.header), .head = file.head};
+  if (r->copy.known && !store->mine.salt) {
     rc = sdb_tree_load_catalog(&r->tree, store->names, store->epoch, &file, &r->load, r->redo->op);
+    *listed = r->copy.known = r->tree.entries > 0;
+  }
   sdb_os_close(file.fd);
-  *listed = r->tree.entries > 0;
-  if (*listed) r->copy = (sdb_catalog_copy){.known = true, .head = file.head};
   return rc;
 }
 
@@ -214,7 +215,7 @@ static int read_anew(struct reading *r, uint64_t until) {
   r->applied = r->redo->to_end || !store->shared ? 0 : sdb_board_applied(store->board);
   int rc = sdb_regions_measure(&r->regions, &r->load, op);
   bool listed = false;
-  if (rc == SEQDB_OK) rc = join_by_catalog(r, &listed);
+  if (rc == SEQDB_OK) rc = look_at_catalog(r, &listed);
   if (rc == SEQDB_OK && !listed) rc = sdb_regions_read(&r->regions, read_entry, r, &r->load, op);
   if (rc == SEQDB_OK && !listed && remove_until(r, UINT64_MAX) != SEQDB_OK) rc = sdb_error_nomem(op);
   sdb_journal_place place = r->place;

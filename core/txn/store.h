@@ -72,7 +72,8 @@ typedef struct sdb_store {
   sdb_published mine;           /* the published state that the last commit here is; `mutex` */
   _Atomic uint64_t sequence;    /* mine.sequence, for a look without `mutex` */
   bool stale;                   /* [w] another member has written since sizes of files were asked */
-  uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of */
+  uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of ... */
+  sdb_os_stamp told_stamp;                    /* [w] ... and how `regions` was then */
 
   pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
 
