@@ -146,12 +146,14 @@ static bool write_head(sdb_fd file, const sdb_catalog_head *head) {
   return sdb_os_pwrite(file, page, sizeof page, 0) == 0;
 }
 
-bool sdb_catalog_file_write(sdb_fd dir, sdb_fd regions, sdb_catalog_head *head, sdb_catalog_next *next, void *context) {
+bool sdb_catalog_file_write(const sdb_catalog_place *place, sdb_catalog_head *head, sdb_catalog_next *next,
+                            void *context) {
+  sdb_fd dir = place->dir;
   sdb_os_info info;
   sdb_fd file = -1;
   if (!sdb_catalog_file_is_ours(dir, NAME) || !sdb_catalog_file_is_ours(dir, NEW_NAME)) return false;
   (void)sdb_os_unlink(dir, NEW_NAME);
-  if (sdb_os_info_of(regions, &info) != 0 || sdb_os_random(&head->id, sizeof head->id) != 0 ||
+  if (sdb_os_info_of(place->regions, &info) != 0 || sdb_os_random(&head->id, sizeof head->id) != 0 ||
       sdb_os_open(dir, NEW_NAME, SDB_OPEN_WRITE | SDB_OPEN_CREATE | SDB_OPEN_EXCL | SDB_OPEN_OWN, &file) != 0)
     return false;
   if (info.access.mode) sdb_os_set_access(file, &info.access);
@@ -174,12 +176,12 @@ static bool can_grow(sdb_fd file, sdb_fd regions, const sdb_catalog_head *before
          now->sequence <= next->sequence;
 }
 
-bool sdb_catalog_file_append(sdb_fd dir, sdb_fd regions, const sdb_catalog_head *before, sdb_catalog_head *head,
+bool sdb_catalog_file_append(const sdb_catalog_place *place, const sdb_catalog_head *before, sdb_catalog_head *head,
                              sdb_catalog_next *next, void *context) {
   sdb_catalog_head now;
   sdb_fd file = -1;
-  if (sdb_os_open(dir, NAME, SDB_OPEN_WRITE, &file) != 0) return false;
-  bool good = can_grow(file, regions, before, head, &now);
+  if (sdb_os_open(place->dir, NAME, SDB_OPEN_WRITE, &file) != 0) return false;
+  bool good = can_grow(file, place->regions, before, head, &now);
   if (good) {
     uint64_t list = now.list_end - SDB_CATALOG_HEAD_BYTES, limit = SDB_MAX(list / CHANGES_PART, CHANGES_MIN);
     head->id = now.id;

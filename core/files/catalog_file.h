@@ -46,15 +46,21 @@ typedef int sdb_catalog_visit(void *context, uint32_t index, const sdb_entry_ima
 int sdb_catalog_file_read(const sdb_catalog_file *file, sdb_catalog_visit *visit, void *context, bool *whole,
                           const sdb_op *op);
 
+/* Where it is written. */
+typedef struct sdb_catalog_place {
+  sdb_fd dir, regions;
+} sdb_catalog_place;
+
 /* Gives the next item; false: there are no more. */
 typedef bool sdb_catalog_next(void *context, uint32_t *index, sdb_entry_image *image);
 /* A new list, in a new file that has the access of `regions`.  `head` is bound; id and ends are chosen here.  false:
 ** the file is as it was. */
-bool sdb_catalog_file_write(sdb_fd dir, sdb_fd regions, sdb_catalog_head *head, sdb_catalog_next *next, void *context);
+bool sdb_catalog_file_write(const sdb_catalog_place *place, sdb_catalog_head *head, sdb_catalog_next *next,
+                            void *context);
 /* Changes since `before`, behind what the file has, and a new head; id and list_end stay.  Another member may have
 ** added changes meanwhile: those are among these.  false: they cannot be added (another database's, more names or
 ** readers than `regions` has, too many changes); the file then is as it was, or nobody believes it. */
-bool sdb_catalog_file_append(sdb_fd dir, sdb_fd regions, const sdb_catalog_head *before, sdb_catalog_head *head,
+bool sdb_catalog_file_append(const sdb_catalog_place *place, const sdb_catalog_head *before, sdb_catalog_head *head,
                              sdb_catalog_next *next, void *context);
 
 #endif /* SDB_CATALOG_FILE_H */

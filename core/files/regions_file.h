@@ -45,8 +45,8 @@ typedef int sdb_regions_visit(void *context, uint32_t index, const sdb_entry_ima
 /* Fill *image for entry `index`, with a name that stays valid until the next call; false: the entry is free. */
 typedef bool sdb_regions_fill(const void *context, uint32_t index, sdb_entry_image *image);
 
-/* Look at size and guard: sets `pages`, `guarded`, `odd_guard`, the stamp and load->odd_bytes.  Errors: IO; CORRUPT if there are
-** more pages than entries can be. */
+/* Look at size and guard: sets `pages`, `guarded`, `odd_guard`, the stamp and load->odd_bytes.  Errors: IO; CORRUPT if
+** there are more pages than entries can be. */
 int sdb_regions_measure(sdb_regions_file *file, sdb_regions_load *load, const sdb_op *op);
 /* After measure(): show every used entry to `visit`.  Damaged pages are listed in *load and not shown.  The zeros
 ** between the name and a trailer are not looked at: check does that.  Errors: IO, NOMEM, the visitor's. */
@@ -71,8 +71,8 @@ int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op);
 void sdb_regions_punch(sdb_regions_file *file, uint64_t from, uint64_t to);
 /* Have room for `pages` entries, guard kept.  Never fewer than there are: a torn cut could leave noise in a page. */
 int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op);
-/* Give it a stamp that no later change leaves it: *stamp.  false: the system cannot, or nobody knows what the file says,
-** for somebody else has changed it. */
+/* Give it a stamp that no later change leaves it: *stamp.  false: the system cannot, or nobody knows what the file
+** says, for somebody else has changed it. */
 bool sdb_regions_stamp(sdb_regions_file *file, sdb_os_stamp *stamp);
 
 #endif /* SDB_REGIONS_FILE_H */

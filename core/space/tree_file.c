@@ -100,13 +100,13 @@ static bool give_changed(void *context, uint32_t *index, sdb_entry_image *image)
   return true;
 }
 
-bool sdb_tree_store_catalog(const sdb_tree *tree, sdb_fd dir, sdb_fd regions, sdb_catalog_head *head) {
+bool sdb_tree_store_catalog(const sdb_tree *tree, const sdb_catalog_place *place, sdb_catalog_head *head) {
   struct giving giving = {.tree = tree};
-  return sdb_catalog_file_write(dir, regions, head, give_next, &giving);
+  return sdb_catalog_file_write(place, head, give_next, &giving);
 }
 
-bool sdb_tree_append_catalog(const sdb_tree *tree, sdb_fd dir, sdb_fd regions, const sdb_catalog_head *before,
+bool sdb_tree_append_catalog(const sdb_tree *tree, const sdb_catalog_place *place, const sdb_catalog_head *before,
                              sdb_catalog_head *head, const uint32_t *changed, size_t count) {
   struct giving giving = {.tree = tree, .changed = changed, .count = count};
-  return sdb_catalog_file_append(dir, regions, before, head, give_changed, &giving);
+  return sdb_catalog_file_append(place, before, head, give_changed, &giving);
 }

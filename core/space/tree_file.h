@@ -21,8 +21,8 @@ int sdb_tree_load_catalog(sdb_tree *tree, sdb_names *names, uint64_t epoch, cons
 /* Write pages `from`..`to` - 1 as the tree has them.  Not synced.  The file must be guarded and large enough. */
 int sdb_tree_store(const sdb_tree *tree, sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op);
 /* Write all entries into a new `catalog`, or those of the sorted list behind what it has.  See catalog_file.h. */
-bool sdb_tree_store_catalog(const sdb_tree *tree, sdb_fd dir, sdb_fd regions, sdb_catalog_head *head);
-bool sdb_tree_append_catalog(const sdb_tree *tree, sdb_fd dir, sdb_fd regions, const sdb_catalog_head *before,
+bool sdb_tree_store_catalog(const sdb_tree *tree, const sdb_catalog_place *place, sdb_catalog_head *head);
+bool sdb_tree_append_catalog(const sdb_tree *tree, const sdb_catalog_place *place, const sdb_catalog_head *before,
                              sdb_catalog_head *head, const uint32_t *changed, size_t count);
 
 #endif /* SDB_TREE_FILE_H */

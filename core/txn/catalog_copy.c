@@ -50,15 +50,16 @@ static bool is_right(const sdb_store *store, const sdb_os_stamp *stamp) {
 static void write_file(sdb_store *store) {
   sdb_catalog_copy *copy = &store->copy;
   const sdb_tree *tree = &store->committed->tree;
+  const sdb_catalog_place place = {store->dir, store->regions.fd};
   sdb_catalog_head head = {.id = 0};
   sdb_os_stamp stamp;
   if (sdb_os_stamp_of(store->regions.fd, &stamp) != 0 || is_right(store, &stamp)) return;
   bool good = sdb_regions_stamp(&store->regions, &stamp), added = false;
   if (good) {
     sdb_catalog_head_bind(&head, &store->journal.header, &stamp);
-    added = copy->known && sdb_tree_append_catalog(tree, store->dir, store->regions.fd, &copy->head, &head,
-                                                   copy->changed, copy->changed_count);
-    good = added || sdb_tree_store_catalog(tree, store->dir, store->regions.fd, &head);
+    added =
+        copy->known && sdb_tree_append_catalog(tree, &place, &copy->head, &head, copy->changed, copy->changed_count);
+    good = added || sdb_tree_store_catalog(tree, &place, &head);
   }
   sdb_catalog_copy_forget(copy);
   copy->known = good;

@@ -2,8 +2,8 @@
 **
 ** work_many.h: databases of many regions, for whoever opens them.
 */
-#ifndef BENCH_WORK_MANY_H
-#define BENCH_WORK_MANY_H
+#ifndef WORK_MANY_H
+#define WORK_MANY_H
 
 #include "contenders.h"
 
@@ -17,4 +17,4 @@ void bench_name_of(uint64_t i, char name[BENCH_NAME_BYTES + 1]);
 /* clang-format on */
 void bench_prepare_sqlite(bench_run *run, const char *schema, uint64_t count);
 
-#endif /* BENCH_WORK_MANY_H */
+#endif /* WORK_MANY_H */

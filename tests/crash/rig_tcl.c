@@ -57,10 +57,9 @@ static int rig_command(ClientData unused, Tcl_Interp *interp, int objc, Tcl_Obj 
     Tcl_SetObjResult(interp, Tcl_NewStringObj(r->failure, -1));
     result = TCL_ERROR;
   } else {
-    Tcl_SetObjResult(interp,
-                     Tcl_ObjPrintf("calls %d outcomes %d recuts %d lives %d commits %d faults %d listed %d", (int)r->calls,
-                                   (int)r->outcomes, (int)r->recuts, (int)r->lives, (int)r->commits, (int)r->faults,
-                                   (int)r->listed));
+    Tcl_SetObjResult(interp, Tcl_ObjPrintf("calls %d outcomes %d recuts %d lives %d commits %d faults %d listed %d",
+                                           (int)r->calls, (int)r->outcomes, (int)r->recuts, (int)r->lives,
+                                           (int)r->commits, (int)r->faults, (int)r->listed));
   }
   free(r);
   return result;

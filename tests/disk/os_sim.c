@@ -4,8 +4,7 @@
 ** only; os_sim.h has the model, os_sim_cut.c what happens to a disk as a whole.
 ** OWNS: the disk in use, its handles, and a memfd per opened file, which is the page cache: mappings of it are what
 ** programs get, so that writes show through them and touching past the end is SIGBUS, as with a real file.
-** THREADS: one lock around everything.
-** INVARIANTS
+** THREADS: one lock around everything.  INVARIANTS
 **   - What programs see of a file = its base (disk, or `cached` after a failed sync) with its events carried out.
 **   - Each change is made to the memfd first and then recorded, so that an event holds sectors as they were afterwards.
 **   - Handle numbers are not used twice: one from before a cut never reaches a file opened after it.
