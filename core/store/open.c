@@ -16,7 +16,6 @@
 #include "files/create.h"
 #include "os/os.h"
 #include "txn/settle.h"
-#include "space/extents.h"
 #include "store/meet.h"
 #include "store/recover.h"
 #include "store/store_files.h"
@@ -99,19 +98,18 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
 }
 
 /* Holes between the extents; of a damaged database only its end. */
-static int load_space(sdb_store *store, const sdb_tree *tree, const sdb_op *op) {
-  sdb_owned_extent *owned;
+static int load_space(sdb_store *store, const sdb_recovered *found, const sdb_op *op) {
+  const sdb_owned_extent *owned = found->extents;
   sdb_range *extents = NULL;
-  size_t count;
-  int rc = sdb_tree_extents(tree, &owned, &count);
-  if (rc == SEQDB_OK && count && !(extents = sdb_malloc(count * sizeof *extents))) rc = SEQDB_NOMEM;
+  size_t count = found->extent_count;
+  int rc = SEQDB_OK;
+  if (count && !(extents = sdb_malloc(count * sizeof *extents))) rc = SEQDB_NOMEM;
   for (size_t i = 0; i < count && rc == SEQDB_OK; i++)
     extents[i] = (sdb_range){owned[i].start, owned[i].bytes};
   if (rc == SEQDB_OK && !store->damage.count) rc = sdb_space_load(&store->space, extents, count);
   for (size_t i = 0; i < count && rc == SEQDB_OK && store->damage.count; i++)
     store->space.end = SDB_MAX(store->space.end, extents[i].start + extents[i].bytes);
   sdb_free(extents);
-  sdb_free(owned);
   return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
 }
 
@@ -120,7 +118,7 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   store->damage = found->damage;
   store->copy = (sdb_catalog_copy){.known = found->listed, .head = found->catalog};
   memset(&found->damage, 0, sizeof found->damage);
-  int rc = load_space(store, &found->tree, op);
+  int rc = load_space(store, found, op);
   if (rc != SEQDB_OK) return rc;
   store->committed = sdb_catalog_new(&store->space.catalogs, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
   if (!store->committed) return sdb_error_nomem(op);

@@ -11,7 +11,6 @@
 #include "os/os.h"
 #include "pure/branches.h"
 #include "pure/indexes.h"
-#include "space/extents.h"
 #include "space/tree_file.h"
 #include "store/claims.h"
 #include "txn/delta.h"
@@ -44,6 +43,8 @@ void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
   sdb_patch_clear(&recovered->overlay);
   sdb_free(recovered->named);
   recovered->named = NULL;
+  sdb_free(recovered->extents);
+  recovered->extents = NULL;
   sdb_damage_free(&recovered->damage);
 }
 
@@ -353,20 +354,24 @@ static int check_named(const struct recovery *r) {
   return rc;
 }
 
+static int check_entry(const struct recovery *r, uint32_t index, const sdb_entry *entry) {
+  int rc = check_name(r, index, entry);
+  if (rc == SEQDB_OK) rc = check_generation(r, index, entry);
+  return rc == SEQDB_OK ? check_end(r, index, entry) : rc;
+}
+
 static int check_entries(const struct recovery *r) {
-  sdb_owned_extent *extents;
-  size_t count;
-  uint32_t index;
-  int rc = sdb_tree_extents(&r->out->tree, &extents, &count);
-  if (rc == SEQDB_OK) rc = check_overlaps(r->out, extents, count);
-  sdb_free(extents);
-  uint64_t from = 0;
-  for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&r->out->tree, from, &index));
-       from = (uint64_t)index + 1) {
-    rc = check_name(r, index, entry);
-    if (rc == SEQDB_OK) rc = check_generation(r, index, entry);
-    if (rc == SEQDB_OK) rc = check_end(r, index, entry);
-  }
+  sdb_recovered *out = r->out;
+  uint32_t base;
+  uint64_t from = 0, used;
+  int rc = sdb_tree_extents(&out->tree, &out->extents, &out->extent_count);
+  if (rc == SEQDB_OK) rc = check_overlaps(out, out->extents, out->extent_count);
+  for (const sdb_entry *leaf; rc == SEQDB_OK && (leaf = sdb_tree_leaf(&out->tree, from, &base, &used));
+       from = (uint64_t)base + 64)
+    for (; rc == SEQDB_OK && used; used &= used - 1) {
+      unsigned at = sdb_lowest_bit(used);
+      rc = check_entry(r, base + at, &leaf[at]);
+    }
   return rc;
 }
 

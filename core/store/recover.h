@@ -15,7 +15,7 @@
 #include "files/regions_file.h"
 #include "pure/patch.h"
 #include "seqdb.h"
-#include "space/tree.h"
+#include "space/extents.h"
 
 /* The files as they are, and what the caller wants. */
 typedef struct sdb_recover_from {
@@ -41,6 +41,8 @@ typedef struct sdb_recovered {
   sdb_file_uuid tip_file; /* ... and the SQLite file that made it */
   uint32_t *named;        /* indexes put or deleted by kept records: sorted, unique */
   size_t named_count;
+  sdb_owned_extent *extents; /* of the tree, by start */
+  size_t extent_count;
   size_t records;    /* found in the journal */
   bool unclean;      /* the last session did not close: bulk bytes of its transaction may lie in holes */
   bool adopted;      /* the header must be written anew */
