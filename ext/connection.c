@@ -7,8 +7,8 @@
 ** It keeps two statements.  SQLite disconnects tables before it looks for statements that are not finalized: so they
 ** are finalized with the last directory and cursor, and never keep sqlite3_close() from succeeding.
 **
-** THREADS.  Everything that hangs on it runs under the mutex of its sqlite3 connection; there is no
-** global state but who uses the file (sqlite_api.h).
+** THREADS.  Everything that hangs on it runs under the mutex of its sqlite3 connection; there is no global state but
+** who uses the extension's file (sqlite_api.h).
 */
 #include "connection.h"
 #include "pin.h"
