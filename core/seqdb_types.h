@@ -121,7 +121,7 @@ typedef struct seqdb_stat_info {
   uint64_t oldest_snapshot_generation; /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_age_ms;     /* 0 if no snapshot is open */
   uint64_t oldest_snapshot_held_bytes; /* pending and overlay bytes that wait for it */
-  uint64_t entry_disk_bytes;           /* disk blocks of `regions` */
+  uint64_t entry_disk_bytes;           /* disk blocks of `regions` and `catalog` */
 } seqdb_stat_info;
 #define SEQDB_STAT_INIT \
   { (uint32_t)sizeof(seqdb_stat_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }

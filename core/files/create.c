@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include "files/catalog_file.h"
 #include "files/journal_scan.h"
 
 #define DATA_BYTES ((uint64_t)1 << 20) /* rawdb's smallest `data` */
@@ -135,9 +136,14 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
 
 /* ---- what lies in the directory */
 
+/* Copies of what is gone, if they are alone: nobody believes them. */
+static const char *const copies[] = {SDB_CATALOG_NAME, SDB_CATALOG_NEW_NAME};
+enum { COPIES = sizeof copies / sizeof *copies };
+
 struct finding {
   bool foreign_only;
-  char *name; /* the first one, in the order of bytes: the same whatever order the system lists them in */
+  bool copy[COPIES]; /* that name is there */
+  char *name;        /* the first one, in the order of bytes: the same whatever order the system lists them in */
 };
 
 /* Made by creation, whole or not. */
@@ -150,18 +156,27 @@ static bool is_ours(const char *name) {
   return strcmp(name, "lock") == 0;
 }
 
+static void note_name(struct finding *finding, const char *name) {
+  if (!finding->name[0] || strcmp(name, finding->name) < 0) snprintf(finding->name, SDB_FILE_NAME_MAX, "%s", name);
+}
+
 static bool look_at_name(void *context, const char *name) {
   struct finding *finding = context;
-  bool first = !finding->name[0] || strcmp(name, finding->name) < 0;
-  if (first && !(finding->foreign_only && is_ours(name))) snprintf(finding->name, SDB_FILE_NAME_MAX, "%s", name);
+  bool copy = false;
+  for (unsigned i = 0; i < COPIES; i++)
+    if (strcmp(name, copies[i]) == 0) finding->copy[i] = copy = true;
+  if (!copy && !(finding->foreign_only && is_ours(name))) note_name(finding, name);
   return false;
 }
 
 int sdb_find_file(sdb_fd dir, const char *path, bool foreign_only, char name[SDB_FILE_NAME_MAX], const sdb_op *op) {
-  struct finding finding = {foreign_only, name};
+  struct finding finding = {.foreign_only = foreign_only, .name = name};
   name[0] = 0;
   int os = sdb_os_list_dir(dir, look_at_name, &finding);
-  return os ? sdb_error_os(op, os, NULL, 0, "%s: cannot list the directory", path) : SEQDB_OK;
+  if (os) return sdb_error_os(op, os, NULL, 0, "%s: cannot list the directory", path);
+  for (unsigned i = 0; i < COPIES; i++)
+    if (finding.copy[i] && !sdb_catalog_file_is_ours(dir, copies[i])) note_name(&finding, copies[i]);
+  return SEQDB_OK;
 }
 
 static int refuse_foreign(sdb_fd dir, const char *path, const sdb_op *op) {

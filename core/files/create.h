@@ -26,7 +26,7 @@ int sdb_sync_names(sdb_fd dir, const char *path, const sdb_op *op);
 ** names one of these. */
 int sdb_is_pristine(sdb_fd dir, const char *path, bool *pristine, bool *missing, const sdb_op *op);
 /* The first name in the directory, in the order of bytes; "" if there is none.  `foreign_only`: none of a file that
-** creation makes.  Errors: IO, READONLY. */
+** creation makes.  A `catalog` of ours is none.  Errors: IO, READONLY. */
 #define SDB_FILE_NAME_MAX 256u
 int sdb_find_file(sdb_fd dir, const char *path, bool foreign_only, char name[SDB_FILE_NAME_MAX], const sdb_op *op);
 

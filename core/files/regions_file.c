@@ -131,6 +131,7 @@ int sdb_regions_measure(sdb_regions_file *file, sdb_regions_load *load, const sd
   os = more ? sdb_os_pread(file->fd, &guard, 1, file->pages * SDB_ENTRY_BYTES, &got) : 0;
   if (os) return sdb_error_os(op, os, "regions", info.size_bytes - 1, "regions: cannot read the guard byte");
   file->odd_guard = guard != 0;
+  file->stamped = sdb_os_stamp_of(file->fd, &file->stamp) == 0;
   if (file->pages > SDB_INDEX_MAX)
     return sdb_error_set(op, SEQDB_CORRUPT, "regions", 0, "regions: more entries than a database can have");
   return SEQDB_OK;
@@ -151,9 +152,29 @@ int sdb_regions_read(const sdb_regions_file *file, sdb_regions_visit *visit, voi
 
 /* ---- writing */
 
+static void begin_change(sdb_regions_file *file) {
+  sdb_os_stamp now;
+  if (file->stamped && sdb_os_stamp_of(file->fd, &now) == 0 && memcmp(&now, &file->stamp, sizeof now) != 0)
+    file->disturbed = true;
+}
+
+static void end_change(sdb_regions_file *file) {
+  if (file->stamped) file->stamped = sdb_os_stamp_of(file->fd, &file->stamp) == 0;
+}
+
+bool sdb_regions_stamp(sdb_regions_file *file, sdb_os_stamp *stamp) {
+  begin_change(file);
+  if (!file->stamped || file->disturbed) return false;
+  file->stamped = sdb_os_stamp_set(file->fd, &file->stamp) == 0;
+  *stamp = file->stamp;
+  return file->stamped;
+}
+
 int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *poison, const sdb_op *op) {
   uint64_t size = file->pages * SDB_ENTRY_BYTES + (on ? 1 : 0);
+  begin_change(file);
   int os = sdb_os_truncate(file->fd, size);
+  end_change(file);
   if (os) return sdb_error_os(op, os, "regions", size, "regions: cannot %s the guard byte", on ? "set" : "remove");
   if (!sync_off && (os = sdb_os_fdatasync(file->fd)) != 0) {
     *poison = true;
@@ -166,7 +187,9 @@ int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *pois
 int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op) {
   assert(file->guarded);
   uint64_t size = pages * SDB_ENTRY_BYTES + 1;
+  begin_change(file);
   int os = sdb_os_truncate(file->fd, size);
+  end_change(file);
   if (os)
     return sdb_error_os(op, os, "regions", size, "regions: cannot have room for %llu entries",
                         (unsigned long long)pages);
@@ -174,31 +197,38 @@ int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op)
   return SEQDB_OK;
 }
 
-void sdb_regions_punch(const sdb_regions_file *file, uint64_t from, uint64_t to) {
+void sdb_regions_punch(sdb_regions_file *file, uint64_t from, uint64_t to) {
+  begin_change(file);
   (void)sdb_os_punch(file->fd, from * SDB_ENTRY_BYTES, (to - from) * SDB_ENTRY_BYTES); /* failing leaves zeros, too */
+  end_change(file);
 }
 
-int sdb_regions_allocate(const sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op) {
+int sdb_regions_allocate(sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op) {
   uint64_t at = (uint64_t)from * SDB_ENTRY_BYTES;
+  begin_change(file);
   int os = sdb_os_allocate(file->fd, at, (uint64_t)(to - from) * SDB_ENTRY_BYTES);
+  end_change(file);
   if (!os || os == EOPNOTSUPP) return SEQDB_OK;
   return sdb_error_os(op, os, "regions", at, "regions: no room for entry %u", from);
 }
 
 int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op) {
   uint64_t at = file->pages * SDB_ENTRY_BYTES;
+  begin_change(file);
   int os = sdb_os_pwrite(file->fd, "", 1, at);
+  end_change(file);
   if (os) return sdb_error_os(op, os, "regions", at, "regions: cannot write the guard byte");
   file->odd_guard = false;
   return SEQDB_OK;
 }
 
-int sdb_regions_write(const sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill,
-                      const void *context, const sdb_op *op) {
+int sdb_regions_write(sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill, const void *context,
+                      const sdb_op *op) {
   assert(file->guarded && to <= file->pages);
   uint8_t *batch = sdb_malloc(SDB_MIN(BATCH_PAGES, to - from) * SDB_ENTRY_BYTES);
   int rc = SEQDB_OK;
   if (!batch) return sdb_error_nomem(op);
+  begin_change(file);
   for (uint32_t index = from; index < to && rc == SEQDB_OK;) {
     uint32_t count = SDB_MIN(BATCH_PAGES, to - index);
     for (uint32_t i = 0; i < count; i++) {
@@ -214,6 +244,7 @@ int sdb_regions_write(const sdb_regions_file *file, uint32_t from, uint32_t to, 
     if (os) rc = sdb_error_os(op, os, "regions", at, "regions: cannot write entry %u", index);
     index += count;
   }
+  end_change(file);
   sdb_free(batch);
   return rc;
 }

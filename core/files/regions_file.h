@@ -18,6 +18,9 @@ typedef struct sdb_regions_file {
   uint64_t pages; /* entries the file has room for */
   bool guarded;   /* one byte more than pages * 4096 */
   bool odd_guard; /* ... and that byte is not zero: it means nothing, but must not become part of an entry */
+  bool stamped;   /* this is its stamp since it was measured or changed here last; else the system has none */
+  bool disturbed; /* somebody has changed it in between, who is no member */
+  sdb_os_stamp stamp;
 } sdb_regions_file;
 
 /* A page that is neither free nor a valid entry. */
@@ -42,8 +45,8 @@ typedef int sdb_regions_visit(void *context, uint32_t index, const sdb_entry_ima
 /* Fill *image for entry `index`, with a name that stays valid until the next call; false: the entry is free. */
 typedef bool sdb_regions_fill(const void *context, uint32_t index, sdb_entry_image *image);
 
-/* Look at size and guard: sets `pages`, `guarded`, `odd_guard` and load->odd_bytes.  Errors: IO; CORRUPT if there are
-** more pages than entries can be. */
+/* Look at size and guard: sets `pages`, `guarded`, `odd_guard`, the stamp and load->odd_bytes.  Errors: IO; CORRUPT if
+** there are more pages than entries can be. */
 int sdb_regions_measure(sdb_regions_file *file, sdb_regions_load *load, const sdb_op *op);
 /* After measure(): show every used entry to `visit`.  Damaged pages are listed in *load and not shown.  The zeros
 ** between the name and a trailer are not looked at: check does that.  Errors: IO, NOMEM, the visitor's. */
@@ -57,16 +60,19 @@ int sdb_regions_guard(sdb_regions_file *file, bool on, bool sync_off, bool *pois
 uint64_t sdb_regions_next(const sdb_regions_file *file, uint64_t page, uint64_t *end);
 /* Blocks for the pages `from`..`to` - 1, also past the end; where the file system cannot promise any, none.
 ** Errors: IO, FULL. */
-int sdb_regions_allocate(const sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op);
+int sdb_regions_allocate(sdb_regions_file *file, uint32_t from, uint32_t to, const sdb_op *op);
 /* Write pages `from`..`to` - 1 as `fill` says.  Not synced.  The file must be guarded and large enough.  Errors: IO,
 ** FULL, NOMEM. */
-int sdb_regions_write(const sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill,
-                      const void *context, const sdb_op *op);
+int sdb_regions_write(sdb_regions_file *file, uint32_t from, uint32_t to, sdb_regions_fill *fill, const void *context,
+                      const sdb_op *op);
 /* Write a zero where the guard byte is odd; to be synced before the file is extended. */
 int sdb_regions_zero_guard(sdb_regions_file *file, const sdb_op *op);
 /* Give the blocks of pages `from`..`to` - 1, which are zeros, back to the file system, where it can. */
-void sdb_regions_punch(const sdb_regions_file *file, uint64_t from, uint64_t to);
+void sdb_regions_punch(sdb_regions_file *file, uint64_t from, uint64_t to);
 /* Have room for `pages` entries, guard kept.  Never fewer than there are: a torn cut could leave noise in a page. */
 int sdb_regions_resize(sdb_regions_file *file, uint64_t pages, const sdb_op *op);
+/* Give it a stamp that no later change leaves it: *stamp.  false: the system cannot, or nobody knows what the file
+** says, for somebody else has changed it. */
+bool sdb_regions_stamp(sdb_regions_file *file, sdb_os_stamp *stamp);
 
 #endif /* SDB_REGIONS_FILE_H */

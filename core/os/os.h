@@ -70,6 +70,16 @@ int sdb_os_rename_new(sdb_fd dir, const char *from, const char *to);
 int sdb_os_unlink(sdb_fd dir, const char *name);
 int sdb_os_remove_dir(sdb_fd dir, const char *name); /* an empty one */
 int sdb_os_info_of(sdb_fd file, sdb_os_info *info);
+/* What a file has only as long as nobody changes it. */
+typedef struct sdb_os_stamp {
+  uint64_t inode, size_bytes;
+  uint64_t modified_ns, changed_ns; /* times, since 1970 */
+} sdb_os_stamp;
+/* Give a file that is open for writing a stamp that it has not after any later change, by whomever, through a mapping
+** too; stamp_of() reads it, and changes nothing.  ENOTSUP, from both: the system or the file system cannot promise
+** that.  Contents and sizes are not synced; a power cut may take the stamp back, never without its being seen. */
+int sdb_os_stamp_set(sdb_fd file, sdb_os_stamp *stamp);
+int sdb_os_stamp_of(sdb_fd file, sdb_os_stamp *stamp);
 
 /* Positioned I/O.  pread stops early only at the end of the file; *got says how much was read. */
 int sdb_os_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got);

@@ -128,3 +128,13 @@ void sdb_os_word_wait(sdb_word *word, uint64_t value, uint64_t ms) {
 void sdb_os_word_wake(sdb_word *word) {
   (void)word;
 }
+
+/* Stores through a mapping show in the file's times when the system gets to it, not at once. */
+int sdb_os_stamp_of(sdb_fd file, sdb_os_stamp *stamp) {
+  (void)file, (void)stamp;
+  return ENOTSUP;
+}
+
+int sdb_os_stamp_set(sdb_fd file, sdb_os_stamp *stamp) {
+  return sdb_os_stamp_of(file, stamp);
+}

@@ -13,6 +13,7 @@
 #include <linux/stat.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #if __has_include(<sys/single_threaded.h>) /* glibc 2.32 */
 #include <sys/single_threaded.h>
 #define SINGLE_THREADED (__libc_single_threaded != 0)
@@ -86,6 +87,8 @@ int sdb_os_allocate(sdb_fd file, uint64_t offset, uint64_t bytes) {
 #define OVERLAYFS_MAGIC 0x794c7630
 #define ECRYPTFS_MAGIC  0xf15f
 
+#define NS UINT64_C(1000000000)
+
 /* Seen on Linux 6: a read through a shared mapping of a full tmpfs, at a place never written, is SIGBUS; other file
 ** systems map a page of zeros. */
 bool sdb_os_dense(sdb_fd file) {
@@ -100,6 +103,52 @@ bool sdb_os_may_fill_holes(sdb_fd file) {
     return true;
   }
   return info.f_type == TMPFS_MAGIC || info.f_type == OVERLAYFS_MAGIC || info.f_type == ECRYPTFS_MAGIC;
+}
+
+/* File systems that give a file its times at the first store through a mapping (seen on Linux 6.18: ext4), not when it
+** is written out or never (tmpfs). */
+static const uint32_t stamping_file_systems[] = {0xef53 /* ext4 */, 0x58465342 /* XFS */, 0x9123683e /* btrfs */,
+                                                 0xf2f52010 /* F2FS */};
+
+int sdb_os_stamp_of(sdb_fd file, sdb_os_stamp *stamp) {
+  struct statfs system;
+  struct stat st;
+  bool stamps = false;
+  if (fstatfs(file, &system) != 0) {
+    return errno;
+  }
+  for (size_t i = 0; i < sizeof stamping_file_systems / sizeof stamping_file_systems[0]; i++) {
+    stamps = stamps || (uint32_t)system.f_type == stamping_file_systems[i];
+  }
+  if (!stamps) {
+    return ENOTSUP;
+  }
+  if (fstat(file, &st) != 0) {
+    return errno;
+  }
+  *stamp = (sdb_os_stamp){.inode = (uint64_t)st.st_ino,
+                          .size_bytes = (uint64_t)st.st_size,
+                          .modified_ns = (uint64_t)st.st_mtim.tv_sec * NS + (uint64_t)st.st_mtim.tv_nsec,
+                          .changed_ns = (uint64_t)st.st_ctim.tv_sec * NS + (uint64_t)st.st_ctim.tv_nsec};
+  return 0;
+}
+
+/* The kernel's own times are those of its ticks, some milliseconds apart: two changes may get the same one.  The exact
+** time lies between two ticks, so no later change leaves it.  Only the owner may set it; some file systems round it. */
+int sdb_os_stamp_set(sdb_fd file, sdb_os_stamp *stamp) {
+  struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
+  int rc = sdb_os_stamp_of(file, stamp);
+  if (rc != 0) {
+    return rc;
+  }
+  uint64_t before = stamp->modified_ns;
+  (void)timespec_get(&times[1], TIME_UTC);
+  if (futimens(file, times) != 0) {
+    return errno == EPERM || errno == EACCES ? ENOTSUP : errno;
+  }
+  rc = sdb_os_stamp_of(file, stamp);
+  uint64_t set = (uint64_t)times[1].tv_sec * NS + (uint64_t)times[1].tv_nsec;
+  return rc == 0 && (stamp->modified_ns != set || set == before) ? ENOTSUP : rc;
 }
 
 static const struct {

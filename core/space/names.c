@@ -102,9 +102,10 @@ void sdb_names_reserve(sdb_names *names, uint64_t count) {
 static int insert(sdb_names *names, sdb_name *name) {
   size_t wanted = cells_for((uint64_t)names->count + 1);
   if (wanted > cells_of(names) && resize(names, wanted) != SEQDB_OK) return SEQDB_NOMEM;
-  for (size_t at = name->hash & names->mask; names->cells[at].name && !names->repeat; at = (at + 1) & names->mask)
-    names->repeat = bears(&names->cells[at], name->text, name->bytes, name->hash);
-  put(names->cells, names->mask, name, name->hash);
+  size_t at = name->hash & names->mask;
+  for (; names->cells[at].name; at = (at + 1) & names->mask)
+    names->repeat = names->repeat || bears(&names->cells[at], name->text, name->bytes, name->hash);
+  names->cells[at] = (struct cell){name, name->hash};
   names->count++;
   return SEQDB_OK;
 }

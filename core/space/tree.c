@@ -254,14 +254,14 @@ static void mark_full(sdb_node *path[HEIGHT_MAX], unsigned height, uint32_t inde
   }
 }
 
-int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry) {
+/* Takes over the caller's reference on the name if it succeeds. */
+static int put_taken(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry) {
   sdb_node *path[HEIGHT_MAX];
   if (grow(tree, epoch, index) != SEQDB_OK || own_path(tree, names, epoch, index, path) != SEQDB_OK) return SEQDB_NOMEM;
   unsigned at = position_of(index, 0);
   sdb_node *leaf = path[0];
   sdb_entry fresh = *entry; /* entry may point into the leaf */
   fresh.name_bytes = (uint16_t)sdb_name_bytes(fresh.name);
-  sdb_name_ref(fresh.name);
   if (leaf->used & bit(at)) {
     sdb_name *old = entries(leaf)[at].name;
     count_out(tree, index, &entries(leaf)[at]);
@@ -276,6 +276,14 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
   return SEQDB_OK;
 }
 
+int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry) {
+  sdb_name *name = entry->name; /* entry may point into the leaf */
+  sdb_name_ref(name);
+  int rc = put_taken(tree, names, epoch, index, entry);
+  if (rc != SEQDB_OK) sdb_name_unref(names, name);
+  return rc;
+}
+
 int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry_image *image) {
   sdb_entry entry = {.start = image->start,
                      .length = image->length,
@@ -287,8 +295,8 @@ int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_
                      .incarnation = 1};
   entry.name = sdb_name_new(names, image->name, image->name_bytes, index);
   if (!entry.name) return SEQDB_NOMEM;
-  int rc = sdb_tree_put(tree, names, epoch, index, &entry);
-  sdb_name_unref(names, entry.name);
+  int rc = put_taken(tree, names, epoch, index, &entry);
+  if (rc != SEQDB_OK) sdb_name_unref(names, entry.name);
   return rc;
 }
 

@@ -264,6 +264,59 @@ static int check_regions(struct check *c) {
   return rc;
 }
 
+/* What `catalog` lists. */
+struct listed {
+  sdb_tree tree;
+  sdb_names *names;
+};
+
+static int list_item(void *context, uint32_t index, const sdb_entry_image *image, const sdb_op *op) {
+  struct listed *listed = context;
+  int rc = image->name_bytes ? sdb_tree_put_image(&listed->tree, listed->names, 0, index, image)
+                             : sdb_tree_remove(&listed->tree, listed->names, 0, index);
+  return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
+}
+
+static bool lists_otherwise(const sdb_entry *listed, const sdb_entry *entry) {
+  if (!listed || !entry) return listed || entry;
+  sdb_entry_image image = sdb_entry_to_image(listed);
+  return !same(entry, &image);
+}
+
+/* Entries that no record names must be listed as they are. */
+static void compare_listed(const struct check *c, const sdb_tree *listed, const struct named *named) {
+  uint32_t at = 0, other = 0;
+  for (uint64_t from = 0;; from = (uint64_t)at + 1) {
+    const sdb_entry *l = sdb_tree_next(listed, from, &at), *e = sdb_tree_next(&c->tree, from, &other);
+    if (!l && !e) return;
+    if (!l || (e && other < at)) at = other;
+    if (sdb_indexes_have(named->list, named->count, at)) continue;
+    if (lists_otherwise(sdb_tree_get(listed, at), sdb_tree_get(&c->tree, at)))
+      say(c->report, "catalog: it lists entry %u otherwise than regions; it is only a copy and may be deleted", at);
+  }
+}
+
+/* A file of another header, or one that a crash has torn, is nothing: nobody believes it.  files_mutex held. */
+static int check_catalog(const struct check *c) {
+  sdb_store *store = c->db->store;
+  struct listed listed = {.names = NULL};
+  struct named named = {0};
+  sdb_catalog_file file;
+  bool whole = false;
+  int rc = SEQDB_OK;
+  if (store->journal.fd < 0 || !sdb_catalog_file_open(store->dir, &file)) return rc;
+  if (sdb_catalog_head_is_of(&file.head, &store->journal.header)) {
+    bool room = sdb_names_open(&listed.names) == SEQDB_OK && copy_named(store, &named) == SEQDB_OK;
+    rc = room ? sdb_catalog_file_read(&file, list_item, &listed, &whole, c->op) : sdb_error_nomem(c->op);
+  }
+  if (rc == SEQDB_OK && whole) compare_listed(c, &listed.tree, &named);
+  sdb_os_close(file.fd);
+  if (listed.names) sdb_tree_drop(&listed.tree, listed.names);
+  sdb_names_close(listed.names);
+  sdb_free(named.list);
+  return rc;
+}
+
 /* files_mutex held. */
 static int check_journal(const struct check *c) {
   sdb_store *store = c->db->store;
@@ -300,6 +353,7 @@ static int check_all(seqdb *db, struct report *report, const sdb_op *op) {
   take_state(&c);
   if (rc == SEQDB_OK) rc = check_space(&c);
   if (rc == SEQDB_OK) rc = check_regions(&c);
+  if (rc == SEQDB_OK) rc = check_catalog(&c);
   if (rc == SEQDB_OK) rc = check_journal(&c);
   pthread_mutex_unlock(&store->files_mutex);
   sdb_tree_drop(&c.tree, store->names);

@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "space/extents.h"
 #include "txn/begin.h"
+#include "txn/catalog_copy.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
 #include "txn/room.h"
@@ -40,6 +41,7 @@ struct batch {
   size_t max_regions;
   uint64_t max_bytes;
   bool patient;        /* it goes on: it waits for the writer lock whatever the handle's timeout */
+  bool writes_catalog; /* with its last checkpoint */
   bool trim;           /* the first batch cuts reserves instead */
   bool may_step_aside; /* not twice in a row: the first must have made room */
   sdb_owned_extent *extents;
@@ -324,6 +326,7 @@ static int upkeep_step(const struct batch *batch, uint64_t *cursor) {
   left = left ? left - 1 : sdb_checkpoint_punchable(store);
   uint64_t punched = sdb_checkpoint_punch_part(store, left, share(db));
   if (punched == 0) rc = cuts ? cut_step(store, batch->step, batch->op) : sdb_checkpoint(store, batch->op);
+  if (rc == SEQDB_OK && punched == 0 && batch->writes_catalog) sdb_catalog_copy_write(store);
   if (mine) sdb_writer_unlock(db);
   if (rc != SEQDB_OK) return rc;
   *cursor = punched == 0 ? (cuts ? AT_END : AT_MOVES) : (cuts ? AT_CUT : AT_PUNCH) | (left - punched + 1) << PLACE_BITS;
@@ -406,7 +409,7 @@ int seqdb_checkpoint(seqdb *db) {
   seqdb_error error;
   sdb_op op = {"checkpoint", &error};
   seqdb_compact_step_info ignored;
-  struct batch batch = {.db = db, .op = &op, .step = &ignored};
+  struct batch batch = {.db = db, .op = &op, .writes_catalog = true, .step = &ignored};
   int rc = sdb_writable(db, &op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
   if ((rc = sdb_enter(db, &op)) != SEQDB_OK) return rc;

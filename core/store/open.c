@@ -16,13 +16,13 @@
 #include "files/create.h"
 #include "os/os.h"
 #include "txn/settle.h"
-#include "space/extents.h"
 #include "store/meet.h"
 #include "store/recover.h"
 #include "store/store_files.h"
 #include "store/writable.h"
 #include "store/registry.h"
 #include "txn/append.h"
+#include "txn/catalog_copy.h"
 #include "txn/checkpoint.h"
 #include "txn/commit.h"
 #include "txn/room.h"
@@ -44,6 +44,7 @@ static void store_free(sdb_store *store) {
   }
   sdb_damage_free(&store->damage);
   sdb_free(store->named);
+  sdb_catalog_copy_forget(&store->copy);
   sdb_store_close_fd(&store->journal.fd);
   sdb_store_close_fd(&store->regions.fd);
   if (store->data.fd >= 0) sdb_data_close(&store->data);
@@ -97,27 +98,27 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
 }
 
 /* Holes between the extents; of a damaged database only its end. */
-static int load_space(sdb_store *store, const sdb_tree *tree, const sdb_op *op) {
-  sdb_owned_extent *owned;
+static int load_space(sdb_store *store, const sdb_recovered *found, const sdb_op *op) {
+  const sdb_owned_extent *owned = found->extents;
   sdb_range *extents = NULL;
-  size_t count;
-  int rc = sdb_tree_extents(tree, &owned, &count);
-  if (rc == SEQDB_OK && count && !(extents = sdb_malloc(count * sizeof *extents))) rc = SEQDB_NOMEM;
+  size_t count = found->extent_count;
+  int rc = SEQDB_OK;
+  if (count && !(extents = sdb_malloc(count * sizeof *extents))) rc = SEQDB_NOMEM;
   for (size_t i = 0; i < count && rc == SEQDB_OK; i++)
     extents[i] = (sdb_range){owned[i].start, owned[i].bytes};
   if (rc == SEQDB_OK && !store->damage.count) rc = sdb_space_load(&store->space, extents, count);
   for (size_t i = 0; i < count && rc == SEQDB_OK && store->damage.count; i++)
     store->space.end = SDB_MAX(store->space.end, extents[i].start + extents[i].bytes);
   sdb_free(extents);
-  sdb_free(owned);
   return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
 }
 
 /* Take over what recovery found. */
 static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *op) {
   store->damage = found->damage;
+  store->copy = (sdb_catalog_copy){.known = found->listed, .head = found->catalog};
   memset(&found->damage, 0, sizeof found->damage);
-  int rc = load_space(store, &found->tree, op);
+  int rc = load_space(store, found, op);
   if (rc != SEQDB_OK) return rc;
   store->committed = sdb_catalog_new(&store->space.catalogs, &found->tree, SDB_CATALOG_COMMITTED, found->generation);
   if (!store->committed) return sdb_error_nomem(op);
@@ -161,7 +162,8 @@ static int cannot_ask(const sdb_store *store, const sdb_recovered *found, const 
 
 static int load(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
   sdb_recovered found;
-  sdb_recover_from from = {.regions = &store->regions,
+  sdb_recover_from from = {.dir = store->dir,
+                           .regions = &store->regions,
                            .journal = &store->journal,
                            .data_bytes = atomic_load(&store->data.size_bytes),
                            .names = store->names,
@@ -308,10 +310,13 @@ static bool can_close_clean(const sdb_store *store) {
 static void close_clean(sdb_store *store) {
   bool poison = false;
   if (!can_close_clean(store) || sdb_checkpoint(store, &sdb_unheard) != SEQDB_OK) return; /* 1 */
-  if (!sdb_overlay_is_empty(&store->overlay) || !sdb_store_is_settled(store) || !store->regions.guarded) return;
-  if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;                 /* 2 */
-  if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return; /* 3 */
-  sdb_journal_cut(&store->journal, sdb_room_for_giving(store));                                              /* 4 */
+  if (!sdb_overlay_is_empty(&store->overlay) || !sdb_store_is_settled(store)) return;
+  if (store->regions.guarded) {
+    if (sdb_data_ensure(&store->data, sdb_store_end(store), &sdb_unheard) != SEQDB_OK) return;                 /* 2 */
+    if (sdb_regions_guard(&store->regions, false, store->sync_off, &poison, &sdb_unheard) != SEQDB_OK) return; /* 3 */
+    sdb_journal_cut(&store->journal, sdb_room_for_giving(store));                                              /* 4 */
+  }
+  sdb_catalog_copy_write(store); /* 5 */
 }
 
 /* What a handle has of its own. */

@@ -11,7 +11,6 @@
 #include "os/os.h"
 #include "pure/branches.h"
 #include "pure/indexes.h"
-#include "space/extents.h"
 #include "space/tree_file.h"
 #include "store/claims.h"
 #include "txn/delta.h"
@@ -44,6 +43,8 @@ void sdb_recovered_free(sdb_recovered *recovered, sdb_names *names) {
   sdb_patch_clear(&recovered->overlay);
   sdb_free(recovered->named);
   recovered->named = NULL;
+  sdb_free(recovered->extents);
+  recovered->extents = NULL;
   sdb_damage_free(&recovered->damage);
 }
 
@@ -353,20 +354,24 @@ static int check_named(const struct recovery *r) {
   return rc;
 }
 
+static int check_entry(const struct recovery *r, uint32_t index, const sdb_entry *entry) {
+  int rc = check_name(r, index, entry);
+  if (rc == SEQDB_OK) rc = check_generation(r, index, entry);
+  return rc == SEQDB_OK ? check_end(r, index, entry) : rc;
+}
+
 static int check_entries(const struct recovery *r) {
-  sdb_owned_extent *extents;
-  size_t count;
-  uint32_t index;
-  int rc = sdb_tree_extents(&r->out->tree, &extents, &count);
-  if (rc == SEQDB_OK) rc = check_overlaps(r->out, extents, count);
-  sdb_free(extents);
-  uint64_t from = 0;
-  for (const sdb_entry *entry; rc == SEQDB_OK && (entry = sdb_tree_next(&r->out->tree, from, &index));
-       from = (uint64_t)index + 1) {
-    rc = check_name(r, index, entry);
-    if (rc == SEQDB_OK) rc = check_generation(r, index, entry);
-    if (rc == SEQDB_OK) rc = check_end(r, index, entry);
-  }
+  sdb_recovered *out = r->out;
+  uint32_t base;
+  uint64_t from = 0, used;
+  int rc = sdb_tree_extents(&out->tree, &out->extents, &out->extent_count);
+  if (rc == SEQDB_OK) rc = check_overlaps(out, out->extents, out->extent_count);
+  for (const sdb_entry *leaf; rc == SEQDB_OK && (leaf = sdb_tree_leaf(&out->tree, from, &base, &used));
+       from = (uint64_t)base + 64)
+    for (; rc == SEQDB_OK && used; used &= used - 1) {
+      unsigned at = sdb_lowest_bit(used);
+      rc = check_entry(r, base + at, &leaf[at]);
+    }
   return rc;
 }
 
@@ -505,15 +510,40 @@ static int read_records(struct recovery *r, const sdb_op *op) {
   return sdb_journal_follow(&again, &place, journal->tail, take_record, r, op);
 }
 
+/* May `catalog` be believed?  Only after a clean close, and if nobody has changed `regions` since (FORMAT.md 8). */
+static bool catalog_counts(const struct recovery *r, const sdb_catalog_head *head) {
+  const sdb_recover_from *from = r->from;
+  sdb_os_stamp stamp;
+  return !from->regions->guarded && !from->journal->header.sync_off &&
+         sdb_catalog_head_is_of(head, &from->journal->header) && sdb_os_stamp_of(from->regions->fd, &stamp) == 0 &&
+         sdb_catalog_head_has_stamp(head, &stamp);
+}
+
+/* The entries, from `catalog` if that can be, else from `regions`. */
+static int read_entries(struct recovery *r, bool has_header, const sdb_op *op) {
+  const sdb_recover_from *from = r->from;
+  sdb_recovered *out = r->out;
+  sdb_catalog_file file;
+  int rc = SEQDB_OK;
+  if (has_header && sdb_catalog_file_open(from->dir, &file)) {
+    if (catalog_counts(r, &file.head)) rc = sdb_tree_load_catalog(&out->tree, from->names, 0, &file, &r->load, op);
+    sdb_os_close(file.fd);
+    out->catalog = file.head;
+    out->listed = out->tree.entries > 0;
+  }
+  return rc == SEQDB_OK && !out->listed ? sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op) : rc;
+}
+
 static int read_all(struct recovery *r, const sdb_op *op) {
   const sdb_recover_from *from = r->from;
   sdb_recovered *out = r->out;
   r->load.ask = ask;
   r->load.ask_context = r;
-  int rc = sdb_tree_load(&out->tree, from->names, from->regions, &r->load, op);
+  int rc = sdb_regions_measure(from->regions, &r->load, op);
   if (rc == SEQDB_OK && r->has_journal) rc = sdb_journal_read(from->journal, &r->state, op);
-  if (rc != SEQDB_OK) return rc;
   bool good = r->has_journal && r->state == SDB_JOURNAL_GOOD;
+  if (rc == SEQDB_OK) rc = read_entries(r, good, op);
+  if (rc != SEQDB_OK) return rc;
   r->base = sdb_tree_share(&out->tree);
   if (good) {
     out->generation = from->journal->header.base_generation;

@@ -9,15 +9,17 @@
 #define SDB_RECOVER_H
 
 #include "base/error.h"
+#include "files/catalog_file.h"
 #include "files/damage.h"
 #include "files/journal.h"
 #include "files/regions_file.h"
 #include "pure/patch.h"
 #include "seqdb.h"
-#include "space/tree.h"
+#include "space/extents.h"
 
 /* The files as they are, and what the caller wants. */
 typedef struct sdb_recover_from {
+  sdb_fd dir;
   sdb_regions_file *regions;
   sdb_journal *journal; /* fd -1 if the directory has none */
   uint64_t data_bytes;  /* size of `data` */
@@ -39,6 +41,8 @@ typedef struct sdb_recovered {
   sdb_file_uuid tip_file; /* ... and the SQLite file that made it */
   uint32_t *named;        /* indexes put or deleted by kept records: sorted, unique */
   size_t named_count;
+  sdb_owned_extent *extents; /* of the tree, by start */
+  size_t extent_count;
   size_t records;    /* found in the journal */
   bool unclean;      /* the last session did not close: bulk bytes of its transaction may lie in holes */
   bool adopted;      /* the header must be written anew */
@@ -53,6 +57,8 @@ typedef struct sdb_recovered {
   bool differs;      /* entries are not what the header says */
   bool sync_was_off; /* the last session crashed while it ran with sync=off: only broken structure is damage */
   sdb_damage damage;
+  bool listed;              /* the entries were read from `catalog`, ... */
+  sdb_catalog_head catalog; /* ... which has this head */
 } sdb_recovered;
 
 /* Damage is no error: it is described in out->damage.

@@ -31,6 +31,16 @@ static void gather(sdb_store *store, const sdb_os_info *file, uint64_t entry_dis
   pthread_mutex_unlock(&store->mutex);
 }
 
+/* Disk blocks of `catalog`, if there is one. */
+static uint64_t catalog_disk_bytes(const sdb_store *store) {
+  sdb_os_info info = {0};
+  sdb_fd file = -1;
+  if (sdb_os_open(store->dir, "catalog", 0, &file) != 0) return 0;
+  int os = sdb_os_info_of(file, &info);
+  sdb_os_close(file);
+  return os ? 0 : info.disk_bytes;
+}
+
 static void tell_readers(const sdb_readers *readers, seqdb_stat_info *info) {
   info->snapshots = readers->count;
   if (readers->count == 0) return;
@@ -59,7 +69,7 @@ int seqdb_stat(seqdb *db, seqdb_stat_info *info) {
     sdb_free(readers.rows);
     return sdb_fail(db, rc, &op);
   }
-  gather(db->store, &file, regions.disk_bytes, &found);
+  gather(db->store, &file, regions.disk_bytes + catalog_disk_bytes(db->store), &found);
   tell_readers(&readers, &found);
   sdb_free(readers.rows);
   sdb_sized_copy_out(info, &found, sizeof found);

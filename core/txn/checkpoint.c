@@ -25,6 +25,7 @@
 #include "os/os.h"
 #include "pure/indexes.h"
 #include "space/tree_file.h"
+#include "txn/catalog_copy.h"
 #include "txn/decide.h"
 #include "txn/follow.h"
 #include "txn/rewrite.h"
@@ -241,6 +242,7 @@ static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_
   if (rc == SEQDB_OK) rc = turn_journal(store, rewrite, op);                        /* 5, 6 */
   if (rc != SEQDB_OK) return rc;
   store->rewrite_at = store->tip_at = 0;
+  sdb_catalog_copy_note(store);
   store->named_count = 0;
   if (store->named_capacity > KEEP_NAMED) {
     sdb_free(store->named);

@@ -8,6 +8,7 @@
 */
 #include "txn/follow.h"
 
+#include "txn/catalog_copy.h"
 #include "txn/reread.h"
 #include "txn/settle.h"
 
@@ -219,6 +220,7 @@ static void take_header(sdb_store *store, const sdb_journal *journal) {
   store->settled_generation = journal->header.base_generation;
   store->tip_at = store->candidate_count = 0;
   store->dead_behind = false;
+  sdb_catalog_copy_note(store);
   store->named_count = 0;
   sdb_store_decided(store);
   if (!journal->header.overlay) sdb_space_release_redo(&store->space);

@@ -8,6 +8,7 @@
 #include "os/os.h"
 #include "pure/indexes.h"
 #include "space/tree_file.h"
+#include "txn/catalog_copy.h"
 #include "txn/settle.h"
 
 /* Entries read anew. */
@@ -29,6 +30,7 @@ struct reading {
   sdb_journal_place place; /* the state reached */
   sdb_file_uuid tip_file;
   bool any_counts, last_undecided;
+  sdb_catalog_copy copy; /* what is known of the file `catalog` */
   sdb_branches branches; /* of version 2 */
   size_t done;           /* of them */
   bool dead_behind;
@@ -184,6 +186,23 @@ static int choose(struct reading *r, uint64_t until) {
   return rc;
 }
 
+/* Who joins may read `catalog` instead of `regions`: if that is of the header that is published, the first member has
+** compared the state that it lists with `regions`, and only members have changed it since.  Who has joined may not,
+** even if all its regions are gone: numbers of regions that it has given out would mean what the list has there. */
+static int look_at_catalog(struct reading *r, bool *listed) {
+  sdb_store *store = r->redo->store;
+  sdb_catalog_file file;
+  int rc = SEQDB_OK;
+  if (r->journal.header.sync_off || !sdb_catalog_file_open(store->dir, &file)) return rc;
+  r->copy = (sdb_catalog_copy){.known = sdb_catalog_head_is_of(&file.head, &r->journal.header), .head = file.head};
+  if (r->copy.known && !store->mine.salt) {
+    rc = sdb_tree_load_catalog(&r->tree, store->names, store->epoch, &file, &r->load, r->redo->op);
+    *listed = r->copy.known = r->tree.entries > 0;
+  }
+  sdb_os_close(file.fd);
+  return rc;
+}
+
 /* Steps 1 to 3 of reading (FORMAT.md 5), in memory. */
 static int read_anew(struct reading *r, uint64_t until) {
   sdb_store *store = r->redo->store;
@@ -195,8 +214,10 @@ static int read_anew(struct reading *r, uint64_t until) {
   r->tip_file = r->journal.header.base_file;
   r->applied = r->redo->to_end || !store->shared ? 0 : sdb_board_applied(store->board);
   int rc = sdb_regions_measure(&r->regions, &r->load, op);
-  if (rc == SEQDB_OK) rc = sdb_regions_read(&r->regions, read_entry, r, &r->load, op);
-  if (rc == SEQDB_OK && remove_until(r, UINT64_MAX) != SEQDB_OK) rc = sdb_error_nomem(op);
+  bool listed = false;
+  if (rc == SEQDB_OK) rc = look_at_catalog(r, &listed);
+  if (rc == SEQDB_OK && !listed) rc = sdb_regions_read(&r->regions, read_entry, r, &r->load, op);
+  if (rc == SEQDB_OK && !listed && remove_until(r, UINT64_MAX) != SEQDB_OK) rc = sdb_error_nomem(op);
   sdb_journal_place place = r->place;
   if (rc == SEQDB_OK && r->journal.header.version > 1) rc = choose(r, until);
   return rc == SEQDB_OK ? sdb_journal_follow(&r->journal, &place, until, take_unknown, r, op) : rc;
@@ -264,6 +285,8 @@ static int take_reading(struct reading *r, uint64_t end) {
   store->named_count = r->named_count;
   store->named_capacity = r->named_capacity;
   r->named = NULL;
+  sdb_catalog_copy_forget(&store->copy);
+  store->copy = r->copy;
   store->journal = r->journal;
   atomic_fetch_add(&store->claims_version, 1);
   store->regions = r->regions;

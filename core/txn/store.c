@@ -127,12 +127,14 @@ static uint64_t entry_bytes(const sdb_store *store) {
 bool sdb_store_has_news(sdb_store *store) {
   return store->mine.salt != store->journal.header.salt || store->mine.end != store->journal.tail ||
          store->mine.tip_at != store->tip_at || store->told_data_bytes != atomic_load(&store->data.size_bytes) ||
-         store->told_entry_bytes != entry_bytes(store);
+         store->told_entry_bytes != entry_bytes(store) ||
+         memcmp(&store->told_stamp, &store->regions.stamp, sizeof store->told_stamp) != 0;
 }
 
 void sdb_store_remember_sizes(sdb_store *store) {
   store->told_data_bytes = atomic_load(&store->data.size_bytes);
   store->told_entry_bytes = entry_bytes(store);
+  store->told_stamp = store->regions.stamp;
 }
 
 uint64_t sdb_store_oldest_elsewhere(sdb_store *store) {

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "board/board.h"
+#include "files/catalog_file.h"
 #include "files/damage.h"
 #include "files/data_file.h"
 #include "files/journal.h"
@@ -25,6 +26,14 @@
 
 struct seqdb;          /* handle.h */
 struct seqdb_snapshot; /* handle.h */
+
+/* What the file `catalog` is known to say; [w]. */
+typedef struct sdb_catalog_copy {
+  bool known;
+  sdb_catalog_head head;
+  uint32_t *changed; /* entries that checkpoints have written since: sorted, unique */
+  size_t changed_count, changed_capacity;
+} sdb_catalog_copy;
 
 typedef struct sdb_store {
   /* fixed once it is open; but the first handle that writes makes a store of readers writable, alone with it */
@@ -63,7 +72,8 @@ typedef struct sdb_store {
   sdb_published mine;           /* the published state that the last commit here is; `mutex` */
   _Atomic uint64_t sequence;    /* mine.sequence, for a look without `mutex` */
   bool stale;                   /* [w] another member has written since sizes of files were asked */
-  uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of */
+  uint64_t told_data_bytes, told_entry_bytes; /* [w] sizes of files that others know of ... */
+  sdb_os_stamp told_stamp;                    /* [w] ... and how `regions` was then */
 
   pthread_mutex_t files_mutex; /* held while `regions` or `journal` is written, so that check can read them whole */
 
@@ -96,6 +106,7 @@ typedef struct sdb_store {
   uint32_t incarnation;   /* of the region created last */
   uint32_t *named;        /* indexes named by records since the last checkpoint; may repeat */
   size_t named_count, named_capacity;
+  sdb_catalog_copy copy;
   uint64_t tip_at;         /* where its record stands; 0: in the base */
   uint32_t tip_durability; /* of its record */
   /* T2.  The newest state that no SQLite file goes back behind; the prepares of `candidates` after it may still count

@@ -85,6 +85,8 @@ typedef struct bench_workload {
   const char *name;
   const bench_case *cases; /* ends with a NULL name */
   const bench_row *rows;   /* ends with a NULL name */
+  bool cold;               /* wants to drop the page cache; left out, with a note, where nobody may */
+  bool huge;               /* with --huge only */
 } bench_workload;
 
 /* ---- tables: one per work_*.c, each ends with a NULL name ----------------------------------------------------- */
@@ -96,6 +98,7 @@ extern const bench_workload bench_rows_workloads[];
 extern const bench_workload bench_read_workloads[];
 extern const bench_workload bench_overwrite_workloads[];
 extern const bench_workload bench_many_workloads[];
+extern const bench_workload bench_cold_workloads[];
 extern const bench_workload bench_space_workloads[];
 extern const bench_workload bench_backup_workloads[];
 extern const bench_workload bench_memory_workloads[];
@@ -133,6 +136,10 @@ uint64_t bench_random(uint64_t *state);
 void bench_fill(void *buffer, size_t bytes, uint64_t seed);
 /* Sum of the 64-bit words; the same code for every contender.  A rest below 8 bytes is left out. */
 uint64_t bench_sum(const void *data, size_t bytes);
+/* All that is clean in the page cache, of the whole machine, goes; false: only root on Linux may do that. */
+bool bench_drop_caches(void);
+/* What this process has had read from disks, as /proc/self/io says. */
+uint64_t bench_read_bytes(void);
 uint64_t bench_disk_bytes(const char *dir); /* blocks held by the files in it, all levels */
 void bench_remove_tree(const char *path);
 /* Start `threads` threads at work(run, index) together and wait for them: nanoseconds from the first start to the last

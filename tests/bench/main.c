@@ -26,6 +26,7 @@ static const bench_workload *const tables[] = {
     bench_append_workloads, bench_bulk_workloads,      bench_commit_workloads, bench_rows_workloads,
     bench_read_workloads,   bench_overwrite_workloads, bench_many_workloads,   bench_space_workloads,
     bench_memory_workloads, bench_processes_workloads, bench_typed_workloads,  bench_backup_workloads,
+    bench_cold_workloads,
 };
 
 static char work_root[BENCH_PATH_BYTES];
@@ -168,6 +169,13 @@ static void run_workload(const bench_options *options, const bench_workload *wor
   bench_report_print();
 }
 
+static bool possible(const bench_options *options, const bench_workload *workload) {
+  if (workload->huge && !options->huge) return false;
+  if (!workload->cold || bench_drop_caches()) return true;
+  fprintf(stderr, "%s: left out, the page cache cannot be dropped here (root on Linux can)\n", workload->name);
+  return false;
+}
+
 static void run_workloads(const bench_options *options) {
   int total = 0, number = 0;
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
@@ -176,7 +184,7 @@ static void run_workloads(const bench_options *options) {
   }
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
     for (const bench_workload *w = tables[t]; w->name && !stopped; w++) {
-      if (workload_wanted(options, w)) run_workload(options, w, ++number, total);
+      if (workload_wanted(options, w) && possible(options, w)) run_workload(options, w, ++number, total);
     }
   }
 }
@@ -206,7 +214,7 @@ static const char usage[] =
     "  --only NAME       this workload, row or scaling part; NAME may be a pattern, 'append*'\n"
     "  --contender NAME  this contender, or those of a pattern, 'seqdb*'\n"
     "  --scale, --no-scale   the scaling part alone; everything but it\n"
-    "  --huge            scaling goes on to 1,000,000 regions (4 GiB of disk)\n"
+    "  --huge            scaling goes on to 1,000,000 regions, open-cold1m runs (4 GiB of disk)\n"
     "  --cpu             count processor time instead of time: for busy machines; waiting for the disk costs nothing\n"
     "  --perf FIFO       tell perf, through its control fifo, when the timed parts begin and end:\n"
     "                    perf record -D -1 --control fifo:FIFO -- seqdb-bench --perf FIFO --only scan-sql --contender "

@@ -199,6 +199,27 @@ uint64_t bench_disk_bytes(const char *dir) {
   return disk_bytes_sum;
 }
 
+/* ---- cold ------------------------------------------------------------------------------------------------------- */
+
+bool bench_drop_caches(void) {
+  int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  sync();
+  bool dropped = write(fd, "3\n", 2) == 2;
+  close(fd);
+  return dropped;
+}
+
+uint64_t bench_read_bytes(void) {
+  char line[80];
+  unsigned long long bytes = 0;
+  FILE *io = fopen("/proc/self/io", "r");
+  while (io && fgets(line, sizeof line, io))
+    if (sscanf(line, "read_bytes: %llu", &bytes) == 1) break;
+  if (io) fclose(io);
+  return bytes;
+}
+
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 typedef struct bench_thread {

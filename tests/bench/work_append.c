@@ -352,7 +352,7 @@ static const bench_row threads_rows[] = {
 };
 
 const bench_workload bench_append_workloads[] = {
-    {"append64", append_cases, append_rows},
-    {"append64-threads", threads_cases, threads_rows},
-    {NULL, NULL, NULL},
+    {.name = "append64", .cases = append_cases, .rows = append_rows},
+    {.name = "append64-threads", .cases = threads_cases, .rows = threads_rows},
+    {.name = NULL},
 };

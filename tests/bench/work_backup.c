@@ -134,7 +134,7 @@ static const bench_case backup_cases[] = {
     {"cp --sparse=always", NULL, copy_cp_alone},
     {"cp --sparse=always, synced", NULL, copy_cp_synced},
     {"seqdb", NULL, copy_seqdb},
-    {NULL, NULL, NULL},
+    {.name = NULL},
 };
 static const bench_row backup_rows[] = {
     {.name = "backup",
@@ -148,6 +148,6 @@ static const bench_row backup_rows[] = {
 };
 
 const bench_workload bench_backup_workloads[] = {
-    {"backup", backup_cases, backup_rows},
-    {NULL, NULL, NULL},
+    {.name = "backup", .cases = backup_cases, .rows = backup_rows},
+    {.name = NULL},
 };

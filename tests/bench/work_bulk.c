@@ -529,8 +529,8 @@ static const bench_row grow_rows[] = {
 };
 
 const bench_workload bench_bulk_workloads[] = {
-    {"append64k", stream_cases, stream_rows},
-    {"turns", turns_cases, turns_rows},
-    {"grow64k-sql", grow_cases, grow_rows},
-    {NULL, NULL, NULL},
+    {.name = "append64k", .cases = stream_cases, .rows = stream_rows},
+    {.name = "turns", .cases = turns_cases, .rows = turns_rows},
+    {.name = "grow64k-sql", .cases = grow_cases, .rows = grow_rows},
+    {.name = NULL},
 };

@@ -338,7 +338,7 @@ static const bench_row ten_rows[] = {
 };
 
 const bench_workload bench_commit_workloads[] = {
-    {"commit1", one_cases, one_rows},
-    {"commit10", ten_cases, ten_rows},
-    {NULL, NULL, NULL},
+    {.name = "commit1", .cases = one_cases, .rows = one_rows},
+    {.name = "commit10", .cases = ten_cases, .rows = ten_rows},
+    {.name = NULL},
 };

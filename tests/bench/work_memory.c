@@ -113,6 +113,6 @@ static const bench_row memory_rows[] = {
 };
 
 const bench_workload bench_memory_workloads[] = {
-    {"memory", memory_cases, memory_rows},
-    {NULL, NULL, NULL},
+    {.name = "memory", .cases = memory_cases, .rows = memory_rows},
+    {.name = NULL},
 };

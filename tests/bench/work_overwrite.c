@@ -249,6 +249,6 @@ static const bench_row overwrite_rows[] = {
 };
 
 const bench_workload bench_overwrite_workloads[] = {
-    {"overwrite8", overwrite_cases, overwrite_rows},
-    {NULL, NULL, NULL},
+    {.name = "overwrite8", .cases = overwrite_cases, .rows = overwrite_rows},
+    {.name = NULL},
 };

@@ -177,6 +177,6 @@ static const bench_row rows[] = {
 };
 
 const bench_workload bench_processes_workloads[] = {
-    {"processes", cases, rows},
-    {NULL, NULL, NULL},
+    {.name = "processes", .cases = cases, .rows = rows},
+    {.name = NULL},
 };

@@ -398,7 +398,7 @@ static const bench_row random_rows[] = {
 };
 
 const bench_workload bench_read_workloads[] = {
-    {"read256m-sql", whole_cases, whole_rows},
-    {"random4k", random_cases, random_rows},
-    {NULL, NULL, NULL},
+    {.name = "read256m-sql", .cases = whole_cases, .rows = whole_rows},
+    {.name = "random4k", .cases = random_cases, .rows = random_rows},
+    {.name = NULL},
 };

@@ -201,8 +201,8 @@ static const bench_row delete_full_rows[] = {
 };
 
 const bench_workload bench_rows_workloads[] = {
-    {"rows-wal-normal", wal_normal_cases, wal_normal_rows},
-    {"rows-wal-full", wal_full_cases, wal_full_rows},
-    {"rows-delete-full", delete_full_cases, delete_full_rows},
-    {NULL, NULL, NULL},
+    {.name = "rows-wal-normal", .cases = wal_normal_cases, .rows = wal_normal_rows},
+    {.name = "rows-wal-full", .cases = wal_full_cases, .rows = wal_full_rows},
+    {.name = "rows-delete-full", .cases = delete_full_cases, .rows = delete_full_rows},
+    {.name = NULL},
 };

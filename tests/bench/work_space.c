@@ -206,6 +206,6 @@ static const bench_row remove_rows[] = {
 };
 
 const bench_workload bench_space_workloads[] = {
-    {"remove", remove_cases, remove_rows},
-    {NULL, NULL, NULL},
+    {.name = "remove", .cases = remove_cases, .rows = remove_rows},
+    {.name = NULL},
 };

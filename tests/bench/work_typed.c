@@ -114,7 +114,7 @@ static void read_memory(bench_run *run) {
 static const bench_case values_cases[] = {
     {"seqdb_values", prepare_region, values_sql},
     {"SQLite rows", prepare_rows, values_sqlite},
-    {NULL, NULL, NULL},
+    {.name = NULL},
 };
 static const bench_row values_rows[] = {
     {.name = "values-sum",
@@ -129,7 +129,7 @@ static const bench_row values_rows[] = {
 static const bench_case aggregate_cases[] = {
     {"seqdb_aggregate", prepare_region, aggregate_sql},
     {"memory", NULL, read_memory},
-    {NULL, NULL, NULL},
+    {.name = NULL},
 };
 static const bench_row aggregate_rows[] = {
     {.name = "aggregate",
@@ -149,7 +149,7 @@ static const bench_row aggregate_rows[] = {
 };
 
 const bench_workload bench_typed_workloads[] = {
-    {"values-sum", values_cases, values_rows},
-    {"aggregate", aggregate_cases, aggregate_rows},
-    {NULL, NULL, NULL},
+    {.name = "values-sum", .cases = values_cases, .rows = values_rows},
+    {.name = "aggregate", .cases = aggregate_cases, .rows = aggregate_rows},
+    {.name = NULL},
 };

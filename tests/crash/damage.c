@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
 **
 ** damage.c: systematic damage of prepared databases, each outcome held against what must not be lost without a word
-** (fuzz/fuzz_judge.c).  BASE is a name of fuzz/fuzz_base.c, FILE is data, regions or journal.
+** (fuzz/fuzz_judge.c).  BASE is a name of fuzz/fuzz_base.c, FILE is data, regions, journal
+** or catalog; there is a catalog only where that is damaged.
 **
 **   sdb_damage bases                     -> names
 **   sdb_damage flips BASE FILE WAY       every bit flipped, one at a time.  WAY sparse: of bytes that are zero and have
 **                                        no other neighbour within 16, one bit only; all: every bit
 **   sdb_damage cuts BASE FILE STEP       cut to every multiple of STEP bytes, in the zeros at the end of at least 512
 **   sdb_damage zeros BASE FILE BYTES     every aligned run of BYTES bytes zeroed, one at a time
-**   sdb_damage entries|headers|records BASE
+**   sdb_damage entries|headers|records|catalogs BASE
 **                                        every field set to each hostile value and to values near its own, checksum
 **                                        wrong and made right, the header in agreement with `regions` or not
 **       -> {cases N reported N}: outcomes tried, and how many of them the engine reports or refuses to open
@@ -36,7 +37,7 @@ typedef struct series {
 
 /* ---- arguments */
 
-static const char *const file_words[] = {"data", "regions", "journal", NULL};
+static const char *const file_words[] = {"data", "regions", "journal", "catalog", NULL};
 
 static int get_file(Tcl_Interp *interp, Tcl_Obj *word, int *file) {
   return Tcl_GetIndexFromObj(interp, word, file_words, "file", TCL_EXACT, file);
@@ -79,6 +80,8 @@ static int finish(series *s) {
 
 static fuzz_file *fresh(series *s, int file) {
   fuzz_disk_copy(&s->c.disk, &s->c.base->now);
+  s->c.copy_only = file == FUZZ_CATALOG;
+  if (file != FUZZ_CATALOG) s->c.disk.file[FUZZ_CATALOG].missing = true;
   return &s->c.disk.file[file];
 }
 
@@ -283,6 +286,37 @@ static int records(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return finish(&s);
 }
 
+static void seal_catalog(fuzz_disk *disk, uint64_t at) {
+  (void)at;
+  fuzz_seal_catalog(&disk->file[FUZZ_CATALOG]);
+}
+
+/* Of the head, of the first block and of its first items. */
+static int catalogs(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  static const field head[] = {{8, 4},  {16, 8}, {24, 8}, {32, 8},  {40, 8},  {48, 8},
+                               {56, 8}, {64, 8}, {96, 8}, {104, 8}, {112, 8}, {4088, 8}},
+                     block[] = {{0, 4}, {4, 4}, {8, 4}, {12, 4}, {16, 8}},
+                     item[] = {{0, 4}, {4, 2}, {6, 2}, {8, 8}, {16, 8}, {24, 8}, {32, 8}, {40, 8}};
+  series s;
+  (void)argc;
+  if (begin(&s, interp, argv[0]) != TCL_OK) return TCL_ERROR;
+  const fuzz_file *catalog = &s.c.base->now.file[FUZZ_CATALOG];
+  bool ok = true;
+  for (size_t i = 0; i < sizeof head / sizeof head[0] && ok; i++)
+    ok = try_field(&s, FUZZ_CATALOG, 0, &head[i], seal_catalog);
+  for (size_t i = 0; i < sizeof block / sizeof block[0] && ok; i++)
+    ok = try_field(&s, FUZZ_CATALOG, SDB_CATALOG_HEAD_BYTES, &block[i], seal_catalog);
+  uint64_t at = SDB_CATALOG_HEAD_BYTES + 24;
+  for (int k = 0; k < 4 && at < catalog->stored && ok; k++) {
+    uint8_t begin_of[8];
+    for (size_t i = 0; i < sizeof item / sizeof item[0] && ok; i++)
+      ok = try_field(&s, FUZZ_CATALOG, at, &item[i], seal_catalog);
+    fuzz_get(catalog, at, begin_of, sizeof begin_of);
+    at += sdb_get16(begin_of + 4) ? 48u + sdb_get16(begin_of + 4) : 8u;
+  }
+  return finish(&s);
+}
+
 /* ---- whole files */
 
 static int whole_files(Tcl_Interp *interp, Tcl_Obj *const argv[], bool older) {
@@ -292,6 +326,7 @@ static int whole_files(Tcl_Interp *interp, Tcl_Obj *const argv[], bool older) {
   if (begin(&s, interp, argv[0]) != TCL_OK || Tcl_ListObjGetElements(interp, argv[1], &count, &files) != TCL_OK)
     return TCL_ERROR;
   fuzz_disk_copy(&s.c.disk, &s.c.base->now);
+  s.c.disk.file[FUZZ_CATALOG].missing = true;
   for (int i = 0; i < count; i++) {
     if (get_file(interp, files[i], &which) != TCL_OK) return TCL_ERROR;
     fuzz_file *file = &s.c.disk.file[which];
@@ -342,6 +377,7 @@ int sdb_test_damage_init(Tcl_Interp *interp) {
                                       {"entries", 1, 1, "BASE", entries},
                                       {"headers", 1, 1, "BASE", headers},
                                       {"records", 1, 1, "BASE", records},
+                                      {"catalogs", 1, 1, "BASE", catalogs},
                                       {"older", 2, 2, "BASE FILES", older},
                                       {"lost", 2, 2, "BASE FILES", lost},
                                       {NULL, 0, 0, NULL, NULL}};

@@ -101,8 +101,7 @@ static bool open_recovered(rig *r, bool drop, seqdb **db) {
   seqdb_options options = {.size_bytes = sizeof options,
                            .flags = SEQDB_OPEN_CREATE | rig_flags(r) | (drop ? SEQDB_OPEN_RESOLVE_DROP : 0),
                            .coordinator = r->coordinated ? "host.db" : NULL};
-  if (seqdb_open(RIG_PATH, &options, &e, db) == SEQDB_OK) return true;
-  *db = NULL;
+  if (rig_open_watched(r, &options, &e, db) == SEQDB_OK) return true;
   return rig_fail(r, "recovery: open: %s", e.message);
 }
 
@@ -202,6 +201,14 @@ static bool second_life(rig *r, seqdb *db, rig_state *state) {
   return good;
 }
 
+/* A clean close and another opening: that one may believe the catalog. */
+static bool open_again(rig *r, rig_state *state, seqdb **db) {
+  seqdb_close(*db);
+  if (!open_recovered(r, false, db)) return false;
+  const char *difference = rig_differs(seqdb_own_view(*db), state);
+  return difference ? rig_fail(r, "the opening after recovery: %s", difference) : check_recovered(r, *db);
+}
+
 struct outcome {
   rig *r;
   const rig_clone *clone;
@@ -226,8 +233,9 @@ static int try_outcome(void *context, uint64_t seed) {
     r->life[0] = 0;
     return good ? 0 : 1;
   }
+  if (good && r->profile == RIG_REOPENINGS) good = open_again(r, state, &db);
   if (good) good = commit_again(r, db);
-  seqdb_close(db);
+  if (db) seqdb_close(db);
   return good ? 0 : 1;
 }
 
@@ -249,6 +257,8 @@ static void try_clones(rig *r, uint64_t outcomes) {
 /* ---- all of it */
 
 void rig_play(rig *r, int steps, uint64_t outcomes) {
+  const sdb_fault_rule watch = {
+      .kinds = SDB_CALL_BIT(SDB_CALL_PREAD), .file = "catalog", .nth = UINT64_MAX, .lasting = true};
   r->tracing = getenv("RIG_TRACE") != NULL;
   r->random = r->seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
   r->coordinated = r->seed % 4 == 3;
@@ -257,6 +267,7 @@ void rig_play(rig *r, int steps, uint64_t outcomes) {
   sdb_fault_reset();
   sdb_fault_set_random(r->seed + 1);
   sdb_sim_reset();
+  r->watch = sdb_fault_add(&watch);
   sdb_sim_set_tear_bytes(r->seed % 5 == 1);
   sdb_sim_set_noise_file(r->seed % 5 == 2 ? "regions" : "");
   r->cloning = outcomes > 0;
@@ -268,6 +279,7 @@ void rig_play(rig *r, int steps, uint64_t outcomes) {
   r->cloning = false;
   sdb_fault_set_hook(NULL, NULL);
   try_clones(r, outcomes);
+  sdb_fault_remove(r->watch);
   sdb_fault_reset();
   sdb_fault_set_random(0);
   sdb_sim_reset();

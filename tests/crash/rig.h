@@ -54,7 +54,16 @@ const char *rig_differs(seqdb_view *view, const rig_state *state);
 /* ---- the workload and what would be right after a power cut now */
 
 /* Which operations come how often. */
-enum rig_profile { RIG_MIX, RIG_REDO, RIG_SAVEPOINTS, RIG_SNAPSHOTS, RIG_PREPARES, RIG_RESTARTS, RIG_PROFILES };
+enum rig_profile {
+  RIG_MIX,
+  RIG_REDO,
+  RIG_SAVEPOINTS,
+  RIG_SNAPSHOTS,
+  RIG_PREPARES,
+  RIG_RESTARTS,
+  RIG_REOPENINGS,
+  RIG_PROFILES
+};
 
 /* What a power cut at this moment may leave: `acked`, or one of the others where they are not NULL. */
 typedef struct rig_right {
@@ -93,6 +102,8 @@ typedef struct rig {
   size_t clone_count, clone_capacity;
   bool cloning, tracing;
   uint64_t calls, outcomes, recuts, lives, commits, faults;
+  uint64_t listed; /* openings that have read the entries from `catalog` */
+  int watch;       /* a rule that counts how often it is read */
   unsigned fault_rate;
 } rig;
 
@@ -109,6 +120,8 @@ void rig_set_state(rig_state **slot, rig_state *to);
 /* crash/rig_ops.c */
 const char *rig_profile_name(int profile); /* NULL past the last */
 bool rig_open_db(rig *r);
+/* seqdb_open() of the rig's directory; *db is NULL if it fails. */
+int rig_open_watched(rig *r, const seqdb_options *options, seqdb_error *error, seqdb **db);
 /* `steps` random operations; each is compared with the model, some meet faults. */
 void rig_run(rig *r, int steps);
 /* Close all snapshots and forget the marks, then close the database; what was not committed is gone from the model

@@ -35,13 +35,23 @@ static void drop_pins(rig *r) {
   }
 }
 
+/* Whoever opens looks at the head of `catalog`, and at more if it believes that. */
+int rig_open_watched(rig *r, const seqdb_options *options, seqdb_error *error, seqdb **db) {
+  uint64_t before = 0, after = 0;
+  (void)sdb_fault_hits(r->watch, &before);
+  int rc = seqdb_open(RIG_PATH, options, error, db);
+  (void)sdb_fault_hits(r->watch, &after);
+  if (rc != SEQDB_OK) *db = NULL;
+  if (rc == SEQDB_OK && after > before + 1) r->listed++;
+  return rc;
+}
+
 bool rig_open_db(rig *r) {
   seqdb_error e = SEQDB_ERROR_INIT;
   seqdb_options options = {.size_bytes = sizeof options,
                            .flags = SEQDB_OPEN_CREATE | rig_flags(r),
                            .coordinator = r->coordinated ? "host.db" : NULL};
-  if (seqdb_open(RIG_PATH, &options, &e, &r->db) == SEQDB_OK) return true;
-  r->db = NULL;
+  if (rig_open_watched(r, &options, &e, &r->db) == SEQDB_OK) return true;
   return rig_fail(r, "open: %s", e.message);
 }
 
@@ -399,6 +409,7 @@ static const struct {
     [RIG_SNAPSHOTS] = {"snapshots", {5, 18, 30, 8, 5, 4, 2, 6, 2, 2, 1, 1, 30, 3, 3, 16, 8, 3, 1, 0}},
     [RIG_PREPARES] = {"prepares", {8, 16, 10, 5, 3, 3, 1, 3, 1, 3, 1, 1, 12, 30, 14, 2, 4, 1, 2, 0}},
     [RIG_RESTARTS] = {"restarts", {6, 14, 8, 4, 2, 3, 1, 3, 4, 1, 1, 1, 16, 3, 2, 2, 4, 6, 4, 14}},
+    [RIG_REOPENINGS] = {"reopenings", {8, 14, 8, 4, 2, 3, 3, 5, 2, 1, 1, 1, 16, 3, 2, 2, 14, 4, 16, 0}},
 };
 
 const char *rig_profile_name(int profile) {

@@ -36,8 +36,7 @@ static int open_quietly(rig *r, unsigned flags) {
   seqdb_options options = {
       .size_bytes = sizeof options, .flags = flags | rig_flags(r), .coordinator = r->coordinated ? "host.db" : NULL};
   seqdb_stat_info info = SEQDB_STAT_INIT;
-  int rc = seqdb_open(RIG_PATH, &options, &e, &r->db);
-  if (rc != SEQDB_OK) r->db = NULL;
+  int rc = rig_open_watched(r, &options, &e, &r->db);
   /* Where rawdb has been, generations begin anew. */
   r->generation = rc == SEQDB_OK && seqdb_stat(r->db, &info) == SEQDB_OK ? info.generation : 0;
   return rc;

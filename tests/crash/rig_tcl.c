@@ -2,7 +2,8 @@
 **
 ** rig_tcl.c: the rig of crash/rig.c as a Tcl command.
 **
-**   sdb_rig SEED STEPS OUTCOMES ?FAULTS? ?PROFILE?  ->  dict: calls, outcomes, recuts, lives, commits, faults
+**   sdb_rig SEED STEPS OUTCOMES ?FAULTS? ?PROFILE?  ->  dict: calls, outcomes, recuts, lives, commits, faults,
+**                                                      listed
 **   sdb_rig profiles                                ->  their names
 **
 ** A counterexample is a Tcl error.
@@ -56,9 +57,9 @@ static int rig_command(ClientData unused, Tcl_Interp *interp, int objc, Tcl_Obj 
     Tcl_SetObjResult(interp, Tcl_NewStringObj(r->failure, -1));
     result = TCL_ERROR;
   } else {
-    Tcl_SetObjResult(interp,
-                     Tcl_ObjPrintf("calls %d outcomes %d recuts %d lives %d commits %d faults %d", (int)r->calls,
-                                   (int)r->outcomes, (int)r->recuts, (int)r->lives, (int)r->commits, (int)r->faults));
+    Tcl_SetObjResult(interp, Tcl_ObjPrintf("calls %d outcomes %d recuts %d lives %d commits %d faults %d listed %d",
+                                           (int)r->calls, (int)r->outcomes, (int)r->recuts, (int)r->lives,
+                                           (int)r->commits, (int)r->faults, (int)r->listed));
   }
   free(r);
   return result;

@@ -255,9 +255,7 @@ int sdb_os_unlink(sdb_fd dir, const char *name) {
 int sdb_os_remove_dir(sdb_fd dir, const char *name) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_UNLINK, name, 0, 0);
-  if (rc == 0) {
-    rc = sdb_sim_owns(dir) ? sdb_sim_remove_dir(dir, name) : sdb_real_remove_dir(dir, name);
-  }
+  rc = rc != 0 ? rc : sdb_sim_owns(dir) ? sdb_sim_remove_dir(dir, name) : sdb_real_remove_dir(dir, name);
   return end(&p, rc);
 }
 
@@ -271,9 +269,22 @@ void sdb_os_write_out(sdb_fd file) {
 int sdb_os_info_of(sdb_fd file, sdb_os_info *info) {
   pending p = {0};
   int rc = begin(&p, SDB_CALL_INFO, name_of(file).text, 0, 0);
-  if (rc == 0) {
-    rc = sdb_sim_owns(file) ? sdb_sim_info_of(file, info) : sdb_real_info_of(file, info);
-  }
+  rc = rc != 0 ? rc : sdb_sim_owns(file) ? sdb_sim_info_of(file, info) : sdb_real_info_of(file, info);
+  return end(&p, rc);
+}
+
+/* To set a stamp changes nothing that the disk must keep. */
+int sdb_os_stamp_set(sdb_fd file, sdb_os_stamp *stamp) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_INFO, name_of(file).text, 0, 0);
+  rc = rc != 0 ? rc : sdb_sim_owns(file) ? sdb_sim_stamp_set(file, stamp) : sdb_real_stamp_set(file, stamp);
+  return end(&p, rc);
+}
+
+int sdb_os_stamp_of(sdb_fd file, sdb_os_stamp *stamp) {
+  pending p = {0};
+  int rc = begin(&p, SDB_CALL_INFO, name_of(file).text, 0, 0);
+  rc = rc != 0 ? rc : sdb_sim_owns(file) ? sdb_sim_stamp_of(file, stamp) : sdb_real_stamp_of(file, stamp);
   return end(&p, rc);
 }
 

@@ -170,6 +170,8 @@ int sdb_real_rename_new(sdb_fd dir, const char *from, const char *to);
 int sdb_real_unlink(sdb_fd dir, const char *name);
 int sdb_real_remove_dir(sdb_fd dir, const char *name);
 int sdb_real_info_of(sdb_fd file, sdb_os_info *info);
+int sdb_real_stamp_set(sdb_fd file, sdb_os_stamp *stamp);
+int sdb_real_stamp_of(sdb_fd file, sdb_os_stamp *stamp);
 int sdb_real_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got);
 int sdb_real_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset);
 int sdb_real_fdatasync(sdb_fd file);

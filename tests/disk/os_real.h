@@ -34,6 +34,8 @@
 #define sdb_os_unlink           sdb_real_unlink
 #define sdb_os_remove_dir       sdb_real_remove_dir
 #define sdb_os_info_of          sdb_real_info_of
+#define sdb_os_stamp_set        sdb_real_stamp_set
+#define sdb_os_stamp_of         sdb_real_stamp_of
 #define sdb_os_pread            sdb_real_pread
 #define sdb_os_pwrite           sdb_real_pwrite
 #define sdb_os_fdatasync        sdb_real_fdatasync

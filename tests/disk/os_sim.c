@@ -4,8 +4,7 @@
 ** only; os_sim.h has the model, os_sim_cut.c what happens to a disk as a whole.
 ** OWNS: the disk in use, its handles, and a memfd per opened file, which is the page cache: mappings of it are what
 ** programs get, so that writes show through them and touching past the end is SIGBUS, as with a real file.
-** THREADS: one lock around everything.
-** INVARIANTS
+** THREADS: one lock around everything.  INVARIANTS
 **   - What programs see of a file = its base (disk, or `cached` after a failed sync) with its events carried out.
 **   - Each change is made to the memfd first and then recorded, so that an event holds sectors as they were afterwards.
 **   - Handle numbers are not used twice: one from before a cut never reaches a file opened after it.
@@ -416,6 +415,7 @@ int sdb_sim_sync(sdb_fd file) {
   sdb_sim_inode *inode = NULL;
   int rc = enter_file(file, false, false, &inode);
   if (rc == 0) {
+    inode->disk_changed = inode->disk_length != inode->length ? inode->changed : inode->disk_changed;
     sdb_events_apply(&inode->events, &inode->disk, &inode->disk_length);
     if (inode->diverged) {
       sdb_events_apply(&inode->events, &inode->cached, &inode->cached_length);

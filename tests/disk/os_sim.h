@@ -6,7 +6,9 @@
 ** MODEL.  Each file has what the disk holds, and on top of it the page cache that programs see (also through mappings).
 ** Every change since the last sync is remembered as an event: sectors of 512 bytes written or zeroed, a length, a
 ** directory entry set or removed.  fdatasync and fsync make a file's events durable, its length too, but not its name;
-** syncing a directory makes its entries durable.  A power cut keeps any subset of the remaining events: each sector may
+** syncing a directory makes its entries durable.  A file's time of change becomes durable with its length, else
+** perhaps: the disk may have new bytes under an old time.
+** A power cut keeps any subset of the remaining events: each sector may
 ** hold any of its versions since the last sync, independently of its neighbours, of the length, and of other files (so
 ** spontaneous writeback is covered).  A sync that fails reports once: the cache then counts as clean, while the disk
 ** got any subset of the events.
@@ -97,6 +99,8 @@ int sdb_sim_rename(sdb_fd dir, const char *from, const char *to, bool replace);
 int sdb_sim_unlink(sdb_fd dir, const char *name);
 int sdb_sim_remove_dir(sdb_fd dir, const char *name);
 int sdb_sim_info_of(sdb_fd file, sdb_os_info *info);
+int sdb_sim_stamp_set(sdb_fd file, sdb_os_stamp *stamp);
+int sdb_sim_stamp_of(sdb_fd file, sdb_os_stamp *stamp);
 int sdb_sim_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_t *got);
 int sdb_sim_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset);
 int sdb_sim_sync(sdb_fd file);

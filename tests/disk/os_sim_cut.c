@@ -130,6 +130,7 @@ static void settle(sdb_sim_inode *inode) {
   sdb_image_clear(&inode->cached);
   inode->diverged = false;
   inode->length = inode->disk_length;
+  inode->changed = inode->disk_changed;
   sdb_image_zero(&inode->disk, inode->length, UINT64_MAX / 2);
   free(inode->names.list);
   sdb_sim_names_copy(&inode->names, &inode->disk_names);
@@ -187,8 +188,17 @@ static uint64_t draw_serial(sdb_chance *chance, const sdb_sim_disk *disk) {
   return 0;
 }
 
-static void cut_inode(sdb_chance *chance, sdb_sim_inode *inode) {
+/* Its time, whatever becomes of its bytes.  What is drawn for these stays the same. */
+static void cut_time(const sdb_chance *chance, sdb_sim_inode *inode, bool all) {
+  sdb_chance another = *chance;
+  if (chance->random ? sdb_chance_number(&another, 2) : all) {
+    inode->disk_changed = inode->changed;
+  }
+}
+
+static void cut_inode(sdb_chance *chance, sdb_sim_inode *inode, bool all) {
   if (!inode->is_dir) {
+    cut_time(chance, inode, all);
     sdb_chance_apply(chance, &inode->events, &inode->disk, &inode->disk_length, inode->orderly);
     return;
   }
@@ -235,7 +245,7 @@ void sdb_sim_cut(uint64_t seed) {
   chance.tear_bytes = tear_bytes && chance.random;
   for (size_t i = ROOT; i < outcome.count; i++) {
     if (outcome.inodes[i] != NULL) {
-      cut_inode(&chance, outcome.inodes[i]);
+      cut_inode(&chance, outcome.inodes[i], seed == 1);
       if (chance.random && gets_noise(live, i)) {
         add_noise(&chance, outcome.inodes[i]);
       }

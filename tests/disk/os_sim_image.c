@@ -528,7 +528,13 @@ void sdb_chance_apply(sdb_chance *chance, const sdb_events *events, sdb_image *i
 
 /* ---- what changes a file ------------------------------------------------------------------------------------ */
 
+void sdb_sim_note_change(sdb_sim_inode *inode) {
+  static uint64_t now; /* of all disks, so that a disk that is put back has no time to come */
+  inode->changed = ++now;
+}
+
 void sdb_sim_record_length(sdb_sim_inode *inode, uint64_t length) {
+  sdb_sim_note_change(inode);
   inode->length = length;
   sdb_events_add(&inode->events, SDB_EVENT_LENGTH, 0, 0)->length = length;
 }
@@ -538,6 +544,7 @@ void sdb_sim_record_data(sdb_sim_inode *inode, uint64_t offset, uint64_t bytes) 
   uint64_t first = offset / SDB_SIM_SECTOR;
   uint64_t count = (offset + bytes - 1) / SDB_SIM_SECTOR - first + 1;
   size_t whole = (size_t)(count * SDB_SIM_SECTOR);
+  sdb_sim_note_change(inode);
   sdb_event *event = sdb_events_add(&inode->events, SDB_EVENT_DATA, first, count);
   size_t got = sdb_sim_load(inode->memory_fd, event->bytes, whole, first * SDB_SIM_SECTOR);
   memset(event->bytes + got, 0, whole - got);
@@ -555,6 +562,7 @@ void sdb_sim_record_zeros(sdb_sim_inode *inode, uint64_t offset, uint64_t end) {
     sdb_sim_record_data(inode, offset, 1);
   }
   if (first < last) {
+    sdb_sim_note_change(inode);
     sdb_events_add(&inode->events, SDB_EVENT_ZERO, first, last - first);
   }
   if (last * SDB_SIM_SECTOR < end) {

@@ -100,7 +100,8 @@ typedef struct sdb_sim_inode {
   sdb_image disk, cached;
   uint64_t disk_length, cached_length;
   bool diverged;
-  uint64_t length; /* as programs see it */
+  uint64_t length;                /* as programs see it */
+  uint64_t changed, disk_changed; /* times of change: as programs see it, and on the disk */
   /* Directories. */
   sdb_sim_names disk_names, names;
   /* Of the disk in use only. */
@@ -132,6 +133,8 @@ size_t sdb_sim_load(int fd, void *buffer, size_t bytes, uint64_t offset);
 /* Write what programs see into the inode's memfd, if it has one. */
 void sdb_sim_refresh(sdb_sim_inode *inode);
 
+/* The file changes now: no other change of any file has the same time. */
+void sdb_sim_note_change(sdb_sim_inode *inode);
 /* Record a file's new length, that [offset, offset + bytes) is now as the memfd has it, that [offset, end) is zeros. */
 void sdb_sim_record_length(sdb_sim_inode *inode, uint64_t length);
 void sdb_sim_record_data(sdb_sim_inode *inode, uint64_t offset, uint64_t bytes);

@@ -91,3 +91,26 @@ void sdb_sim_note_shared(sdb_sim_disk *disk) {
     }
   }
 }
+
+/* ---- stamps ------------------------------------------------------------------------------------------------ */
+
+int sdb_sim_stamp_of(sdb_fd file, sdb_os_stamp *stamp) {
+  sdb_sim_inode *inode = NULL;
+  int rc = sdb_sim_enter_file(file, false, &inode);
+  if (rc == 0) {
+    *stamp = (sdb_os_stamp){inode->number, inode->length, inode->changed, inode->changed};
+  }
+  sdb_sim_leave();
+  return rc;
+}
+
+int sdb_sim_stamp_set(sdb_fd file, sdb_os_stamp *stamp) {
+  sdb_sim_inode *inode = NULL;
+  int rc = sdb_sim_enter_file(file, true, &inode);
+  if (rc == 0) {
+    sdb_sim_note_change(inode);
+    *stamp = (sdb_os_stamp){inode->number, inode->length, inode->changed, inode->changed};
+  }
+  sdb_sim_leave();
+  return rc;
+}

@@ -2,7 +2,7 @@
 **
 ** fuzz.h: what the fuzz targets and damaged.test share: files in memory, prepared databases, damage, and the judge.
 **
-** One case:  a prepared database (fuzz_base.c)  ->  its three files damaged in memory (fuzz_damage.c)  ->  put on the
+** One case:  a prepared database (fuzz_base.c)  ->  its files damaged in memory (fuzz_damage.c)  ->  put on the
 ** simulated disk, opened, read, written, closed, opened again (fuzz_judge.c).  The judge knows the database before the
 ** damage, and which bytes are no longer as they were; so it knows what may be lost, and what only with a word.
 **
@@ -11,6 +11,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include "pure/catalog_block.h"
 #include "pure/entry_page.h"
 #include "pure/entry_rules.h"
 #include "pure/hash.h"
@@ -40,7 +41,8 @@ extern const uint64_t fuzz_hostile[];
 extern const size_t fuzz_hostile_count;
 
 /* ---- files in memory */
-enum { FUZZ_DATA, FUZZ_REGIONS, FUZZ_JOURNAL, FUZZ_FILES };
+enum { FUZZ_DATA, FUZZ_REGIONS, FUZZ_JOURNAL, FUZZ_CATALOG, FUZZ_FILES };
+#define FUZZ_NEEDED FUZZ_CATALOG /* the files before it are the database, it is a copy */
 typedef struct fuzz_file {
   uint8_t *bytes;
   uint64_t stored; /* bytes; zeros from here to `size` */
@@ -57,8 +59,10 @@ void fuzz_put(fuzz_file *file, uint64_t at, const void *bytes, size_t count); /*
 void fuzz_resize(fuzz_file *file, uint64_t size);
 void fuzz_disk_copy(fuzz_disk *to, const fuzz_disk *from); /* what `to` had is freed */
 void fuzz_disk_free(fuzz_disk *disk);
-void fuzz_disk_load(fuzz_disk *disk);        /* from the simulated disk */
-void fuzz_disk_store(const fuzz_disk *disk); /* on an empty simulated disk, durable */
+void fuzz_disk_load(fuzz_disk *disk); /* from the simulated disk */
+/* On an empty simulated disk, durable.  A catalog whose head is whole then has the stamp of `regions`: as if nobody had
+** changed that. */
+void fuzz_disk_store(const fuzz_disk *disk);
 
 /* ---- states: what a database shows */
 typedef struct fuzz_region {
@@ -72,7 +76,7 @@ typedef struct fuzz_region {
 typedef struct fuzz_state {
   int rc; /* of opening; nothing else is set if it failed */
   bool readonly;
-  uint64_t problems, harmless, problems_digest, generation;
+  uint64_t problems, harmless, of_copy, problems_digest, generation;
   fuzz_region *region; /* by index */
   size_t count;
 } fuzz_state;
@@ -106,6 +110,8 @@ const fuzz_base *fuzz_base_get(size_t number); /* made at the first call */
 void fuzz_seal_entry(uint8_t page[SDB_ENTRY_BYTES], uint32_t index);
 void fuzz_seal_header(uint8_t page[SDB_JOURNAL_HEADER_BYTES]);
 void fuzz_seal_record(fuzz_file *journal, uint64_t at);
+/* Of its head and of all blocks that it seems to have. */
+void fuzz_seal_catalog(fuzz_file *catalog);
 /* Is there a whole valid record, of whatever salt?  *record is malloc'ed. */
 bool fuzz_whole_record(const fuzz_file *journal, uint64_t at, sdb_record_header *header, uint8_t **record);
 /* Positions of what begins like a record; returns how many. */
@@ -121,6 +127,7 @@ void fuzz_match_records(fuzz_disk *disk);
 #define FUZZ_DAMAGE_REGIONS 1u
 #define FUZZ_DAMAGE_JOURNAL 2u
 #define FUZZ_DAMAGE_DATA    4u
+#define FUZZ_DAMAGE_CATALOG 8u /* without it there is none */
 void fuzz_damage(fuzz_disk *disk, const fuzz_base *base, unsigned kinds, fuzz_input *input);
 
 /* ---- the judge */
@@ -131,6 +138,7 @@ typedef struct fuzz_case {
   bool cut;            /* end the writing session by a power cut */
   bool small_window;   /* map little at a time */
   bool reading_only;   /* no handle that writes: faster */
+  bool copy_only;      /* nothing but the catalog was damaged: all is as it was */
   uint64_t seed;       /* of random numbers and the cut */
   fuzz_input workload; /* what the writing session does */
 } fuzz_case;

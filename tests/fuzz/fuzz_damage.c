@@ -39,6 +39,23 @@ void fuzz_seal_record(fuzz_file *journal, uint64_t at) {
   free(rest);
 }
 
+void fuzz_seal_catalog(fuzz_file *catalog) {
+  uint8_t page[SDB_CATALOG_HEAD_BYTES], block[SDB_CATALOG_BLOCK_BYTES];
+  fuzz_get(catalog, 0, page, sizeof page);
+  memcpy(page, "seqdbcat", 8);
+  sdb_put64(page + 4088, sdb_hash_bytes(page, 4088, 0));
+  fuzz_put(catalog, 0, page, sizeof page);
+  for (uint64_t at = sizeof page, bytes; at < catalog->stored; at += bytes) {
+    fuzz_get(catalog, at, block, sizeof block);
+    bytes = sdb_get32(block + 4);
+    if (bytes < 24 || bytes > sizeof block || bytes > catalog->size - at) return;
+    memcpy(block, "scb1", 4);
+    uint64_t seed = sdb_hash_bytes(block, 16, sdb_get64(page + 96) ^ at);
+    sdb_put64(block + 16, sdb_hash_bytes(block + 24, (size_t)bytes - 24, seed));
+    fuzz_put(catalog, at, block, (size_t)bytes);
+  }
+}
+
 bool fuzz_whole_record(const fuzz_file *journal, uint64_t at, sdb_record_header *header, uint8_t **record) {
   uint8_t head[SDB_RECORD_HEADER_BYTES];
   if (at >= journal->stored || journal->size - at < sizeof head) return false;
@@ -413,7 +430,7 @@ static void data_bytes(struct step *s) {
 }
 
 static void older_file(struct step *s) {
-  int which = fuzz_u8(s->input) % FUZZ_FILES;
+  int which = fuzz_u8(s->input) % FUZZ_NEEDED;
   const fuzz_file *old = &s->base->old.file[which];
   fuzz_file *file = file_of(s, which);
   fuzz_resize(file, 0);
@@ -423,7 +440,93 @@ static void older_file(struct step *s) {
 }
 
 static void lost_file(struct step *s) {
-  file_of(s, fuzz_u8(s->input) % FUZZ_FILES)->missing = true;
+  file_of(s, fuzz_u8(s->input) % FUZZ_NEEDED)->missing = true;
+}
+
+/* ---- steps: catalog */
+
+#define CATALOG_BYTES_MAX ((uint64_t)1 << 18)
+
+/* The place of the head, of a block, or of the item that one begins with and of some behind that. */
+static uint64_t choose_part(struct step *s, uint8_t how) {
+  const fuzz_file *catalog = file_of(s, FUZZ_CATALOG);
+  uint8_t field[8];
+  if (how % 3 == 0) return 0;
+  uint64_t at = SDB_CATALOG_HEAD_BYTES;
+  unsigned skip = how % 3 == 1 ? how / 3 % 4 : how / 3 % 12;
+  if (how % 3 == 1) { /* blocks */
+    for (; skip > 0 && at < catalog->stored; skip--) {
+      fuzz_get(catalog, at, field, sizeof field);
+      at += SDB_MAX(24, sdb_get32(field + 4) % SDB_CATALOG_BLOCK_BYTES);
+    }
+    return at;
+  }
+  for (at += 24; skip > 0 && at < catalog->stored; skip--) {
+    fuzz_get(catalog, at, field, sizeof field);
+    at += sdb_get16(field + 4) ? 48u + sdb_get16(field + 4) : 8u;
+  }
+  return at;
+}
+
+static void catalog_field(struct step *s) {
+  static const uint8_t head[] = {8, 16, 32, 40, 48, 56, 96, 104, 112}, block[] = {4, 8, 12, 16},
+                       item[] = {0, 4, 6, 8, 16, 24, 32, 40};
+  fuzz_file *catalog = file_of(s, FUZZ_CATALOG);
+  uint8_t part = fuzz_u8(s->input), how = fuzz_u8(s->input), bytes[8];
+  uint64_t at = choose_part(s, part);
+  at += part % 3 == 0   ? head[(how & 31) % sizeof head]
+        : part % 3 == 1 ? block[(how & 31) % sizeof block]
+                        : item[(how & 31) % sizeof item];
+  fuzz_get(catalog, at, bytes, sizeof bytes);
+  uint64_t value = fuzz_value(s->input);
+  if (how & 0x40) value += sdb_get64(bytes);
+  if (part % 3 == 2 && (how & 31) % sizeof item < 3)
+    sdb_put16(bytes, (uint16_t)value);
+  else if (part % 3 == 1 || (part % 3 == 0 && (how & 31) % sizeof head == 0))
+    sdb_put32(bytes, (uint32_t)value);
+  else
+    sdb_put64(bytes, value);
+  fuzz_put(catalog, at, bytes, sizeof bytes);
+  if (!(how & 0x80)) fuzz_seal_catalog(catalog);
+}
+
+static void catalog_bytes(struct step *s) {
+  fuzz_file *catalog = file_of(s, FUZZ_CATALOG);
+  uint32_t place = fuzz_u16(s->input);
+  uint8_t count = fuzz_u8(s->input);
+  uint64_t at = count & 0x40 ? place % SDB_CATALOG_HEAD_BYTES : SDB_CATALOG_HEAD_BYTES + place % 4096;
+  for (unsigned i = 0; i < count % 17; i++) {
+    uint8_t byte = fuzz_byte(catalog, at + i) ^ fuzz_u8(s->input);
+    fuzz_put(catalog, at + i, &byte, 1);
+  }
+  if (!(count & 0x80)) fuzz_seal_catalog(catalog);
+}
+
+static void catalog_copy(struct step *s) {
+  fuzz_file *catalog = file_of(s, FUZZ_CATALOG);
+  uint64_t from = choose_part(s, fuzz_u8(s->input)), to = choose_part(s, fuzz_u8(s->input));
+  uint8_t bytes[256], count = fuzz_u8(s->input);
+  fuzz_get(catalog, from, bytes, count);
+  fuzz_put(catalog, to, bytes, count);
+  fuzz_seal_catalog(catalog);
+}
+
+static void catalog_size(struct step *s) {
+  fuzz_file *catalog = file_of(s, FUZZ_CATALOG);
+  fuzz_resize(catalog, fuzz_value(s->input) % CATALOG_BYTES_MAX);
+  if (fuzz_u8(s->input) & 1) fuzz_seal_catalog(catalog);
+}
+
+static void catalog_older(struct step *s) {
+  const fuzz_file *old = &s->base->old.file[FUZZ_CATALOG];
+  fuzz_file *catalog = file_of(s, FUZZ_CATALOG);
+  uint8_t how = fuzz_u8(s->input), keys[48];
+  fuzz_get(catalog, 16, keys, sizeof keys);
+  fuzz_resize(catalog, 0);
+  if (old->stored) fuzz_put(catalog, 0, old->bytes, (size_t)old->stored);
+  catalog->missing = old->missing;
+  if (how & 1) fuzz_put(catalog, 16, keys, sizeof keys); /* under the newer header */
+  if (how & 1) fuzz_seal_catalog(catalog);
 }
 
 /* ---- the language */
@@ -431,6 +534,7 @@ static void lost_file(struct step *s) {
 #define R FUZZ_DAMAGE_REGIONS
 #define J FUZZ_DAMAGE_JOURNAL
 #define D FUZZ_DAMAGE_DATA
+#define C FUZZ_DAMAGE_CATALOG
 static const struct {
   void (*run)(struct step *s);
   unsigned kinds;
@@ -455,7 +559,12 @@ static const struct {
              {data_size, D | R},
              {data_bytes, D},
              {older_file, D},
-             {lost_file, D}};
+             {lost_file, D},
+             {catalog_field, C},
+             {catalog_bytes, C},
+             {catalog_copy, C},
+             {catalog_size, C},
+             {catalog_older, C}};
 
 /* Opcode 0 ends the damage. */
 void fuzz_damage(fuzz_disk *disk, const fuzz_base *base, unsigned kinds, fuzz_input *input) {

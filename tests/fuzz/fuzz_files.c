@@ -9,7 +9,7 @@
 #include "fuzz.h"
 #include "disk/os_sim.h"
 
-static const char *const file_names[FUZZ_FILES] = {"data", "regions", "journal"};
+static const char *const file_names[FUZZ_FILES] = {"data", "regions", "journal", "catalog"};
 static char problem[2000];
 
 void *fuzz_memory(void *old, size_t bytes) {
@@ -174,6 +174,25 @@ static void store_file(sdb_fd dir, const char *name, const fuzz_file *file) {
   sdb_sim_close(fd);
 }
 
+static void bind_catalog(sdb_fd dir, const fuzz_file *catalog) {
+  uint8_t page[SDB_CATALOG_HEAD_BYTES];
+  sdb_catalog_head head;
+  sdb_os_stamp stamp;
+  sdb_fd regions = -1, fd = -1;
+  fuzz_get(catalog, 0, page, sizeof page);
+  if (catalog->missing || !sdb_catalog_head_decode(page, &head)) return;
+  if (sdb_sim_open(dir, "regions", 0, &regions) != 0) return;
+  if (sdb_sim_stamp_of(regions, &stamp) != 0 || sdb_sim_open(dir, "catalog", SDB_OPEN_WRITE, &fd) != 0) abort();
+  head.regions_inode = stamp.inode;
+  head.regions_bytes = stamp.size_bytes;
+  head.modified_ns = stamp.modified_ns;
+  head.changed_ns = stamp.changed_ns;
+  sdb_catalog_head_encode(page, &head);
+  if (sdb_sim_pwrite(fd, page, sizeof page, 0) != 0 || sdb_sim_sync(fd) != 0) abort();
+  sdb_sim_close(regions);
+  sdb_sim_close(fd);
+}
+
 void fuzz_disk_store(const fuzz_disk *disk) {
   sdb_fd dir = -1;
   sdb_sim_reset();
@@ -181,6 +200,7 @@ void fuzz_disk_store(const fuzz_disk *disk) {
   if (sdb_sim_make_dir("db") != 0 || sdb_sim_open_dir("db", &dir) != 0) abort();
   for (int i = 0; i < FUZZ_FILES; i++)
     store_file(dir, file_names[i], &disk->file[i]);
+  bind_catalog(dir, &disk->file[FUZZ_CATALOG]);
   if (sdb_sim_sync_dir(dir) != 0 || sdb_sim_sync_parent("db") != 0) abort();
   sdb_sim_close(dir);
 }

@@ -37,7 +37,9 @@ void fuzz_case_read(fuzz_case *c, const uint8_t *bytes, size_t count, unsigned k
   c->small_window = options & 0x200;
   c->seed = options;
   fuzz_disk_copy(&c->disk, &c->base->now);
+  if (!(kinds & FUZZ_DAMAGE_CATALOG)) c->disk.file[FUZZ_CATALOG].missing = true;
   fuzz_damage(&c->disk, c->base, kinds, &input);
+  c->copy_only = kinds == FUZZ_DAMAGE_CATALOG && !c->base->now.file[FUZZ_JOURNAL].missing;
   c->workload = input;
 }
 
@@ -222,6 +224,7 @@ static bool judge_forged(const fuzz_case *c, const fuzz_state *got) {
 /* ---- all of it */
 
 static bool judge_state(const fuzz_case *c, const fuzz_state *got) {
+  if (c->copy_only && (got->rc != SEQDB_OK || got->problems)) return fuzz_wrong("a damaged catalog does harm");
   if (got->rc != SEQDB_OK || got->problems) return true; /* it was said */
   if (forged(c) || c->base->sync_off || c->disk.file[FUZZ_JOURNAL].missing) return judge_forged(c, got);
   return judge_honest(c, got);
@@ -235,7 +238,8 @@ static bool nothing_written(const char *who) {
 static bool only_lock_written(const char *who) {
   sdb_sim_entry entry;
   for (size_t i = 0; sdb_sim_list(FUZZ_DIR, i, &entry) == 0; i++) {
-    bool known = !strcmp(entry.name, "data") || !strcmp(entry.name, "regions") || !strcmp(entry.name, "journal");
+    bool known = !strcmp(entry.name, "data") || !strcmp(entry.name, "regions") || !strcmp(entry.name, "journal") ||
+                 !strcmp(entry.name, "catalog");
     if (strcmp(entry.name, "lock") != 0 && (!known || entry.unsynced))
       return fuzz_wrong("%s changed the file %s", who, entry.name);
   }

@@ -16,6 +16,7 @@
 **   sdb_record_decode BYTES SALT POSITION -> dict of the same keys, and bytes, checksum; empty if it is refused
 **   sdb_record_list JOURNAL           -> dicts of the records that follow the valid header, up to the first refused
 **   sdb_reseal_entry PAGE INDEX, sdb_reseal_journal_header PAGE, sdb_reseal_record RECORD -> the same, checksum right
+**   sdb_reseal_catalog FILE -> the same, all checksums right
 **
 ** THREADS: the interpreter's.
 */
@@ -590,5 +591,6 @@ int sdb_test_pure_init(Tcl_Interp *interp) {
   sdb_test_extent_init(interp);
   sdb_test_format_init(interp);
   sdb_test_text_init(interp);
+  sdb_test_forge_init(interp);
   return TCL_OK;
 }

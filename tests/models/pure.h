@@ -18,6 +18,7 @@ void sdb_test_reseal_entry(uint8_t page[SDB_ENTRY_BYTES], uint32_t index);
 void sdb_test_reseal_header(uint8_t page[SDB_JOURNAL_HEADER_BYTES]);
 /* `bytes` >= SDB_RECORD_HEADER_BYTES is the size of the buffer; a larger size in the record is cut to it. */
 void sdb_test_reseal_record(uint8_t *record, uint64_t bytes);
+void sdb_test_forge_init(Tcl_Interp *interp);
 
 /* Result "seed S step N: problem" and TCL_ERROR, or `problem` NULL: the result `count` and TCL_OK. */
 int sdb_test_report(Tcl_Interp *interp, uint64_t seed, uint64_t step, const char *problem, uint64_t count);

@@ -27,6 +27,38 @@ void sdb_test_reseal_record(uint8_t *record, uint64_t bytes) {
   sdb_put64(record + head - 8, sdb_hash_bytes(record + head, (size_t)payload, seed));
 }
 
+/* Head and blocks, as far as there are any. */
+static void reseal_catalog(uint8_t *file, uint64_t bytes) {
+  uint64_t id = sdb_get64(file + 96);
+  sdb_test_reseal_header(file);
+  for (uint64_t at = 4096; at + 24 <= bytes;) {
+    uint64_t size = sdb_get32(file + at + 4);
+    if (size < 24 || size > bytes - at) return;
+    uint64_t seed = sdb_hash_bytes(file + at, 16, id ^ at);
+    sdb_put64(file + at + 16, sdb_hash_bytes(file + at + 24, (size_t)size - 24, seed));
+    at += size;
+  }
+}
+
+static int reseal_catalog_cmd(ClientData data, Tcl_Interp *interp, int objc, Tcl_Obj *const objv[]) {
+  int bytes = 0;
+  (void)data;
+  if (objc != 2) {
+    Tcl_WrongNumArgs(interp, 1, objv, "FILE");
+    return TCL_ERROR;
+  }
+  const uint8_t *given = Tcl_GetByteArrayFromObj(objv[1], &bytes);
+  if (bytes < 4096) return sdb_test_fail(interp, "a catalog has 4096 bytes or more");
+  Tcl_Obj *result = Tcl_NewByteArrayObj(given, bytes);
+  reseal_catalog(Tcl_GetByteArrayFromObj(result, NULL), (uint64_t)bytes);
+  Tcl_SetObjResult(interp, result);
+  return TCL_OK;
+}
+
+void sdb_test_forge_init(Tcl_Interp *interp) {
+  Tcl_CreateObjCommand(interp, "sdb_reseal_catalog", reseal_catalog_cmd, NULL, NULL);
+}
+
 /* ---- random objects ---- */
 
 uint64_t sdb_test_random_pages(sdb_test_random *random, uint64_t most) {
