@@ -509,7 +509,7 @@ static int run_hold(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return atomic_load(&holder.state) == 1 ? TCL_OK : TCL_ERROR;
 }
 
-/* ---- an opening on the side ---- */
+/* ---- a change, or an opening, on the side ---- */
 
 static char opened[4096];
 static seqdb_error opening_error;
@@ -520,6 +520,27 @@ static void *open_main(void *context) {
   (void)context;
   if (seqdb_open(opened, &options, &opening_error, &db) == SEQDB_OK) seqdb_close(db);
   return NULL;
+}
+
+static void *wait_main(void *context) {
+  seqdb_region region;
+  (void)context;
+  if (seqdb_find_or_create(holder.db, holder.name, strlen(holder.name), &region, NULL) == SEQDB_OK)
+    (void)seqdb_flush(holder.db, NULL);
+  (void)seqdb_get_error(holder.db, &opening_error);
+  return NULL;
+}
+
+/* Makes a region as soon as it has the lock; `join` has the message. */
+static int run_wait(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  sdb_api_db *at = sdb_api_handle(interp, argv[0]);
+  (void)argc;
+  if (at == NULL) return TCL_ERROR;
+  opening_error = (seqdb_error)SEQDB_ERROR_INIT;
+  holder.db = at->db;
+  snprintf(holder.name, sizeof holder.name, "%s", Tcl_GetString(argv[1]));
+  if (pthread_create(&holder.thread, NULL, wait_main, NULL) != 0) abort();
+  return TCL_OK;
 }
 
 static int run_open(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
@@ -544,6 +565,7 @@ static const sdb_test_sub subs[] = {{"append", 4, 4, "handle region threads reco
                                     {"mix", 3, 3, "directory ms seed", run_mix},
                                     {"open", 1, 1, "directory", run_open},
                                     {"spread", 4, 4, "handle threads regions records", run_spread},
+                                    {"wait", 2, 2, "handle name", run_wait},
                                     {NULL, 0, 0, NULL, NULL}};
 
 void sdb_api_threads_init(Tcl_Interp *interp) {
