@@ -33,7 +33,7 @@ static int note(sdb_new_folder *folder, char *path, enum sdb_made_kind kind, sdb
 /* Takes over `path`. */
 static int make(sdb_new_folder *folder, char *path, sdb_failure *f) {
   if (note(folder, path, SDB_MADE_FOLDER, f) != SQLITE_OK) return f->code;
-  if (mkdir(path, 0700) == 0 && chmod(path, folder->mode) == 0) return SQLITE_OK;
+  if (mkdir(path, 0700) == 0 && chmod(path, (mode_t)folder->mode) == 0) return SQLITE_OK;
   return errno == EEXIST ? SQLITE_OK : failed(f, errno, path, "create the folder");
 }
 

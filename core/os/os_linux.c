@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#if __has_include(<sys/single_threaded.h>) /* glibc 2.32 */
+#if __has_include(<sys/single_threaded.h>) && !defined(SDB_GLIBC_2_28_H) /* glibc 2.32 */
 #include <sys/single_threaded.h>
 #define SINGLE_THREADED (__libc_single_threaded != 0)
 #else

@@ -311,7 +311,7 @@ int sdb_os_pread(sdb_fd file, void *buffer, size_t bytes, uint64_t offset, size_
 ** time, since others may change it: some 100 ns. */
 static bool past_limit(uint64_t end) {
   struct rlimit limit;
-  return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur;
+  return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && end > (uint64_t)limit.rlim_cur;
 }
 
 int sdb_os_pwrite(sdb_fd file, const void *buffer, size_t bytes, uint64_t offset) {
