@@ -9,8 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <linux/stat.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -48,13 +47,24 @@ void sdb_os_write_out(sdb_fd file) {
   (void)sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-/* By number: musl has the call since 1.2.5 only. */
+/* The kernel's struct statx, up to the time of birth.  By hand, and the call by number: musl has them since 1.2.5 only,
+** and brings no header of the kernel along. */
+#define WANT_BIRTH 0x800u /* STATX_BTIME */
+struct kernel_statx {
+  uint32_t mask;
+  uint32_t others[19];
+  int64_t birth_s;
+  uint32_t birth_ns;
+  uint32_t rest[41];
+};
+_Static_assert(offsetof(struct kernel_statx, birth_s) == 80 && sizeof(struct kernel_statx) == 256, "as the kernel's");
+
 uint64_t sdb_os_birth_ns(const char *path) {
-  struct statx st;
-  if (syscall(SYS_statx, AT_FDCWD, path, 0, STATX_BTIME, &st) != 0 || !(st.stx_mask & STATX_BTIME)) {
+  struct kernel_statx st;
+  if (syscall(SYS_statx, AT_FDCWD, path, 0, WANT_BIRTH, &st) != 0 || !(st.mask & WANT_BIRTH)) {
     return 0;
   }
-  return (uint64_t)st.stx_btime.tv_sec * 1000000000u + st.stx_btime.tv_nsec;
+  return (uint64_t)st.birth_s * 1000000000u + st.birth_ns;
 }
 
 int sdb_os_punch(sdb_fd file, uint64_t offset, uint64_t bytes) {
@@ -182,6 +192,9 @@ int sdb_os_file_system_of(sdb_fd fd, sdb_os_file_system *info) {
 #endif
 
 #ifdef SYS_futex
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+
 /* Of all processes, not FUTEX_PRIVATE; the time is one of CLOCK_MONOTONIC.  Two longs are what this call takes,
 ** whatever the C library's time_t is. */
 void sdb_os_word_wait(sdb_word *word, uint64_t value, uint64_t ms) {
