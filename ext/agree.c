@@ -75,14 +75,25 @@ int sdb_agree_read(sdb_directory *directory, sdb_failure *f) {
 
 /* ---- settling ---------------------------------------------------------------------------------------------- */
 
+/* SQLite before 3.39 cannot tell whether its schema is whole (schema.h). */
+static bool is_old(void) {
+  return sqlite3_libversion_number() < 3039000;
+}
+
+static int sync_file(sdb_directory *directory, bool closing, sdb_failure *f) {
+  const sdb_asking asking = {directory->connection, directory->schema, directory->path};
+  if (closing && is_old()) return sdb_ask_sync(&asking, f);
+  return sdb_file_sync(directory->connection->db, directory->schema, f);
+}
+
 /* The newest commit was seen in the row, by whoever published it: a sync now makes it durable. */
-static int settle(sdb_directory *directory, sdb_failure *f) {
+static int settle(sdb_directory *directory, bool closing, sdb_failure *f) {
   seqdb *engine = directory->engine;
   uint8_t token[SEQDB_TOKEN_BYTES];
   uint64_t generation;
   int rc = seqdb_get_tip(engine, &generation, token);
   if (rc != SEQDB_OK) return sdb_failure_engine(f, engine, rc);
-  if (sdb_file_sync(directory->connection->db, directory->schema, f) != SQLITE_OK) return f->code;
+  if (sync_file(directory, closing, f) != SQLITE_OK) return f->code;
   rc = seqdb_settle(engine, token);
   return rc == SEQDB_BUSY ? SQLITE_OK : sdb_failure_engine(f, engine, rc);
 }
@@ -104,7 +115,7 @@ static int settle_all(sdb_directory *directory, bool buries, sdb_failure *f) {
   int state = seqdb_unsettled(directory->engine);
   if (state < 0) return sdb_failure_engine(f, directory->engine, state);
   if (directory->owner.state != SDB_OWNER_THIS || directory->doubt) return SQLITE_OK;
-  return state == 1 || state == 2 ? settle(directory, f) : SQLITE_OK;
+  return state == 1 || state == 2 ? settle(directory, !buries, f) : SQLITE_OK;
 }
 
 int sdb_agree_settle(sdb_directory *directory, sdb_failure *f) {
@@ -113,7 +124,8 @@ int sdb_agree_settle(sdb_directory *directory, sdb_failure *f) {
 
 void sdb_agree_close(sdb_directory *directory) {
   sdb_failure unheard = {0};
-  if (seqdb_is_readonly(directory->engine, NULL) || !sdb_schema_is_whole(directory->connection->db)) return;
+  bool may_settle = is_old() || sdb_schema_is_whole(directory->connection->db);
+  if (seqdb_is_readonly(directory->engine, NULL) || !may_settle) return;
   settle_all(directory, false, &unheard);
   sdb_failure_clear(&unheard);
 }

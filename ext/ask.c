@@ -214,3 +214,19 @@ int sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries) {
   if (buries && seqdb_unsettled(engine) > 0 && !seqdb_has_changes(engine)) bury(asking, uuid, &claim, engine);
   return SQLITE_OK;
 }
+
+/* The statement reads the file, which opens its write-ahead log. */
+int sdb_ask_sync(const sdb_asking *asking, sdb_failure *f) {
+  const char *path = sdb_path_file(asking->connection->db, asking->schema);
+  struct coordinator file = {0};
+  if (!path) return SQLITE_OK;
+  int rc = open_path(asking, path, &file);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(file.db, "SELECT 1 FROM sqlite_master LIMIT 1", NULL, NULL, NULL);
+  if (rc == SQLITE_OK) {
+    sdb_file_sync(file.db, file.schema, f);
+  } else {
+    sdb_failure_set(f, rc, "seqdb: cannot sync %s", path);
+  }
+  let_go(&file);
+  return f->code;
+}

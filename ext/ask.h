@@ -26,4 +26,8 @@ bool sdb_ask_newest(const sdb_asking *asking, const uint8_t directory[SEQDB_UUID
 ** the program has stopped the asking; else SQLITE_OK. */
 int sdb_ask_to_settle(const sdb_asking *asking, seqdb *engine, bool buries);
 
+/* Makes what the asking connection's own file has committed durable, through a connection for this alone: a closing one
+** may be past running a statement.  SQLITE_BUSY where the file is locked; nobody is waited for. */
+int sdb_ask_sync(const sdb_asking *asking, sdb_failure *f);
+
 #endif /* SDB_ASK_H */
