@@ -22,7 +22,7 @@ set -u
 # Exact versions, so that a failure means a change of seqdb and not one of SQLite.  What stands after a + lends shell
 # and Tcl binding.
 case ${1:-newer} in
-  newer) releases="sqlite3@6.0.1 better-sqlite3@12.11.1+sqlite3@6.0.1 better-sqlite3@13.2.0+sqlite3@6.0.1" ;;
+  newer) releases="sqlite3@6.0.1 better-sqlite3@12.11.1+sqlite3@6.0.1" ;;
   oldest) releases=sqlite3@5.0.3 ;;
   older) releases="sqlite3@5.0.3 sqlite3@5.1.2 sqlite3@5.1.6 better-sqlite3@8.5.0+sqlite3@5.1.6 sqlite3@5.1.7
     better-sqlite3@11.1.2+sqlite3@5.1.7 better-sqlite3@11.8.1+sqlite3@5.1.7 better-sqlite3@12.2.0+sqlite3@5.1.7" ;;

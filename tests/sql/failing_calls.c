@@ -77,7 +77,8 @@ static int faulty_in_next(sqlite3_value *list, sqlite3_value **value) {
 }
 
 static const unsigned char *faulty_text(sqlite3_value *value) {
-  bool converts = sqlite3_value_type(value) == SQLITE_TEXT && sqlite3_value_encoding(value) != SQLITE_UTF8;
+  bool tells = sqlite3_libversion_number() >= 3040000; /* its encoding */
+  bool converts = tells && sqlite3_value_type(value) == SQLITE_TEXT && sqlite3_value_encoding(value) != SQLITE_UTF8;
   return converts && refused() ? NULL : sqlite3_value_text(value);
 }
 
