@@ -65,23 +65,34 @@ int sdb_cursor_filter(sqlite3_vtab_cursor *cursor, int plan, const char *text, i
   return sdb_failure_to_vtab(&f, cursor->pVtab);
 }
 
-int sdb_cursor_next(sqlite3_vtab_cursor *cursor) {
+/* What SQLite asks for with each row of a scan is answered by functions that call one other at most: what is rarer
+** stands apart, so that registers need not be saved for it. */
+static SDB_APART int next_far(sqlite3_vtab_cursor *cursor) {
   sdb_failure f = {0};
   sdb_rows_next(rows_of(cursor), &f);
   return sdb_failure_to_vtab(&f, cursor->pVtab);
+}
+
+int sdb_cursor_next(sqlite3_vtab_cursor *cursor) {
+  return sdb_rows_step(rows_of(cursor)) ? SQLITE_OK : next_far(cursor);
 }
 
 int sdb_cursor_eof(sqlite3_vtab_cursor *cursor) {
   return rows_of(cursor)->eof;
 }
 
-int sdb_cursor_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column) {
+static SDB_APART int column_of_any_kind(sdb_rows *rows, sqlite3_context *context, int column) {
   sdb_failure f = {0};
-  sdb_rows *rows = rows_of(cursor);
   /* UPDATE asks for columns that it will not change, and xUpdate is told so.  Before it asks it has begun. */
   if (sdb_transaction_is_open(rows->directory) && sqlite3_vtab_nochange(context)) return SQLITE_OK;
   if (sdb_rows_column(rows, context, column, &f) != SQLITE_OK) sdb_failure_to_result(&f, context);
   return SQLITE_OK;
+}
+
+int sdb_cursor_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column) {
+  sdb_rows *rows = rows_of(cursor);
+  if (!sdb_transaction_is_open(rows->directory) && sdb_rows_number(rows, context, column)) return SQLITE_OK;
+  return column_of_any_kind(rows, context, column);
 }
 
 int sdb_cursor_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {

@@ -74,15 +74,19 @@ int sdb_failure_record(sdb_failure *f, const seqdb_error *record) {
   return sdb_failure_set(f, code, "%s", text);
 }
 
-int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc) {
+/* Apart: the record is large, and what a function has at its begin is made on its other way, too. */
+static int take_record(sdb_failure *f, seqdb *engine, int rc) {
   seqdb_error record = SEQDB_ERROR_INIT;
-  if (rc == SEQDB_OK) return SQLITE_OK;
   seqdb_get_error(engine, &record);
   if (record.code != rc) { /* a child of fork, where the engine refuses without a record */
     record.code = rc;
     record.message[0] = '\0';
   }
   return sdb_failure_record(f, &record);
+}
+
+int sdb_failure_engine(sdb_failure *f, seqdb *engine, int rc) {
+  return rc == SEQDB_OK ? SQLITE_OK : take_record(f, engine, rc);
 }
 
 int sdb_failure_nested(sdb_failure *f, sqlite3 *db) {

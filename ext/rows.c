@@ -27,11 +27,9 @@ static seqdb_view *view_of(sdb_rows *rows) {
 }
 
 int sdb_rows_open(sdb_rows *rows, sdb_connection *connection, sdb_directory *directory, seqdb *engine, sdb_failure *f) {
-  memset(rows, 0, offsetof(sdb_rows, own_name));
-  rows->connection = connection;
-  rows->directory = directory;
-  rows->engine = engine;
-  rows->eof = true;
+  *rows = (sdb_rows){.connection = connection, .directory = directory, .engine = engine, .eof = true};
+  rows->list = rows->few;
+  rows->list_capacity = SDB_ROWS_FEW;
   if (directory && sdb_owner_may_read(directory, f) != SQLITE_OK) return f->code;
   if (directory && sdb_agree_read(directory, f) != SQLITE_OK) return f->code;
   return sdb_loan_take(connection, directory, engine, &rows->loan, f);
@@ -40,21 +38,33 @@ int sdb_rows_open(sdb_rows *rows, sdb_connection *connection, sdb_directory *dir
 void sdb_rows_close(sdb_rows *rows) {
   sdb_loan_return(rows->connection, rows->base);
   sdb_loan_return(rows->connection, rows->loan);
-  sqlite3_free(rows->list);
+  if (rows->list != rows->few) sqlite3_free(rows->list);
+  sqlite3_free(rows->own_name);
+  sqlite3_free(rows->ahead);
   rows->base = rows->loan = NULL;
-  rows->list = NULL;
+  rows->list = rows->few;
+  rows->list_capacity = SDB_ROWS_FEW;
+  rows->own_name = NULL;
+  rows->ahead = NULL;
 }
 
 /* ---- the list ---------------------------------------------------------------------------------------------- */
 
+static int list_grow(sdb_rows *rows, sdb_failure *f) {
+  bool few = rows->list == rows->few;
+  size_t capacity = rows->list_capacity * 2;
+  sdb_listed *list = sqlite3_realloc64(few ? NULL : rows->list, capacity * sizeof *list);
+  if (!list) return sdb_failure_nomem(f);
+  if (few) memcpy(list, rows->few, sizeof rows->few);
+  rows->list = list;
+  rows->list_capacity = capacity;
+  return SQLITE_OK;
+}
+
+/* The last one is kept in `one`, too. */
 static int list_add(sdb_rows *rows, const seqdb_region_info *info, sdb_failure *f) {
-  if (rows->list_count == rows->list_capacity) {
-    size_t capacity = rows->list_capacity ? rows->list_capacity * 2 : 4;
-    sdb_listed *list = sqlite3_realloc64(rows->list, capacity * sizeof *list);
-    if (!list) return sdb_failure_nomem(f);
-    rows->list = list;
-    rows->list_capacity = capacity;
-  }
+  if (rows->list_count == rows->list_capacity && list_grow(rows, f) != SQLITE_OK) return f->code;
+  rows->one = *info;
   rows->list[rows->list_count++] = (sdb_listed){info->index, info->region};
   return SQLITE_OK;
 }
@@ -147,11 +157,15 @@ static int list_lookup(sdb_rows *rows, int plan, sqlite3_value *argument, bool *
 
 /* ---- walking ----------------------------------------------------------------------------------------------- */
 
-static int row_loaded(sdb_rows *rows) {
+/* `one` is where it stands. */
+static int one_loaded(sdb_rows *rows, sdb_failure *f) {
   if (rows->own_view) {
-    memcpy(rows->own_name, rows->row.name, rows->row.name_bytes);
-    rows->row.name = rows->own_name;
+    if (!rows->own_name) rows->own_name = sqlite3_malloc64(SEQDB_NAME_BYTES_MAX);
+    if (!rows->own_name) return sdb_failure_nomem(f);
+    memcpy(rows->own_name, rows->one.name, rows->one.name_bytes);
+    rows->one.name = rows->own_name;
   }
+  rows->row = &rows->one;
   rows->eof = false;
   return SQLITE_OK;
 }
@@ -160,32 +174,37 @@ static int next_listed(sdb_rows *rows, sdb_failure *f) {
   while (rows->list_done < rows->list_count) {
     size_t at = rows->descending ? rows->list_count - 1 - rows->list_done : rows->list_done;
     rows->list_done++;
-    int rc = seqdb_get_info(view_of(rows), rows->list[at].region, &rows->row);
-    if (rc == SEQDB_OK) return row_loaded(rows);
+    int rc = seqdb_get_info(view_of(rows), rows->list[at].region, &rows->one);
+    if (rc == SEQDB_OK) return one_loaded(rows, f);
     if (rc != SEQDB_NOTFOUND) return sdb_failure_engine(f, rows->engine, rc);
   }
   rows->eof = true;
   return SQLITE_OK;
 }
 
-/* A snapshot does not change: its rows are fetched some at a time. */
-static int look_ahead(sdb_rows *rows, sdb_failure *f) {
-  size_t count = 0;
-  rows->ahead_count = rows->ahead_done = 0;
+/* A snapshot does not change: its rows are fetched some at a time.  *count of them are before the scan's end. */
+static int look_ahead(sdb_rows *rows, size_t *count, sdb_failure *f) {
+  *count = 0;
   if (rows->next_index >= rows->stop_index) return SQLITE_OK;
+  if (!rows->ahead) rows->ahead = sqlite3_malloc64(SDB_ROWS_AHEAD * sizeof *rows->ahead);
+  if (!rows->ahead) return sdb_failure_nomem(f);
   int rc = seqdb_iterate_many(seqdb_snapshot_view(rows->loan->snapshot), rows->next_index, rows->ahead, SDB_ROWS_AHEAD,
-                              &count);
+                              count);
   if (rc != SEQDB_OK && rc != SEQDB_DONE) return sdb_failure_engine(f, rows->engine, rc);
-  rows->ahead_count = (unsigned)count;
-  rows->next_index = count ? (uint64_t)rows->ahead[count - 1].index + 1 : UINT64_MAX;
+  rows->next_index = *count ? (uint64_t)rows->ahead[*count - 1].index + 1 : UINT64_MAX;
+  while (*count && rows->ahead[*count - 1].index >= rows->stop_index)
+    --*count;
   return SQLITE_OK;
 }
 
 int sdb_rows_next(sdb_rows *rows, sdb_failure *f) {
+  size_t count;
   if (rows->listed) return next_listed(rows, f);
-  if (rows->ahead_done == rows->ahead_count && look_ahead(rows, f) != SQLITE_OK) return f->code;
-  rows->eof = rows->ahead_done == rows->ahead_count || rows->ahead[rows->ahead_done].index >= rows->stop_index;
-  if (!rows->eof) rows->row = rows->ahead[rows->ahead_done++];
+  if (sdb_rows_step(rows)) return SQLITE_OK;
+  if (look_ahead(rows, &count, f) != SQLITE_OK) return f->code;
+  rows->eof = count == 0;
+  rows->row = rows->ahead;
+  rows->ahead_left = count ? (unsigned)count - 1 : 0;
   return SQLITE_OK;
 }
 
@@ -227,7 +246,7 @@ int sdb_rows_filter(sdb_rows *rows, int plan, sqlite3_value **argv, sdb_failure 
   int used = 0;
   rows->eof = true;
   rows->list_count = rows->list_done = 0;
-  rows->ahead_count = rows->ahead_done = 0;
+  rows->ahead_left = 0;
   rows->next_index = 0;
   rows->stop_index = UINT64_MAX;
   if (choose_view(rows, f) != SQLITE_OK) return f->code;
@@ -237,6 +256,10 @@ int sdb_rows_filter(sdb_rows *rows, int plan, sqlite3_value **argv, sdb_failure 
     rows->listed = true;
     if (list_lookup(rows, plan, argv[used++], &scan, f) != SQLITE_OK) return f->code;
     list_sort(rows);
+  }
+  if (rows->list_count == 1) { /* read when it was found */
+    rows->list_done = 1;
+    return one_loaded(rows, f);
   }
   if (scan) {
     if (plan & SDB_PLAN_LOWER) rows->next_index = lower_index(argv[used++]);
@@ -253,7 +276,7 @@ static int content_copy(sdb_rows *rows, sqlite3_context *context, uint64_t bytes
   size_t got = 0;
   void *buffer = sqlite3_malloc64(bytes);
   if (!buffer) return sdb_failure_nomem(f);
-  int rc = seqdb_read_copy(view_of(rows), rows->row.region, 0, buffer, (size_t)bytes, &got);
+  int rc = seqdb_read_copy(view_of(rows), rows->row->region, 0, buffer, (size_t)bytes, &got);
   if (rc != SEQDB_OK) {
     sqlite3_free(buffer);
     return sdb_failure_engine(f, rows->engine, rc);
@@ -266,20 +289,20 @@ static int content_copy(sdb_rows *rows, sqlite3_context *context, uint64_t bytes
 static sdb_loan *loan_to_lend(sdb_rows *rows) {
   if (!rows->own_view) return rows->loan;
   bool base_is_current = SDB_ALWAYS(rows->base) && rows->directory->transaction.ends == rows->ends;
-  return base_is_current && !seqdb_region_changed(rows->engine, rows->row.region) ? rows->base : NULL;
+  return base_is_current && !seqdb_region_changed(rows->engine, rows->row->region) ? rows->base : NULL;
 }
 
 static int content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
-  uint64_t bytes = rows->row.length_bytes;
+  uint64_t bytes = rows->row->length_bytes;
   if (rows->own_view) { /* this statement's functions may have changed the row since it was loaded */
     seqdb_region_info now;
-    int rc = seqdb_get_info(view_of(rows), rows->row.region, &now);
+    int rc = seqdb_get_info(view_of(rows), rows->row->region, &now);
     if (rc == SEQDB_NOTFOUND) return SQLITE_OK; /* removed: NULL */
     if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
     bytes = now.length_bytes;
   }
   if (bytes > (uint64_t)sqlite3_limit(rows->connection->db, SQLITE_LIMIT_LENGTH, -1)) {
-    return sdb_failure_toobig(f, rows->connection->db, rows->row.name, rows->row.name_bytes, bytes);
+    return sdb_failure_toobig(f, rows->connection->db, rows->row->name, rows->row->name_bytes, bytes);
   }
   if (bytes == 0) {
     sqlite3_result_zeroblob(context, 0);
@@ -287,7 +310,7 @@ static int content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
   }
   sdb_loan *loan = loan_to_lend(rows);
   const void *data = NULL;
-  int rc = loan ? seqdb_read(seqdb_snapshot_view(loan->snapshot), rows->row.region, 0, bytes, &data) : SEQDB_COPY;
+  int rc = loan ? seqdb_read(seqdb_snapshot_view(loan->snapshot), rows->row->region, 0, bytes, &data) : SEQDB_COPY;
   if (rc == SEQDB_COPY) return content_copy(rows, context, bytes, f);
   if (rc != SEQDB_OK) return sdb_failure_engine(f, rows->engine, rc);
   loan->lent = true;
@@ -295,37 +318,15 @@ static int content(sdb_rows *rows, sqlite3_context *context, sdb_failure *f) {
   return SQLITE_OK;
 }
 
-sqlite3_int64 sdb_rows_rowid(const sdb_rows *rows) {
-  return (sqlite3_int64)rows->row.index + 1;
+static void name(sdb_rows *rows, sqlite3_context *context) {
+  if (!rows->own_view) rows->loan->lent = true;
+  sqlite3_result_text64(context, rows->row->name, rows->row->name_bytes,
+                        rows->own_view ? SQLITE_TRANSIENT : SQLITE_STATIC, SQLITE_UTF8);
 }
 
+/* append and the table's own column are never read: NULL */
 int sdb_rows_column(sdb_rows *rows, sqlite3_context *context, int column, sdb_failure *f) {
-  const seqdb_region_info *row = &rows->row;
-  switch (column) {
-    case SDB_COLUMN_NAME:
-      if (!rows->own_view) rows->loan->lent = true;
-      sqlite3_result_text64(context, row->name, row->name_bytes, rows->own_view ? SQLITE_TRANSIENT : SQLITE_STATIC,
-                            SQLITE_UTF8);
-      break;
-    case SDB_COLUMN_OFFSET:
-      sqlite3_result_int64(context, (sqlite3_int64)row->offset);
-      break;
-    case SDB_COLUMN_LENGTH:
-      sqlite3_result_int64(context, (sqlite3_int64)row->length_bytes);
-      break;
-    case SDB_COLUMN_CONTENT:
-      return content(rows, context, f);
-    case SDB_COLUMN_RESERVED:
-      sqlite3_result_int64(context, (sqlite3_int64)row->reserved_bytes);
-      break;
-    case SDB_COLUMN_CREATED:
-      sqlite3_result_int64(context, (sqlite3_int64)row->created);
-      break;
-    case SDB_COLUMN_CHANGED:
-      sqlite3_result_int64(context, (sqlite3_int64)row->generation);
-      break;
-    default:
-      break; /* append and the table's own column are never read: NULL */
-  }
-  return SQLITE_OK;
+  if (sdb_rows_number(rows, context, column)) return SQLITE_OK;
+  if (column == SDB_COLUMN_NAME) name(rows, context);
+  return column == SDB_COLUMN_CONTENT ? content(rows, context, f) : SQLITE_OK;
 }

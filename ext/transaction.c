@@ -26,10 +26,6 @@
 #include "shadow.h"
 #include "transaction.h"
 
-bool sdb_transaction_is_open(const sdb_directory *directory) {
-  return directory->transaction.state != SDB_TRANSACTION_NONE;
-}
-
 bool sdb_transaction_takes_changes(const sdb_directory *directory) {
   enum sdb_transaction_state state = directory->transaction.state;
   return state == SDB_TRANSACTION_ENLISTED || state == SDB_TRANSACTION_MIXED;

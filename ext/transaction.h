@@ -9,7 +9,9 @@
 #include "loan.h"
 
 /* Between xBegin or xCreate and xCommit or xRollback. */
-bool sdb_transaction_is_open(const sdb_directory *directory);
+static inline bool sdb_transaction_is_open(const sdb_directory *directory) {
+  return directory->transaction.state != SDB_TRANSACTION_NONE;
+}
 /* Open, and no COMMIT is under way. */
 bool sdb_transaction_takes_changes(const sdb_directory *directory);
 

@@ -103,10 +103,9 @@ int seqdb_snapshot_open(seqdb *db, seqdb_snapshot **snapshot) {
   sdb_op op = {"snapshot", &error};
   int rc = sdb_usable(db, &op);
   if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  seqdb_snapshot *made = sdb_calloc(1, sizeof *made);
+  seqdb_snapshot *made = sdb_malloc(sizeof *made);
   if (!made) return sdb_fail(db, sdb_error_nomem(&op), &op);
-  made->view.db = db;
-  made->opened_ms = sdb_os_now_ms();
+  *made = (seqdb_snapshot){.view.db = db, .opened_ms = sdb_os_now_ms()};
   if ((rc = sdb_snapshot_pin(db->store, made, &op)) != SEQDB_OK) {
     sdb_free(made);
     return sdb_fail(db, rc, &op);

@@ -99,6 +99,16 @@ int seqdb_get_info(seqdb_view *view, seqdb_region region, seqdb_region_info *inf
   return sdb_fail(view->db, rc, &op);
 }
 
+/* Those of a leaf whose bits are set, `most` at most.  Returns how many. */
+static size_t fill_infos(uint32_t base, const sdb_entry *leaf, uint64_t used, seqdb_region_info *infos, size_t most) {
+  size_t n = 0;
+  for (; used && n < most; used &= used - 1) {
+    unsigned at = sdb_lowest_bit(used);
+    fill_info(base + at, &leaf[at], &infos[n++]);
+  }
+  return n;
+}
+
 int seqdb_iterate_many(seqdb_view *view, uint64_t index, seqdb_region_info *infos, size_t capacity, size_t *count) {
   seqdb_error error;
   sdb_op op = {"iterate", &error};
@@ -110,8 +120,7 @@ int seqdb_iterate_many(seqdb_view *view, uint64_t index, seqdb_region_info *info
   if (rc == SEQDB_OK) {
     for (const sdb_entry *leaf; n < capacity && (leaf = sdb_tree_leaf(tree, index, &base, &used)) != NULL;
          index = (uint64_t)base + 64)
-      for (; used && n < capacity; used &= used - 1)
-        fill_info(base + sdb_lowest_bit(used), &leaf[sdb_lowest_bit(used)], &infos[n++]);
+      n += fill_infos(base, leaf, used, &infos[n], capacity - n);
     view_leave(view);
     if (n > 0)
       *count = n;
