@@ -151,6 +151,12 @@ void *sdb_calloc(size_t count, size_t bytes);
 void *sdb_realloc(void *memory, size_t bytes);
 void sdb_free(void *memory);
 
+/* `count` blocks of zeros in one piece, aligned to their size, in pages as large as the system has them for that: to be
+** touched for the first time is what is dear in new memory.  NULL: there are none, sdb_malloc() may have some. */
+#define SDB_OS_BLOCK_BYTES ((size_t)2 << 20)
+void *sdb_os_blocks(size_t count);
+void sdb_os_blocks_free(void *blocks, size_t count);
+
 int sdb_os_random(void *buffer, size_t bytes); /* from the system's generator */
 bool sdb_os_single_threaded(void); /* surely no other thread in this process; false where the system does not tell */
 void sdb_os_give_way(bool sleep);  /* let other threads run; `sleep`: some 50 us at least */

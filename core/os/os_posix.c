@@ -459,6 +459,37 @@ void sdb_free(void *memory) {
   free(memory);
 }
 
+/* The address sanitizer sees only what malloc() gives. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAVE_BLOCKS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAVE_BLOCKS 0
+#endif
+#endif
+#ifndef HAVE_BLOCKS
+#define HAVE_BLOCKS 1
+#endif
+
+/* A block more is mapped, and given back, so that one begins where it should. */
+void *sdb_os_blocks(size_t count) {
+  size_t bytes = count * SDB_OS_BLOCK_BYTES;
+  if (!HAVE_BLOCKS || count == 0 || count >= SIZE_MAX / SDB_OS_BLOCK_BYTES) return NULL;
+  uint8_t *mapped = mmap(NULL, bytes + SDB_OS_BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return NULL;
+  size_t before = (size_t)(-(uintptr_t)mapped & (SDB_OS_BLOCK_BYTES - 1));
+  if (before) (void)munmap(mapped, before);
+  (void)munmap(mapped + before + bytes, SDB_OS_BLOCK_BYTES - before);
+#ifdef MADV_HUGEPAGE
+  (void)madvise(mapped + before, bytes, MADV_HUGEPAGE);
+#endif
+  return mapped + before;
+}
+
+void sdb_os_blocks_free(void *blocks, size_t count) {
+  (void)munmap(blocks, count * SDB_OS_BLOCK_BYTES);
+}
+
 void sdb_os_give_way(bool sleep) {
   const struct timespec moment = {.tv_nsec = 50000};
   if (sleep) {

@@ -21,7 +21,10 @@
 
 struct sdb_name {
   _Atomic uint32_t refs;
-  uint32_t hash, index, bytes;
+  uint32_t hash, index;
+  uint16_t bytes;
+  bool in_bulk; /* where its memory is from */
+  bool listed;  /* it is in the table; mutex */
   char text[];
 };
 
@@ -35,7 +38,17 @@ struct sdb_names {
   bool repeat;
   size_t count, mask; /* mask: number of cells less one */
   struct cell *cells; /* NULL: none yet, and count is 0 */
+  bool cells_in_bulk;
+  bool loads; /* the loader's, as is bulk */
+  sdb_bulk bulk;
 };
+
+static void cells_free(sdb_names *names) {
+  if (names->cells_in_bulk)
+    sdb_bulk_give(names->cells);
+  else
+    sdb_free(names->cells);
+}
 
 int sdb_names_open(sdb_names **names) {
   sdb_names *made = sdb_calloc(1, sizeof *made);
@@ -49,7 +62,7 @@ void sdb_names_close(sdb_names *names) {
   if (!names) return;
   assert(names->count == 0);
   pthread_mutex_destroy(&names->mutex);
-  sdb_free(names->cells);
+  cells_free(names);
   sdb_free(names);
 }
 
@@ -71,12 +84,16 @@ static void put(struct cell *cells, size_t mask, sdb_name *name, uint32_t hash) 
 }
 
 static int resize(sdb_names *names, size_t wanted) {
-  struct cell *cells = sdb_calloc(wanted, sizeof *cells);
-  if (!cells) return SEQDB_NOMEM;
+  sdb_bulk alone = {NULL, 0};
+  struct cell *cells = sdb_bulk_pays(wanted * sizeof *cells) ? sdb_bulk_take(&alone, wanted * sizeof *cells) : NULL;
+  bool in_bulk = cells != NULL;
+  sdb_bulk_end(&alone);
+  if (!cells && !(cells = sdb_calloc(wanted, sizeof *cells))) return SEQDB_NOMEM;
   for (size_t i = 0; names->cells && i <= names->mask; i++)
     if (names->cells[i].name) put(cells, wanted - 1, names->cells[i].name, names->cells[i].hash);
-  sdb_free(names->cells);
+  cells_free(names);
   names->cells = cells;
+  names->cells_in_bulk = in_bulk;
   names->mask = wanted - 1;
   return SEQDB_OK;
 }
@@ -93,12 +110,6 @@ static size_t cells_of(const sdb_names *names) {
   return names->cells ? names->mask + 1 : 0;
 }
 
-void sdb_names_reserve(sdb_names *names, uint64_t count) {
-  pthread_mutex_lock(&names->mutex);
-  if (cells_for(count) > cells_of(names)) (void)resize(names, cells_for(count));
-  pthread_mutex_unlock(&names->mutex);
-}
-
 static int insert(sdb_names *names, sdb_name *name) {
   size_t wanted = cells_for((uint64_t)names->count + 1);
   if (wanted > cells_of(names) && resize(names, wanted) != SEQDB_OK) return SEQDB_NOMEM;
@@ -107,6 +118,7 @@ static int insert(sdb_names *names, sdb_name *name) {
     names->repeat = names->repeat || bears(&names->cells[at], name->text, name->bytes, name->hash);
   names->cells[at] = (struct cell){name, name->hash};
   names->count++;
+  name->listed = true;
   return SEQDB_OK;
 }
 
@@ -128,22 +140,67 @@ static void take_out(sdb_names *names, const sdb_name *name) {
   if (few < cells_of(names) / 2) (void)resize(names, few); /* without memory it stays large */
 }
 
+/* ---- a load */
+
+/* What an entry takes: its part of a leaf, and a name that is not very long. */
+#define LOADED_BYTES 112u
+
+void sdb_names_load_begin(sdb_names *names, uint64_t count) {
+  pthread_mutex_lock(&names->mutex);
+  if (cells_for(count + names->count) > cells_of(names)) (void)resize(names, cells_for(count + names->count));
+  pthread_mutex_unlock(&names->mutex);
+  names->loads = sdb_bulk_pays(count * LOADED_BYTES);
+}
+
+void sdb_names_load_end(sdb_names *names) {
+  names->loads = false;
+  sdb_bulk_end(&names->bulk);
+}
+
+sdb_bulk *sdb_names_bulk(sdb_names *names) {
+  return names->loads ? &names->bulk : NULL;
+}
+
 /* ---- names */
 
+static sdb_name *name_room(sdb_names *names, size_t bytes) {
+  sdb_bulk *bulk = sdb_names_bulk(names);
+  sdb_name *name = bulk ? sdb_bulk_take(bulk, sizeof *name + bytes) : NULL;
+  bool in_bulk = name != NULL;
+  if (!name) name = sdb_malloc(sizeof *name + bytes);
+  if (name) name->in_bulk = in_bulk;
+  return name;
+}
+
+static void name_free(sdb_name *name) {
+  if (name->in_bulk)
+    sdb_bulk_give(name);
+  else
+    sdb_free(name);
+}
+
 sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_t index) {
-  sdb_name *name = sdb_malloc(sizeof *name + bytes);
+  sdb_name *name = name_room(names, bytes);
   if (!name) return NULL;
+  assert(bytes <= SEQDB_NAME_BYTES_MAX);
   atomic_init(&name->refs, 1);
   name->hash = hash_of(text, bytes);
   name->index = index;
-  name->bytes = (uint32_t)bytes;
+  name->bytes = (uint16_t)bytes;
+  name->listed = false;
   memcpy(name->text, text, bytes);
-  pthread_mutex_lock(&names->mutex);
-  int rc = insert(names, name);
-  pthread_mutex_unlock(&names->mutex);
-  if (rc == SEQDB_OK) return name;
-  sdb_free(name);
+  if (names->loads || sdb_names_list(names, &name, 1) == SEQDB_OK) return name;
+  name_free(name);
   return NULL;
+}
+
+int sdb_names_list(sdb_names *names, sdb_name *const *list, size_t count) {
+  int rc = SEQDB_OK;
+  pthread_mutex_lock(&names->mutex);
+  for (size_t i = 0; i < count && rc == SEQDB_OK; i++)
+    if (!list[i]->listed) rc = insert(names, list[i]);
+  pthread_mutex_unlock(&names->mutex);
+  return rc;
 }
 
 void sdb_name_ref(sdb_name *name) {
@@ -153,9 +210,9 @@ void sdb_name_ref(sdb_name *name) {
 void sdb_name_unref(sdb_names *names, sdb_name *name) {
   if (atomic_fetch_sub_explicit(&name->refs, 1, memory_order_acq_rel) != 1) return;
   pthread_mutex_lock(&names->mutex);
-  take_out(names, name);
+  if (name->listed) take_out(names, name);
   pthread_mutex_unlock(&names->mutex);
-  sdb_free(name);
+  name_free(name);
 }
 
 const char *sdb_name_text(const sdb_name *name) {

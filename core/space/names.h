@@ -12,17 +12,24 @@
 #define SDB_NAMES_H
 
 #include "base/error.h"
+#include "space/bulk.h"
 
 typedef struct sdb_name sdb_name;
 typedef struct sdb_names sdb_names;
 
 int sdb_names_open(sdb_names **names);
 void sdb_names_close(sdb_names *names); /* every name must be gone */
-/* Room for `count` names in all, so that the table need not grow step by step.  Failing does no harm. */
-void sdb_names_reserve(sdb_names *names, uint64_t count);
+/* About `count` names are going to be made, one after the other, and nobody else makes any: they lie side by side, and
+** look-ups find them once they were listed.  Failing does no harm. */
+void sdb_names_load_begin(sdb_names *names, uint64_t count);
+void sdb_names_load_end(sdb_names *names);
+/* Where a load takes its memory from; NULL: there is no load, or a small one. */
+sdb_bulk *sdb_names_bulk(sdb_names *names);
+/* From now on look-ups find the names of the list; some may be found already.  SEQDB_NOMEM: some are not. */
+int sdb_names_list(sdb_names *names, sdb_name *const *list, size_t count);
 /* Some text has, or once had, several objects: names need not be unique. */
 bool sdb_names_repeat(const sdb_names *names);
-/* New object with one reference, found by look-ups at once.  NULL: out of memory. */
+/* New object with one reference, found by look-ups at once, but in a load.  NULL: out of memory. */
 sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_t index);
 void sdb_name_ref(sdb_name *name);
 void sdb_name_unref(sdb_names *names, sdb_name *name);

@@ -22,7 +22,7 @@ void sdb_entry_see(sdb_entry *entry, const sdb_entry *before, uint64_t reusable)
 
 struct sdb_node {
   _Atomic uint32_t refs;
-  bool leaf;
+  bool leaf, in_bulk; /* in_bulk: where its memory is from */
   uint64_t epoch;
   uint64_t used; /* bit i: position i holds an entry or a child */
   uint64_t full; /* bit i: below position i no index is unused */
@@ -54,14 +54,26 @@ static unsigned position_of(uint32_t index, unsigned level) {
 static uint64_t bit(unsigned at) {
   return UINT64_C(1) << at;
 }
-static sdb_node *node_new(bool leaf, uint64_t epoch) {
-  sdb_node *node = sdb_calloc(1, leaf ? LEAF_BYTES : INNER_BYTES);
+static sdb_node *node_new(bool leaf, uint64_t epoch, sdb_names *names) {
+  size_t bytes = leaf ? LEAF_BYTES : INNER_BYTES;
+  sdb_bulk *bulk = sdb_names_bulk(names);
+  sdb_node *node = bulk ? sdb_bulk_take(bulk, bytes) : NULL;
+  bool in_bulk = node != NULL;
+  if (!node) node = sdb_calloc(1, bytes);
   if (node) {
     atomic_init(&node->refs, 1);
     node->leaf = leaf;
+    node->in_bulk = in_bulk;
     node->epoch = epoch;
   }
   return node;
+}
+
+static void node_free(sdb_node *node) {
+  if (node->in_bulk)
+    sdb_bulk_give(node);
+  else
+    sdb_free(node);
 }
 
 static void node_unref(sdb_node *node, sdb_names *names) {
@@ -73,7 +85,7 @@ static void node_unref(sdb_node *node, sdb_names *names) {
     else
       node_unref(children(node)[at], names);
   }
-  sdb_free(node);
+  node_free(node);
 }
 
 /* The node itself if it may be changed in this epoch, else a copy that takes the caller's reference over. */
@@ -83,6 +95,7 @@ static sdb_node *node_own(sdb_node *node, uint64_t epoch, sdb_names *names) {
   sdb_node *copy = sdb_malloc(bytes);
   if (!copy) return NULL;
   copy->leaf = node->leaf;
+  copy->in_bulk = false;
   copy->used = node->used;
   copy->full = node->full;
   memcpy(&copy->u, &node->u, bytes - offsetof(sdb_node, u));
@@ -204,13 +217,13 @@ static void count_out(sdb_tree *tree, uint32_t index, const sdb_entry *entry) {
 }
 
 /* Make the root tall enough for `index`. */
-static int grow(sdb_tree *tree, uint64_t epoch, uint32_t index) {
+static int grow(sdb_tree *tree, uint64_t epoch, uint32_t index, sdb_names *names) {
   if (!tree->root) {
-    if (!(tree->root = node_new(true, epoch))) return SEQDB_NOMEM;
+    if (!(tree->root = node_new(true, epoch, names))) return SEQDB_NOMEM;
     tree->height = 0;
   }
   while (!covers(tree, index)) {
-    sdb_node *above = node_new(false, epoch);
+    sdb_node *above = node_new(false, epoch, names);
     if (!above) return SEQDB_NOMEM;
     children(above)[0] = tree->root;
     above->used = 1;
@@ -234,7 +247,7 @@ static int own_path(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t i
     if (level == 0) return SEQDB_OK;
     unsigned at = position_of(index, level);
     if (!(node->used & bit(at))) {
-      sdb_node *child = node_new(level == 1, epoch);
+      sdb_node *child = node_new(level == 1, epoch, names);
       if (!child) return SEQDB_NOMEM;
       children(node)[at] = child;
       node->used |= bit(at);
@@ -254,15 +267,14 @@ static void mark_full(sdb_node *path[HEIGHT_MAX], unsigned height, uint32_t inde
   }
 }
 
-/* Takes over the caller's reference on the name if it succeeds. */
-static int put_taken(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry) {
-  sdb_node *path[HEIGHT_MAX];
-  if (grow(tree, epoch, index) != SEQDB_OK || own_path(tree, names, epoch, index, path) != SEQDB_OK) return SEQDB_NOMEM;
+/* Puts it into its leaf, which is this epoch's own.  Takes over the caller's reference on the name.  True: the index
+** was unused. */
+static bool put_into(sdb_tree *tree, sdb_names *names, sdb_node *leaf, uint32_t index, const sdb_entry *entry) {
   unsigned at = position_of(index, 0);
-  sdb_node *leaf = path[0];
+  bool was_used = (leaf->used & bit(at)) != 0;
   sdb_entry fresh = *entry; /* entry may point into the leaf */
   fresh.name_bytes = (uint16_t)sdb_name_bytes(fresh.name);
-  if (leaf->used & bit(at)) {
+  if (was_used) {
     sdb_name *old = entries(leaf)[at].name;
     count_out(tree, index, &entries(leaf)[at]);
     entries(leaf)[at] = fresh;
@@ -270,9 +282,22 @@ static int put_taken(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t 
   } else {
     entries(leaf)[at] = fresh;
     leaf->used |= bit(at);
-    mark_full(path, tree->height, index, true);
   }
   count_in(tree, index, &fresh);
+  return !was_used;
+}
+
+/* path[0] is the leaf. */
+static int path_to(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, sdb_node *path[HEIGHT_MAX]) {
+  int rc = grow(tree, epoch, index, names);
+  return rc == SEQDB_OK ? own_path(tree, names, epoch, index, path) : rc;
+}
+
+/* Takes over the caller's reference on the name if it succeeds. */
+static int put_taken(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry *entry) {
+  sdb_node *path[HEIGHT_MAX];
+  if (path_to(tree, names, epoch, index, path) != SEQDB_OK) return SEQDB_NOMEM;
+  if (put_into(tree, names, path[0], index, entry)) mark_full(path, tree->height, index, true);
   return SEQDB_OK;
 }
 
@@ -284,19 +309,63 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
   return rc;
 }
 
-int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry_image *image) {
-  sdb_entry entry = {.start = image->start,
+static sdb_entry from_image(sdb_names *names, uint32_t index, const sdb_entry_image *image) {
+  return (sdb_entry){.start = image->start,
                      .length = image->length,
                      .reserved = image->reserved,
                      .generation = image->generation,
                      .created = image->created,
                      .has_trailer = image->has_trailer,
                      .seen_bytes = image->reserved, /* nobody knows how long it was before */
-                     .incarnation = 1};
-  entry.name = sdb_name_new(names, image->name, image->name_bytes, index);
+                     .incarnation = 1,
+                     .name = sdb_name_new(names, image->name, image->name_bytes, index)};
+}
+
+int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry_image *image) {
+  sdb_entry entry = from_image(names, index, image);
   if (!entry.name) return SEQDB_NOMEM;
   int rc = put_taken(tree, names, epoch, index, &entry);
   if (rc != SEQDB_OK) sdb_name_unref(names, entry.name);
+  return rc;
+}
+
+/* ---- a load */
+
+static int step_to(sdb_tree_adding *adding, uint32_t index, sdb_node *path[HEIGHT_MAX]) {
+  int rc = path_to(adding->tree, adding->names, adding->epoch, index, path);
+  if (rc != SEQDB_OK) return rc;
+  adding->leaf = path[0];
+  adding->base = index - position_of(index, 0);
+  return SEQDB_OK;
+}
+
+/* In the leaf of the last one nodes above it are looked at only once it is full. */
+int sdb_tree_add(sdb_tree_adding *adding, uint32_t index, const sdb_entry_image *image) {
+  sdb_node *path[HEIGHT_MAX];
+  bool same = adding->leaf && index - position_of(index, 0) == adding->base;
+  if (!same && step_to(adding, index, path) != SEQDB_OK) return SEQDB_NOMEM;
+  sdb_entry entry = from_image(adding->names, index, image);
+  if (!entry.name) return SEQDB_NOMEM;
+  if (!put_into(adding->tree, adding->names, adding->leaf, index, &entry)) return SEQDB_OK;
+  adding->leaf->full |= bit(position_of(index, 0));
+  if (adding->leaf->full != UINT64_MAX) return SEQDB_OK;
+  if (same && step_to(adding, index, path) != SEQDB_OK) return SEQDB_NOMEM;
+  mark_full(path, adding->tree->height, index, true);
+  return SEQDB_OK;
+}
+
+int sdb_tree_list_names(const sdb_tree *tree, sdb_names *names) {
+  sdb_name *list[FAN];
+  uint64_t from = 0, used;
+  uint32_t base;
+  int rc = SEQDB_OK;
+  for (const sdb_entry *leaf; rc == SEQDB_OK && (leaf = sdb_tree_leaf(tree, from, &base, &used));
+       from = (uint64_t)base + FAN) {
+    size_t count = 0;
+    for (; used; used &= used - 1)
+      list[count++] = leaf[sdb_lowest_bit(used)].name;
+    rc = sdb_names_list(names, list, count);
+  }
   return rc;
 }
 

@@ -66,6 +66,18 @@ int sdb_tree_put(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t inde
 /* The same with what was decoded from a page or a record, and a new name.  SEQDB_NOMEM leaves the contents as they
 ** were. */
 int sdb_tree_put_image(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index, const sdb_entry_image *image);
+/* The same in a load of many (sdb_names_load_begin()) into a tree that nobody shares, mostly by ascending index: the
+** leaf of the last one is remembered. */
+typedef struct sdb_tree_adding {
+  sdb_tree *tree;
+  sdb_names *names;
+  uint64_t epoch;
+  sdb_node *leaf; /* NULL: none yet */
+  uint32_t base;  /* first index of that leaf */
+} sdb_tree_adding;
+int sdb_tree_add(sdb_tree_adding *adding, uint32_t index, const sdb_entry_image *image);
+/* Its names are found by look-ups from now on. */
+int sdb_tree_list_names(const sdb_tree *tree, sdb_names *names);
 /* Make the nodes on the way to a used index this epoch's own: the next put there cannot fail. */
 int sdb_tree_own(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index);
 int sdb_tree_remove(sdb_tree *tree, sdb_names *names, uint64_t epoch, uint32_t index);

@@ -6,22 +6,19 @@
 
 #define NAMES_RESERVED_MAX ((uint64_t)1 << 20)
 
-struct loading {
-  sdb_tree *tree;
-  sdb_names *names;
-};
-
 static int load_entry(void *context, uint32_t index, const sdb_entry_image *image, const sdb_op *op) {
-  struct loading *loading = context;
-  int rc = sdb_tree_put_image(loading->tree, loading->names, 0, index, image);
+  int rc = sdb_tree_add(context, index, image);
   return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
 }
 
 int sdb_tree_load(sdb_tree *tree, sdb_names *names, const sdb_regions_file *file, sdb_regions_load *load,
                   const sdb_op *op) {
-  struct loading loading = {tree, names};
-  sdb_names_reserve(names, SDB_MIN(file->pages, NAMES_RESERVED_MAX)); /* pages may be free */
-  return sdb_regions_read(file, load_entry, &loading, load, op);
+  sdb_tree_adding adding = {.tree = tree, .names = names};
+  sdb_names_load_begin(names, SDB_MIN(file->pages, NAMES_RESERVED_MAX)); /* pages may be free */
+  int rc = sdb_regions_read(file, load_entry, &adding, load, op);
+  sdb_names_load_end(names);
+  if (rc == SEQDB_OK && sdb_tree_list_names(tree, names) != SEQDB_OK) rc = sdb_error_nomem(op);
+  return rc;
 }
 
 static bool fill_entry(const void *context, uint32_t index, sdb_entry_image *image) {
@@ -39,15 +36,14 @@ int sdb_tree_store(const sdb_tree *tree, sdb_regions_file *file, uint32_t from, 
 #define ASK_ITEMS 4096u /* between two questions whether to go on */
 
 struct listing {
-  sdb_tree *tree;
-  sdb_names *names;
-  uint64_t epoch;
+  sdb_tree_adding adding;
   const sdb_regions_load *load;
   uint32_t unasked;
 };
 
 static int load_item(void *context, uint32_t index, const sdb_entry_image *image, const sdb_op *op) {
   struct listing *listing = context;
+  sdb_tree_adding *adding = &listing->adding;
   const sdb_regions_load *load = listing->load;
   int rc = SEQDB_OK;
   if (++listing->unasked == ASK_ITEMS) {
@@ -56,20 +52,23 @@ static int load_item(void *context, uint32_t index, const sdb_entry_image *image
   }
   if (rc != SEQDB_OK) return rc;
   if (image->name_bytes)
-    rc = sdb_tree_put_image(listing->tree, listing->names, listing->epoch, index, image);
+    rc = sdb_tree_add(adding, index, image);
   else
-    rc = sdb_tree_remove(listing->tree, listing->names, listing->epoch, index);
+    rc = sdb_tree_remove(adding->tree, adding->names, adding->epoch, index);
   return rc == SEQDB_OK ? rc : sdb_error_nomem(op);
 }
 
 int sdb_tree_load_catalog(sdb_tree *tree, sdb_names *names, uint64_t epoch, const sdb_catalog_file *file,
                           const sdb_regions_load *load, const sdb_op *op) {
-  struct listing listing = {tree, names, epoch, load, 0};
+  struct listing listing = {.adding = {.tree = tree, .names = names, .epoch = epoch}, .load = load};
   const sdb_catalog_head *head = &file->head;
   bool whole = false;
-  sdb_names_reserve(names, SDB_MIN(head->entries, NAMES_RESERVED_MAX));
+  sdb_names_load_begin(names, SDB_MIN(head->entries, NAMES_RESERVED_MAX));
   int rc = sdb_catalog_file_read(file, load_item, &listing, &whole, op);
+  sdb_names_load_end(names);
   whole = rc == SEQDB_OK && whole && tree->entries == head->entries && tree->hash == head->entries_hash;
+  if (whole && sdb_tree_list_names(tree, names) != SEQDB_OK) rc = sdb_error_nomem(op);
+  whole = whole && rc == SEQDB_OK;
   if (!whole) sdb_tree_drop(tree, names);
   return rc;
 }

@@ -281,9 +281,22 @@ __attribute__((visibility("default"))) void *realloc(void *memory, size_t bytes)
   return __libc_realloc(memory, bytes);
 }
 
+/* What is mapped in blocks and not by malloc: the kernel marks it, for it was asked for large pages there. */
+static uint64_t mapped_blocks(void) {
+  uint64_t bytes = 0, size_kib = 0;
+  char line[256];
+  FILE *file = fopen("/proc/self/smaps", "re");
+  while (file && fgets(line, sizeof line, file)) {
+    if (strncmp(line, "Size:", 5) == 0) size_kib = strtoull(line + 5, NULL, 10);
+    if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " hg")) bytes += size_kib * 1024;
+  }
+  if (file) fclose(file);
+  return bytes;
+}
+
 uint64_t bench_heap_bytes(void) {
   struct mallinfo2 info = mallinfo2();
-  return info.uordblks + info.hblkhd;
+  return info.uordblks + info.hblkhd + mapped_blocks();
 }
 #else
 uint64_t bench_heap_bytes(void) {

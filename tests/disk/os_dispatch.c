@@ -579,6 +579,21 @@ void *sdb_realloc(void *memory, size_t bytes) {
   return counted(b, bytes);
 }
 
+void *sdb_os_blocks(size_t count) {
+  void *blocks = memory_refused(count * SDB_OS_BLOCK_BYTES) ? NULL : sdb_real_blocks(count);
+  if (blocks != NULL) {
+    atomic_fetch_add_explicit(&live_memory, 1, memory_order_relaxed);
+    count_bytes((int64_t)(count * SDB_OS_BLOCK_BYTES));
+  }
+  return blocks;
+}
+
+void sdb_os_blocks_free(void *blocks, size_t count) {
+  atomic_fetch_sub_explicit(&live_memory, 1, memory_order_relaxed);
+  count_bytes(-(int64_t)(count * SDB_OS_BLOCK_BYTES));
+  sdb_real_blocks_free(blocks, count);
+}
+
 void sdb_free(void *memory) {
   if (memory != NULL) {
     block *b = block_of(memory);

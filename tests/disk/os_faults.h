@@ -201,6 +201,8 @@ int sdb_real_populate(const uint8_t *address, uint64_t bytes);
 bool sdb_real_dense(sdb_fd file);
 bool sdb_real_may_fill_holes(sdb_fd file);
 uint64_t sdb_real_map_window(void);
+void *sdb_real_blocks(size_t count);
+void sdb_real_blocks_free(void *blocks, size_t count);
 void *sdb_real_malloc(size_t bytes);
 void *sdb_real_calloc(size_t count, size_t bytes);
 void *sdb_real_realloc(void *memory, size_t bytes);

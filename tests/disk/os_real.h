@@ -65,6 +65,8 @@
 #define sdb_os_dense            sdb_real_dense
 #define sdb_os_may_fill_holes   sdb_real_may_fill_holes
 #define sdb_os_map_window       sdb_real_map_window
+#define sdb_os_blocks           sdb_real_blocks
+#define sdb_os_blocks_free      sdb_real_blocks_free
 #define sdb_malloc              sdb_real_malloc
 #define sdb_calloc              sdb_real_calloc
 #define sdb_realloc             sdb_real_realloc
