@@ -24,9 +24,11 @@
 #if defined(__GNUC__)
 #define SDB_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define SDB_UNUSED            __attribute__((unused))
+#define SDB_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define SDB_PRINTF(fmt, args)
 #define SDB_UNUSED
+#define SDB_PREFETCH(address) ((void)(address))
 #endif
 
 static inline uint64_t sdb_page_down(uint64_t bytes) {

@@ -13,11 +13,6 @@
 #define ASK_PAGES   1024u  /* between two questions whether to go on */
 
 #define PREFETCH_PAGES 8u
-#if defined(__GNUC__)
-#define SDB_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define SDB_PREFETCH(address) ((void)(address))
-#endif
 
 /* ---- reading */
 

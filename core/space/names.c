@@ -58,6 +58,13 @@ int sdb_names_open(sdb_names **names) {
   return SEQDB_OK;
 }
 
+/* To take names out one by one, in whatever order, is to wait for memory twice for each. */
+void sdb_names_retire(sdb_names *names) {
+  cells_free(names);
+  names->cells = NULL;
+  names->cells_in_bulk = false;
+}
+
 void sdb_names_close(sdb_names *names) {
   if (!names) return;
   assert(names->count == 0);
@@ -126,6 +133,8 @@ static int insert(sdb_names *names, sdb_name *name) {
 static void take_out(sdb_names *names, const sdb_name *name) {
   struct cell *cells = names->cells;
   size_t mask = names->mask, hole = name->hash & mask;
+  names->count--;
+  if (!cells) return; /* retired */
   while (cells[hole].name != name)
     hole = (hole + 1) & mask;
   for (size_t at = (hole + 1) & mask; cells[at].name; at = (at + 1) & mask) {
@@ -135,7 +144,6 @@ static void take_out(sdb_names *names, const sdb_name *name) {
     hole = at;
   }
   cells[hole].name = NULL;
-  names->count--;
   size_t few = cells_for((uint64_t)names->count * 4);
   if (few < cells_of(names) / 2) (void)resize(names, few); /* without memory it stays large */
 }
@@ -197,6 +205,8 @@ sdb_name *sdb_name_new(sdb_names *names, const char *text, size_t bytes, uint32_
 int sdb_names_list(sdb_names *names, sdb_name *const *list, size_t count) {
   int rc = SEQDB_OK;
   pthread_mutex_lock(&names->mutex);
+  for (size_t i = 0; i < count && names->cells; i++) /* which lie anywhere: all are fetched at once */
+    SDB_PREFETCH(&names->cells[list[i]->hash & names->mask]);
   for (size_t i = 0; i < count && rc == SEQDB_OK; i++)
     if (!list[i]->listed) rc = insert(names, list[i]);
   pthread_mutex_unlock(&names->mutex);

@@ -18,6 +18,8 @@ typedef struct sdb_name sdb_name;
 typedef struct sdb_names sdb_names;
 
 int sdb_names_open(sdb_names **names);
+/* Nobody makes, lists or looks for a name any more: all that follows is unref. */
+void sdb_names_retire(sdb_names *names);
 void sdb_names_close(sdb_names *names); /* every name must be gone */
 /* About `count` names are going to be made, one after the other, and nobody else makes any: they lie side by side, and
 ** look-ups find them once they were listed.  Failing does no harm. */

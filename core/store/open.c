@@ -37,6 +37,7 @@ static void store_free(sdb_store *store) {
   sdb_meet_leave(store);
   sdb_overlay_destroy(&store->overlay);
   if (store->names) {
+    sdb_names_retire(store->names);
     sdb_space_unref(&store->space, store->before_prepare);
     if (committed) sdb_space_unref(&store->space, committed);
     sdb_space_destroy(&store->space);
