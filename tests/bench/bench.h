@@ -103,6 +103,7 @@ extern const bench_workload bench_space_workloads[];
 extern const bench_workload bench_backup_workloads[];
 extern const bench_workload bench_memory_workloads[];
 extern const bench_workload bench_processes_workloads[];
+extern const bench_workload bench_together_workloads[];
 extern const bench_workload bench_typed_workloads[];
 
 /* ---- measuring (util.c) ---------------------------------------------------------------------------------- */
