@@ -91,6 +91,7 @@ typedef struct sdb_fault_lives {
   int64_t memory, handles, maps; /* blocks allocated, descriptors open, mappings standing; 0 again when all is closed */
 } sdb_fault_lives;
 void sdb_fault_live(sdb_fault_lives *lives);
+int64_t sdb_fault_live_memory(void);
 /* Bytes of those blocks as they were asked for, and the most there ever were since the last reset. */
 void sdb_fault_bytes(int64_t *now, int64_t *peak);
 
