@@ -30,7 +30,7 @@
 #define SHARE_MS            8u
 
 /* Where a caller's cursor stands; above it, how many regions it has moved, or the ranges it may punch yet and 1. */
-enum { AT_START, AT_PUNCH, AT_MOVES, AT_MOVES_AFTER_ASIDE, AT_CUT, AT_END };
+enum { AT_START, AT_MOVES_FIRST, AT_PUNCH, AT_MOVES, AT_MOVES_AFTER_ASIDE, AT_CUT, AT_END };
 #define PLACE_BITS 3u
 #define PLACES     ((UINT64_C(1) << PLACE_BITS) - 1)
 
@@ -48,6 +48,7 @@ struct batch {
   size_t count;
   /* what it did */
   bool aside;
+  bool one_batch_does; /* of trimming: all that is to be moved fits into a batch */
   size_t regions;
   uint64_t moved_bytes;
   seqdb_compact_step_info *step; /* of the last region moved */
@@ -197,9 +198,25 @@ static int step_aside(struct batch *batch) {
   return rc;
 }
 
+/* What lies behind the sum of all extents is to be moved.  Nothing is held: no checkpoint must make holes first. */
+static bool is_one_batch(const struct batch *batch) {
+  sdb_store *store = batch->db->store;
+  uint64_t sum = 0, bytes = 0;
+  size_t regions = 0;
+  for (size_t i = 0; i < batch->count; i++)
+    sum += batch->extents[i].bytes;
+  for (size_t i = batch->count; i > 0 && batch->extents[i - 1].start >= sum; i--, regions++)
+    bytes += batch->extents[i - 1].bytes;
+  pthread_mutex_lock(&store->mutex);
+  bool held = store->space.held_bytes > 0;
+  pthread_mutex_unlock(&store->mutex);
+  return !held && regions > 0 && regions <= batch->max_regions && bytes <= batch->max_bytes;
+}
+
 /* Reserves are cut down to what their regions need. */
 static int trim(struct batch *batch) {
   sdb_store *store = batch->db->store;
+  batch->one_batch_does = batch->max_regions > 1 && is_one_batch(batch);
   for (size_t i = 0; i < batch->count; i++) {
     sdb_change change = {batch->db, batch->extents[i].index, batch->op};
     sdb_entry entry = *sdb_tree_get(&batch->db->txn.tree, change.index);
@@ -266,16 +283,41 @@ static int move_step(struct batch *batch, uint64_t *cursor, bool *done) {
   return SEQDB_OK;
 }
 
+/* Before anything is punched: a hole that a region fills at once keeps its blocks, and its pages in the cache.  Where
+** that finds no room, punching comes first after all. */
+static int move_first(struct batch *batch, uint64_t *cursor, bool *done) {
+  int rc = run_batch(batch);
+  if (rc == SEQDB_FULL && !sdb_is_poisoned(batch->db->store)) {
+    batch->regions = 0;
+    rc = SEQDB_OK;
+  }
+  *done = rc == SEQDB_OK && batch->regions > 0;
+  batch->step->kind = SEQDB_COMPACT_MOVE;
+  batch->step->moved_bytes = batch->moved_bytes;
+  if (rc == SEQDB_OK) *cursor = *done ? AT_MOVES | (uint64_t)batch->regions << PLACE_BITS : AT_PUNCH;
+  return rc;
+}
+
+#define ENTRIES_SHARE 32u /* of `data` */
+#define ENTRIES_RUN   16u
+
+/* Each run is a transaction of the file system.  Where all free entries together are little beside `data`, short runs
+** keep their blocks: the next regions get them. */
+static uint64_t least_run(const sdb_store *store) {
+  uint64_t free_bytes = (store->regions.pages - store->committed->tree.entries) * SDB_ENTRY_BYTES;
+  return free_bytes <= store->journal.header.data_bytes / ENTRIES_SHARE ? ENTRIES_RUN : 1;
+}
+
 /* Writer lock held, the journal empty: free entries are zeros, durably, and stay zeros.  The file keeps its length: see
 ** sdb_regions_resize(). */
 static int punch_free_entries(sdb_store *store, const sdb_op *op) {
   const sdb_tree *tree = &store->committed->tree;
-  uint64_t pages = store->regions.pages, from = 0, end;
+  uint64_t pages = store->regions.pages, from = 0, end, least = least_run(store);
   int rc = SEQDB_OK;
   while (from < pages && rc == SEQDB_OK) {
     uint32_t index;
     uint64_t used = sdb_tree_next(tree, from, &index) ? SDB_MIN(index, pages) : pages;
-    if (used > from && sdb_regions_next(&store->regions, from, &end) < used) {
+    if (used >= from + least && sdb_regions_next(&store->regions, from, &end) < used) {
       pthread_mutex_lock(&store->files_mutex); /* check reads the pages */
       rc = sdb_checkpoint_guard(store, op);
       if (rc == SEQDB_OK) sdb_regions_punch(&store->regions, from, used);
@@ -288,12 +330,12 @@ static int punch_free_entries(sdb_store *store, const sdb_op *op) {
 
 /* Writer lock held. The header must know of the smaller end before the file is cut. */
 static int cut_step(sdb_store *store, seqdb_compact_step_info *step, const sdb_op *op) {
-  int rc = sdb_checkpoint(store, op);
+  int rc = sdb_checkpoint_cut(store, op);
   step->kind = SEQDB_COMPACT_CUT;
   if (rc != SEQDB_OK || store->journal.tail != SDB_JOURNAL_START) return rc;
   if (store->journal.header.data_bytes > sdb_store_end(store)) {
     store->recovered = false; /* forces a header */
-    rc = sdb_checkpoint(store, op);
+    rc = sdb_checkpoint_cut(store, op);
     if (rc != SEQDB_OK || SDB_NEVER(!store->recovered)) return rc; /* the journal is empty: no overlay is held back */
   }
   if ((rc = punch_free_entries(store, op)) != SEQDB_OK) return rc;
@@ -324,7 +366,7 @@ static int upkeep_step(const struct batch *batch, uint64_t *cursor) {
   if (rc != SEQDB_OK) return rc;
   batch->step->kind = SEQDB_COMPACT_PUNCH;
   left = left ? left - 1 : sdb_checkpoint_punchable(store);
-  uint64_t punched = sdb_checkpoint_punch_part(store, left, share(db));
+  uint64_t punched = sdb_checkpoint_punch_part(store, left, share(db), cuts);
   if (punched == 0) rc = cuts ? cut_step(store, batch->step, batch->op) : sdb_checkpoint(store, batch->op);
   if (rc == SEQDB_OK && punched == 0 && batch->writes_catalog) sdb_catalog_copy_write(store);
   if (mine) sdb_writer_unlock(db);
@@ -363,7 +405,11 @@ static int take_step(struct batch *batch, uint64_t *cursor) {
   if (place == AT_START) {
     batch->trim = true;
     rc = run_batch(batch);
-    if (rc == SEQDB_OK) *cursor = AT_PUNCH;
+    if (rc == SEQDB_OK) *cursor = batch->one_batch_does ? AT_MOVES_FIRST : AT_PUNCH;
+    if (rc != SEQDB_OK || *cursor == AT_MOVES_FIRST) return rc;
+  } else if (place == AT_MOVES_FIRST) {
+    rc = move_first(batch, cursor, &done);
+    if (rc == SEQDB_OK && done) rc = release_held(batch);
   } else if (place == AT_MOVES || place == AT_MOVES_AFTER_ASIDE) {
     rc = move_step(batch, cursor, &done);
     if (rc == SEQDB_OK && done) rc = release_held(batch);

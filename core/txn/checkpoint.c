@@ -171,14 +171,21 @@ static void punch_listed(sdb_store *store) {
 #define PART_RANGES 64u
 #define PART_MS     5u
 
+/* The lowest comes first.  store.mutex held. */
+static bool lies_behind_end(const sdb_space *space) {
+  sdb_range range;
+  return sdb_range_next(&space->unpunched.holes, 0, &range) && range.start >= space->end;
+}
+
 /* Only holes: what lies behind lengths is cheap, or little. */
-uint64_t sdb_checkpoint_punch_part(sdb_store *store, uint64_t most, uint64_t share) {
+uint64_t sdb_checkpoint_punch_part(sdb_store *store, uint64_t most, uint64_t share, bool cuts) {
   sdb_space *space = &store->space;
   sdb_range range;
   uint64_t count = 0, end_ms = sdb_os_now_ms() + PART_MS * share;
   pthread_mutex_lock(&store->mutex);
   while (count < SDB_MIN(most, PART_RANGES * share) && space->unpunched.holes.count > LAST_RANGES &&
-         (count == 0 || sdb_os_now_ms() < end_ms) && sdb_space_next_punch(space, &range)) {
+         (count == 0 || sdb_os_now_ms() < end_ms) && !(cuts && lies_behind_end(space)) &&
+         sdb_space_next_punch(space, &range)) {
     punch_range(store, &range);
     count++;
   }
@@ -301,8 +308,10 @@ static int rewrite_journal(sdb_store *store, const sdb_op *op) {
   return rc == SEQDB_FULL || rc == SEQDB_NOMEM ? SEQDB_OK : rc;
 }
 
-/* `due`: nobody has asked for it. */
-static int checkpoint(sdb_store *store, bool due, const sdb_op *op) {
+/* `due`: nobody has asked for it.  `cuts`: the file ends where the new header says.  The cut comes before step 7: what
+** lies behind needs no punching then.  The header is durable, as any cut wants it; a crash in between leaves the guard,
+** and recovery punches all of it. */
+static int checkpoint(sdb_store *store, bool due, bool cuts, const sdb_op *op) {
   bool unclean = store->unclean, folded;
   int rc = attempt(store, unclean, &folded, op);
   if (rc == SEQDB_FULL && !sdb_is_poisoned(store)) {
@@ -316,12 +325,17 @@ static int checkpoint(sdb_store *store, bool due, const sdb_op *op) {
   pthread_mutex_lock(&store->mutex);
   sdb_space_release_redo(&store->space);
   pthread_mutex_unlock(&store->mutex);
+  if (cuts) rc = sdb_data_cut(&store->data, store->journal.header.data_bytes, op);
   punch(store); /* 7 */
-  return SEQDB_OK;
+  return rc;
 }
 
 int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
-  return checkpoint(store, false, op);
+  return checkpoint(store, false, false, op);
+}
+
+int sdb_checkpoint_cut(sdb_store *store, const sdb_op *op) {
+  return checkpoint(store, false, true, op);
 }
 
 int sdb_checkpoint_upgrade(sdb_store *store, const sdb_op *op) {
@@ -374,7 +388,7 @@ static bool is_due(sdb_store *store, bool *punch) {
 
 void sdb_checkpoint_if_due(sdb_store *store) {
   bool punch, due = is_due(store, &punch);
-  if (punch && sdb_checkpoint_punch_part(store, UINT64_MAX, 1)) return; /* the next commits go on: none waits for all */
+  if (punch && sdb_checkpoint_punch_part(store, UINT64_MAX, 1, false)) return; /* the next commits go on: none waits for all */
   if (due || sdb_rewrite_pays(store, true))
-    (void)checkpoint(store, true, &sdb_unheard); /* failing leaves all as it is: the next commit tries again */
+    (void)checkpoint(store, true, false, &sdb_unheard); /* failing leaves all as it is: the next commit tries again */
 }

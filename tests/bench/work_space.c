@@ -199,7 +199,7 @@ static const bench_row remove_rows[] = {
      .unit = "ms",
      .ours = "seqdb",
      .peer = "SQLite VACUUM",
-     .limit = 0.15,
+     .limit = 0.12,
      .at_most = true},
     {.name = "remove-disk", .title = "disk held afterwards", .unit = "x content", .metric = 1, .ours = "seqdb"},
     {.name = NULL},
