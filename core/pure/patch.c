@@ -12,7 +12,7 @@
 ** chunks, a large one has its own; to split a range copies nothing.  A write that falls wholly into one range
 ** replaces its bytes there: a counter rewritten a million times costs its eight bytes once.
 ** INVARIANTS: blocks in the tree are not empty; all ranges of a block lie before those of the next one; block->end is
-** where its last range ends.
+** where its last range ends, block->first where its first one begins: a search guesses by both, and touches one range.
 */
 #include "pure/patch.h"
 
@@ -40,9 +40,9 @@ struct range {
 /* A block.  What a search reads on its way stands in a cache line of its own, and those of many blocks together. */
 struct sdb_patch_node {
   RB_ENTRY(sdb_patch_node) link;
-  uint64_t end; /* of the last range */
-  uint32_t count;
-  struct group *group;
+  uint64_t first, end; /* where the first range begins, and the last one ends */
+  uint16_t count;
+  uint16_t place;      /* in its group */
   struct range *range; /* BLOCK_RANGES */
 };
 
@@ -51,6 +51,10 @@ struct group {
   size_t live;
   sdb_patch_node node[];
 };
+
+static struct group *group_of(sdb_patch_node *node) {
+  return (struct group *)(void *)((uint8_t *)(node - node->place) - offsetof(struct group, node));
+}
 
 static int compare(const sdb_patch_node *a, const sdb_patch_node *b) {
   return a->end < b->end ? -1 : a->end > b->end;
@@ -61,9 +65,11 @@ static uint64_t end_of(const struct range *range) {
   return range->offset + range->bytes;
 }
 
-/* After a change of the last range. */
-static void note_end(sdb_patch_node *block) {
-  if (block->count) block->end = end_of(&block->range[block->count - 1]);
+/* After a change of the first or the last range. */
+static void note_ends(sdb_patch_node *block) {
+  if (block->count == 0) return;
+  block->first = block->range[0].offset;
+  block->end = end_of(&block->range[block->count - 1]);
 }
 
 /* ---- positions: a block and which range of it */
@@ -81,7 +87,7 @@ static struct range *range_at(struct position position) {
 ** probes around where evenly spread ranges would have it find the neighbourhood, halving does the rest. */
 static uint32_t find_in(const sdb_patch_node *block, uint64_t from) {
   uint32_t low = 0, high = block->count - 1;
-  uint64_t first = block->range[0].offset, share = (block->end - first) / block->count + 1;
+  uint64_t first = block->first, share = (block->end - first) / block->count + 1;
   uint32_t guess = from > first ? (uint32_t)SDB_MIN((from - first) / share, high) : 0;
   if (end_of(&block->range[guess]) > from) {
     high = guess;
@@ -162,7 +168,7 @@ static void spare_give(sdb_patch *patch, sdb_patch_node *block) {
 }
 
 static void node_free(sdb_patch_node *node) {
-  struct group *group = node->group;
+  struct group *group = group_of(node);
   sdb_free(node->range);
   if (--group->live == 0) sdb_free(group);
 }
@@ -174,7 +180,7 @@ static int spares_more(sdb_patch *patch, size_t wanted) {
   if (!group) return SEQDB_NOMEM;
   for (group->live = 0; group->live < nodes; group->live++) {
     sdb_patch_node *node = &group->node[group->live];
-    node->group = group;
+    node->place = (uint16_t)group->live;
     node->range = sdb_malloc(BLOCK_RANGES * sizeof *node->range);
     if (!node->range) break;
     spare_give(patch, node);
@@ -228,8 +234,8 @@ static void insert(sdb_patch *patch, struct position position, const struct rang
       fresh->count = BLOCK_RANGES / 2;
       block->count = BLOCK_RANGES / 2;
       memcpy(fresh->range, block->range + BLOCK_RANGES / 2, sizeof *fresh->range * (BLOCK_RANGES / 2));
-      note_end(fresh);
-      note_end(block);
+      note_ends(fresh);
+      note_ends(block);
       RB_INSERT(sdb_patch_tree, &patch->tree, fresh);
       if (position.at > BLOCK_RANGES / 2) {
         position.at -= BLOCK_RANGES / 2;
@@ -246,7 +252,7 @@ static void insert(sdb_patch *patch, struct position position, const struct rang
   memmove(block->range + position.at + 1, block->range + position.at, sizeof *range * (block->count - position.at));
   block->range[position.at] = *range;
   block->count++;
-  note_end(block);
+  note_ends(block);
   patch->count++;
   patch->total_bytes += range->bytes;
 }
@@ -260,7 +266,7 @@ static struct position erase(sdb_patch *patch, struct position position) {
   block->count--;
   memmove(block->range + position.at, block->range + position.at + 1,
           sizeof(struct range) * (block->count - position.at));
-  note_end(block);
+  note_ends(block);
   if (position.at < block->count) return position;
   struct position next = {sdb_patch_tree_RB_NEXT(block), 0};
   if (block->count == 0) block_drop(patch, block);
@@ -278,7 +284,7 @@ static struct position cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) 
     bool splits = end_of(range) > end;
     patch->total_bytes -= end_of(range) - offset;
     range->bytes = offset - range->offset;
-    note_end(position.block);
+    note_ends(position.block);
     position = after(position);
     if (splits) {
       tail.owner->refs++;
@@ -294,6 +300,7 @@ static struct position cut_out(sdb_patch *patch, uint64_t offset, uint64_t end) 
     range->data += end - range->offset;
     range->bytes -= end - range->offset;
     range->offset = end;
+    note_ends(position.block);
   }
   return position;
 }

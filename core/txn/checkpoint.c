@@ -388,7 +388,8 @@ static bool is_due(sdb_store *store, bool *punch) {
 
 void sdb_checkpoint_if_due(sdb_store *store) {
   bool punch, due = is_due(store, &punch);
-  if (punch && sdb_checkpoint_punch_part(store, UINT64_MAX, 1, false)) return; /* the next commits go on: none waits for all */
+  if (punch && sdb_checkpoint_punch_part(store, UINT64_MAX, 1, false))
+    return; /* the next commits go on: none waits for all */
   if (due || sdb_rewrite_pays(store, true))
     (void)checkpoint(store, true, false, &sdb_unheard); /* failing leaves all as it is: the next commit tries again */
 }

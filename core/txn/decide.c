@@ -34,8 +34,8 @@ int sdb_decide(sdb_store *store, const sdb_op *op) {
                               .entries = store->committed->tree.entries,
                               .entries_hash = store->committed->tree.hash};
   assert(sdb_record_size(&sizes) <= sizeof record);
-  int os = sdb_os_random(&header.token, sizeof header.token);
-  if (os) return sdb_error_os(op, os, NULL, 0, "no random bytes for a token");
+  int rc = sdb_store_draw_token(store, &header.token, op);
+  if (rc != SEQDB_OK) return rc;
   sdb_record_begin(&writer, record, &sizes, NULL);
   return sdb_record_append(store, &writer, &header, 0, op); /* its room came with the prepare */
 }

@@ -66,8 +66,8 @@ static int fill(sdb_store *store, sdb_rewrite *rewrite, sdb_record_writer *write
                                 .data_bytes = SDB_MAX(space_end, sdb_page_up(end)),
                                 .entries = store->committed->tree.entries,
                                 .entries_hash = store->committed->tree.hash};
-  int os = sdb_os_random(&header->token, sizeof header->token);
-  if (os) return sdb_error_os(op, os, NULL, 0, "no random bytes for a token");
+  int rc = sdb_store_draw_token(store, &header->token, op);
+  if (rc != SEQDB_OK) return rc;
   sdb_record_seal(writer, header);
   return SEQDB_OK;
 }

@@ -170,6 +170,16 @@ uint64_t sdb_store_oldest(sdb_store *store) {
 
 /* ---- named entries */
 
+int sdb_store_draw_token(sdb_store *store, sdb_token *token, const sdb_op *op) {
+  _Static_assert(sizeof store->drawn % sizeof *token == 0, "no token is cut in two");
+  int os = store->drawn_left ? 0 : sdb_os_random(store->drawn, sizeof store->drawn);
+  if (os) return sdb_error_os(op, os, NULL, 0, "no random bytes for a token");
+  if (!store->drawn_left) store->drawn_left = sizeof store->drawn;
+  memcpy(token, store->drawn + sizeof store->drawn - store->drawn_left, sizeof *token);
+  store->drawn_left -= sizeof *token;
+  return SEQDB_OK;
+}
+
 int sdb_store_reserve_named(sdb_store *store, size_t more) {
   size_t need = store->named_count + more;
   if (need <= store->named_capacity) return SEQDB_OK;

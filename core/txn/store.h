@@ -99,7 +99,9 @@ typedef struct sdb_store {
   sdb_overlay overlay;
 
   /* [w] */
-  uint32_t version;       /* of the headers that are written: that of the directory until its first change */
+  uint32_t version;   /* of the headers that are written: that of the directory until its first change */
+  uint8_t drawn[256]; /* random bytes for the next tokens, those that are left at the end */
+  size_t drawn_left;
   sdb_token tip;          /* of the newest commit; zeros before the first one ... */
   sdb_file_uuid tip_file; /* ... and the SQLite file that made it */
   uint64_t epoch;         /* of the newest transaction or savepoint: see tree.h */
@@ -173,6 +175,9 @@ bool sdb_store_is_read_elsewhere(sdb_store *store);
 /* The writer: the oldest generation that anybody may read. */
 uint64_t sdb_store_oldest(sdb_store *store);
 
+/* The writer: a token that nobody has.  The system is asked for many at once; none is given twice, as a child of fork()
+** cannot use the store. */
+int sdb_store_draw_token(sdb_store *store, sdb_token *token, const sdb_op *op);
 /* Room for `more` in the list of named entries. */
 int sdb_store_reserve_named(sdb_store *store, size_t more);
 

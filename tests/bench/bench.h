@@ -95,6 +95,7 @@ extern const bench_workload bench_append_workloads[];
 extern const bench_workload bench_bulk_workloads[];
 extern const bench_workload bench_commit_workloads[];
 extern const bench_workload bench_rows_workloads[];
+extern const bench_workload bench_sizes_workloads[];
 extern const bench_workload bench_read_workloads[];
 extern const bench_workload bench_overwrite_workloads[];
 extern const bench_workload bench_many_workloads[];
@@ -141,6 +142,8 @@ uint64_t bench_sum(const void *data, size_t bytes);
 bool bench_drop_caches(void);
 /* What this process has had read from disks, as /proc/self/io says. */
 uint64_t bench_read_bytes(void);
+/* What it has dirtied of files on disks, whole pages, each time that one becomes dirty. */
+uint64_t bench_written_bytes(void);
 uint64_t bench_disk_bytes(const char *dir); /* blocks held by the files in it, all levels */
 void bench_remove_tree(const char *path);
 /* Start `threads` threads at work(run, index) together and wait for them: nanoseconds from the first start to the last

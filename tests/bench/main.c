@@ -23,10 +23,10 @@
 #define MEASUREMENT_SECONDS_MAX 900
 
 static const bench_workload *const tables[] = {
-    bench_append_workloads, bench_bulk_workloads,      bench_commit_workloads, bench_rows_workloads,
-    bench_read_workloads,   bench_overwrite_workloads, bench_many_workloads,   bench_space_workloads,
-    bench_memory_workloads, bench_processes_workloads, bench_typed_workloads,  bench_backup_workloads,
-    bench_cold_workloads,   bench_together_workloads,
+    bench_append_workloads, bench_bulk_workloads,   bench_commit_workloads,    bench_rows_workloads,
+    bench_sizes_workloads,  bench_read_workloads,   bench_overwrite_workloads, bench_many_workloads,
+    bench_space_workloads,  bench_memory_workloads, bench_processes_workloads, bench_typed_workloads,
+    bench_backup_workloads, bench_cold_workloads,   bench_together_workloads,
 };
 
 static char work_root[BENCH_PATH_BYTES];

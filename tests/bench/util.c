@@ -210,14 +210,22 @@ bool bench_drop_caches(void) {
   return dropped;
 }
 
-uint64_t bench_read_bytes(void) {
+static uint64_t io_bytes(const char *name) {
   char line[80];
   unsigned long long bytes = 0;
   FILE *io = fopen("/proc/self/io", "r");
   while (io && fgets(line, sizeof line, io))
-    if (sscanf(line, "read_bytes: %llu", &bytes) == 1) break;
+    if (strncmp(line, name, strlen(name)) == 0) bytes = strtoull(line + strlen(name), NULL, 10);
   if (io) fclose(io);
   return bytes;
+}
+
+uint64_t bench_read_bytes(void) {
+  return io_bytes("read_bytes:");
+}
+
+uint64_t bench_written_bytes(void) {
+  return io_bytes("write_bytes:");
 }
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
