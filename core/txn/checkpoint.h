@@ -33,9 +33,10 @@ int sdb_checkpoint_sync_data(sdb_store *store, bool unclean, const sdb_op *op);
 ** written.  files_mutex held. */
 int sdb_checkpoint_guard(sdb_store *store, const sdb_op *op);
 /* Punch some of what may be punched already, so that a checkpoint that follows holds the lock for a shorter time: a
-** punch is slow on a busy disk.  Before the checkpoint, not after it: once the journal has forgotten who gave space up,
-** whoever joins takes every hole for zeros.  Of `most` ranges; `share`: so many times as long a part as usual;
-** `cuts`: what lies behind the end of all extents goes with a cut.  -> how many, 0 once a checkpoint can take care of the rest.  Writer lock held. */
+** punch is slow on a busy disk.  Before the checkpoint, not after it: once the journal has forgotten who gave space
+** up, whoever joins takes every hole for zeros.  Of `most` ranges; `share`: so many times as long a part as usual;
+** `cuts`: what lies behind the end of all extents goes with a cut.  -> how many, 0 once a checkpoint can take care of
+** the rest.  Writer lock held. */
 uint64_t sdb_checkpoint_punch_part(sdb_store *store, uint64_t most, uint64_t share, bool cuts);
 uint64_t sdb_checkpoint_punchable(sdb_store *store); /* -> ranges */
 /* Punch larger holes before `data` is synced: what a growing region left behind then is neither written nor kept on
