@@ -49,8 +49,8 @@
 **            CORRUPT: the database is damaged and cannot be written.
 **   FOLLOW   IO, NOMEM, CORRUPT: what another process has committed cannot be read.
 **
-** SIZES.  seqdb_options, seqdb_stat_info, seqdb_salvage_info and seqdb_error carry their size (seqdb_types.h): begin
-** with an _INIT macro.
+** SIZES.  seqdb_options, seqdb_stat_info, seqdb_salvage_info, seqdb_change and seqdb_error carry their size
+** (seqdb_types.h): begin with an _INIT macro.
 ** A wrong size is SEQDB_INVALID, and then the structure is not touched.
 */
 #ifdef __cplusplus
@@ -394,6 +394,51 @@ SEQDB_API int seqdb_layout(seqdb *db, seqdb_layout_row **rows, size_t *count);
 
 /* Free what seqdb_layout() has returned.  NULL is allowed. */
 SEQDB_API void seqdb_free(void *memory);
+
+/* ---- what has changed --------------------------------------------------------------------------------------
+**
+** The database remembers which regions each commit has changed, and where; not what was there before.  So changes are
+** of a state: whoever has the state at generation G, and applies what changed after G as a snapshot shows it, has the
+** snapshot's state.  To apply a change twice, or more of them than there were, does no harm.  Old changes are forgotten
+** when there are too many, and all of them with the file `changes`; the *floor* is the oldest G that they go back to.
+** A generation means something together with the database's uuid only: see seqdb_get_uuid() and seqdb_new_uuid().
+*/
+typedef struct seqdb_changes seqdb_changes; /* of which some have been looked at */
+
+/* All that has changed after generation `since`, as the snapshot shows it; 0: everything, from nothing.  *to: the
+** snapshot's generation, from which the next ones go on.  The caller owns *changes and closes it before the snapshot.
+** Reads the journal and the file `changes`, no content.
+** Errors: GAP: `since` is below the floor, or above the snapshot's generation; FOLLOW. */
+SEQDB_API int seqdb_changes_open(seqdb *db, const seqdb_snapshot *snapshot, uint64_t since, uint64_t *to,
+                                 seqdb_changes **changes);
+
+/* The next one; SEQDB_DONE if there is none.  Set change->size_bytes before (SEQDB_CHANGE_INIT).  The name stays valid
+** as long as the snapshot.
+** In this order: all that is gone.  Then region by region, in order of entry: CREATE, or RENAME if the name may have
+** changed; LENGTH; WRITE, ascending, apart from each other, within the length.  Names may have been exchanged: whoever
+** applies them one by one takes other names first.  Bytes of a longer region that no WRITE covers were there before.
+** Errors: INVALID: change->size_bytes is wrong. */
+SEQDB_API int seqdb_changes_next(seqdb_changes *changes, seqdb_change *change);
+
+/* NULL is allowed. */
+SEQDB_API void seqdb_changes_close(seqdb_changes *changes);
+
+/* The smallest `since` that is no gap, as far as is known now; it may rise at any time.  Reads what
+** seqdb_changes_open() does.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_changes_floor(seqdb *db, uint64_t *floor);
+
+/* The newest generation that is settled: the disk has it, and no SQLite file goes back behind it.  What travels
+** elsewhere must not be newer: compare it with seqdb_snapshot_generation().  With SEQDB_OPEN_SYNC_OFF nothing is
+** certain, and this is the newest commit.
+** Errors: FOLLOW. */
+SEQDB_API int seqdb_settled(seqdb *db, uint64_t *generation);
+
+/* Give the database another uuid, durably: from now on its history is not that of its copies.  For who begins to write
+** in a copy.  Is also a checkpoint; the floor rises to the newest generation.  Other processes see it with the next
+** commit that they see.
+** Errors: as of seqdb_claim_put(), but INVALID. */
+SEQDB_API int seqdb_new_uuid(seqdb *db);
 
 /* ---- backup ------------------------------------------------------------------------------------------------ */
 

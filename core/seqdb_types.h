@@ -41,11 +41,12 @@ enum seqdb_result {
   SEQDB_VERSION = -13,     /* the files were written by a newer format version */
   SEQDB_INTERRUPTED = -14, /* the interrupt callback asked to stop */
   SEQDB_CANTOPEN = -15,    /* the directory or one of its files cannot be opened */
-  SEQDB_MISUSE = -16       /* the handle was used after fork, or a promise of the header was broken */
+  SEQDB_MISUSE = -16,      /* the handle was used after fork, or a promise of the header was broken */
+  SEQDB_GAP = -17          /* what has changed since then is not known any more: begin with everything */
 };
 
-/* STRUCTURES THAT CARRY THEIR SIZE: seqdb_error, seqdb_stat_info, seqdb_salvage_info and seqdb_options (seqdb.h).  The
-** caller sets their first member, size_bytes, to their sizeof before the call; the _INIT macros do so, and make all
+/* STRUCTURES THAT CARRY THEIR SIZE: seqdb_error, seqdb_stat_info, seqdb_salvage_info, seqdb_change and seqdb_options
+** (seqdb.h).  The caller sets their first member, size_bytes, to their sizeof before the call; the _INIT macros do so, and make all
 ** else zero:
 **     seqdb_error error = SEQDB_ERROR_INIT;
 ** A program thus works with a library of another version, older or newer.  The library reads and writes no byte beyond
@@ -145,6 +146,27 @@ typedef struct seqdb_salvage_info {
 } seqdb_salvage_info;
 #define SEQDB_SALVAGE_INIT \
   { (uint32_t)sizeof(seqdb_salvage_info), 0, 0, 0, 0 }
+
+/* One change of a region between two commits: see seqdb_changes_next(). */
+enum seqdb_change_op {
+  SEQDB_CHANGE_REMOVE = 1, /* the region that entry and created name is gone; created 0: whatever has this entry */
+  SEQDB_CHANGE_CREATE = 2, /* it is new: its length and all its bytes follow */
+  SEQDB_CHANGE_RENAME = 3, /* it was there, and may have another name now */
+  SEQDB_CHANGE_WRITE = 4,  /* bytes [offset, offset + bytes) may be others now */
+  SEQDB_CHANGE_LENGTH = 5  /* its length is `offset` now, perhaps as before */
+};
+typedef struct seqdb_change {
+  uint32_t size_bytes; /* sizeof(seqdb_change), set by the caller */
+  uint32_t entry;      /* index in `regions` */
+  uint64_t created;    /* commit that made the region; 0 if unknown.  entry and created name one life of a region */
+  uint32_t op;         /* enum seqdb_change_op */
+  uint32_t name_bytes;
+  uint64_t offset, bytes; /* of WRITE and LENGTH, in the region; else 0 */
+  const char *name;       /* that it has now, not NUL-terminated; NULL with REMOVE */
+  seqdb_region region;    /* to read it with, in the snapshot's view; 0 with REMOVE */
+} seqdb_change;
+#define SEQDB_CHANGE_INIT \
+  { (uint32_t)sizeof(seqdb_change), 0, 0, 0, 0, 0, 0, NULL, 0 }
 
 /* One row of seqdb_layout(): the rows cover `data` from 0 to its end without a gap, in order. */
 enum seqdb_extent_kind {

@@ -184,6 +184,8 @@ const char *sdb_strerror(int code) {
       return "the database cannot be opened";
     case SEQDB_MISUSE:
       return "the library was misused";
+    case SEQDB_GAP:
+      return "what has changed since then is not known any more";
   }
   return "unknown result code";
 }

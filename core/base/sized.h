@@ -21,6 +21,7 @@
 #define SDB_ERROR_FIRST_BYTES    SDB_END_OF(seqdb_error, message)
 #define SDB_STAT_FIRST_BYTES     SDB_END_OF(seqdb_stat_info, oldest_snapshot_held_bytes)
 #define SDB_SALVAGE_FIRST_BYTES  SDB_END_OF(seqdb_salvage_info, bytes)
+#define SDB_CHANGE_FIRST_BYTES   SDB_END_OF(seqdb_change, region)
 
 /* Can a structure have `size_bytes` bytes, if its first version had `first_bytes`? */
 bool sdb_sized_is(uint32_t size_bytes, size_t first_bytes);

@@ -322,6 +322,10 @@ int sdb_board_ready(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], sdb_
   return SEQDB_OK;
 }
 
+void sdb_board_set_uuid(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES]) {
+  if (!sdb_lock_file_has_uuid(board, uuid)) sdb_lock_file_set_uuid(board, uuid);
+}
+
 int sdb_board_same(const sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], const sdb_op *op) {
   if (sdb_lock_file_has_uuid(board, uuid)) return SEQDB_OK;
   return refused(board, SEQDB_CANTOPEN, "its file lock belongs to another database: remove this one", op);

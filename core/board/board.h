@@ -59,6 +59,8 @@ int sdb_board_ready(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], sdb_
                     const sdb_op *op);
 /* JOINS: are these the files that the board is about?  CANTOPEN if not. */
 int sdb_board_same(const sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], const sdb_op *op);
+/* The files have got another uuid.  The writer's. */
+void sdb_board_set_uuid(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES]);
 /* A member that is going to write says how, 1 to 255 (its sync and atomic settings).  The first one decides for all.
 ** LOCKED if another one decided otherwise; *decided is its mode. */
 int sdb_board_agree(sdb_board *board, unsigned mode, unsigned *decided, const sdb_op *op);

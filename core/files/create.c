@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include "files/catalog_file.h"
+#include "files/changes_file.h"
 #include "files/journal_scan.h"
 
 #define DATA_BYTES ((uint64_t)1 << 20) /* rawdb's smallest `data` */
@@ -137,7 +138,13 @@ int sdb_create_files(sdb_fd dir, const char *path, bool journal_only, const sdb_
 /* ---- what lies in the directory */
 
 /* Copies of what is gone, if they are alone: nobody believes them. */
-static const char *const copies[] = {SDB_CATALOG_NAME, SDB_CATALOG_NEW_NAME};
+static const struct copy {
+  const char *name;
+  bool (*is_ours)(sdb_fd dir, const char *name);
+} copies[] = {{SDB_CATALOG_NAME, sdb_catalog_file_is_ours},
+              {SDB_CATALOG_NEW_NAME, sdb_catalog_file_is_ours},
+              {SDB_CHANGES_NAME, sdb_changes_file_is_ours},
+              {SDB_CHANGES_NEW_NAME, sdb_changes_file_is_ours}};
 enum { COPIES = sizeof copies / sizeof *copies };
 
 struct finding {
@@ -164,7 +171,7 @@ static bool look_at_name(void *context, const char *name) {
   struct finding *finding = context;
   bool copy = false;
   for (unsigned i = 0; i < COPIES; i++)
-    if (strcmp(name, copies[i]) == 0) finding->copy[i] = copy = true;
+    if (strcmp(name, copies[i].name) == 0) finding->copy[i] = copy = true;
   if (!copy && !(finding->foreign_only && is_ours(name))) note_name(finding, name);
   return false;
 }
@@ -175,7 +182,7 @@ int sdb_find_file(sdb_fd dir, const char *path, bool foreign_only, char name[SDB
   int os = sdb_os_list_dir(dir, look_at_name, &finding);
   if (os) return sdb_error_os(op, os, NULL, 0, "%s: cannot list the directory", path);
   for (unsigned i = 0; i < COPIES; i++)
-    if (finding.copy[i] && !sdb_catalog_file_is_ours(dir, copies[i])) note_name(&finding, copies[i]);
+    if (finding.copy[i] && !copies[i].is_ours(dir, copies[i].name)) note_name(&finding, copies[i].name);
   return SEQDB_OK;
 }
 

@@ -49,8 +49,6 @@ struct disk_range {
 #define ASSERT_OFF(type, field, at) _Static_assert(OFF(type, field) == (at), "FORMAT.md: " #type " " #field)
 #define DELETE_BYTES                4u
 #define CHANGE_BYTES                24u
-#define CHANGE_OP_FIRST             1u /* create */
-#define CHANGE_OP_LAST              6u /* length */
 #define RANGE_BYTES                 16u
 #define JOURNAL_MODE_LAST           6u
 
@@ -194,7 +192,7 @@ static bool changes_good(const uint8_t *record, const sdb_record_header *h, cons
     const uint8_t *p = record + parts->changes_at + i * CHANGE_BYTES;
     uint32_t op = sdb_get32(p + OFF(change, op));
     uint64_t offset = sdb_get64(p + OFF(change, offset)), bytes = sdb_get64(p + OFF(change, bytes));
-    if (sdb_get32(p + OFF(change, index)) >= SDB_INDEX_MAX || op < CHANGE_OP_FIRST || op > CHANGE_OP_LAST) return false;
+    if (sdb_get32(p + OFF(change, index)) >= SDB_INDEX_MAX || op < SDB_CHANGE_CREATE || op > SDB_CHANGE_LENGTH) return false;
     if (bytes > SDB_OFFSET_MAX || offset > SDB_OFFSET_MAX - bytes) return false;
   }
   return true;
@@ -244,25 +242,28 @@ static bool record_good(const uint8_t *record, const sdb_record_header *h) {
 uint64_t sdb_record_size(const sdb_record_sizes *sizes) {
   const uint64_t limit = SDB_OFFSET_MAX;
   if (sizes->coordinator_bytes > UINT32_MAX || sizes->puts > UINT32_MAX || sizes->deletes > UINT32_MAX ||
-      sizes->put_name_bytes > limit / 4 || sizes->range_bytes > limit / 4 || sizes->ranges > limit / 4 / RANGE_BYTES) {
+      sizes->changes > UINT32_MAX || sizes->put_name_bytes > limit / 4 || sizes->range_bytes > limit / 4 || sizes->ranges > limit / 4 / RANGE_BYTES) {
     return limit + 1;
   }
   const struct shape *shape = shape_of(sizes->version);
   return shape->header_bytes + sizes->puts * shape->put_bytes + sizes->deletes * DELETE_BYTES +
-         sizes->coordinator_bytes + sizes->put_name_bytes + sizes->ranges * RANGE_BYTES + sizes->range_bytes;
+         sizes->coordinator_bytes + sizes->put_name_bytes + sizes->changes * CHANGE_BYTES +
+         sizes->ranges * RANGE_BYTES + sizes->range_bytes;
 }
 
 void sdb_record_begin(sdb_record_writer *w, uint8_t *buffer, const sdb_record_sizes *sizes, const char *coordinator) {
   const struct shape *shape = shape_of(sizes->version);
   uint64_t deletes_at = shape->header_bytes + sizes->puts * shape->put_bytes;
   uint64_t coordinator_at = deletes_at + sizes->deletes * DELETE_BYTES;
+  uint64_t changes_at = coordinator_at + sizes->coordinator_bytes + sizes->put_name_bytes;
   assert(sdb_record_size(sizes) <= SDB_OFFSET_MAX);
   *w = (sdb_record_writer){.buffer = buffer,
                            .sizes = *sizes,
                            .put_at = shape->header_bytes,
                            .delete_at = deletes_at,
                            .name_at = coordinator_at + sizes->coordinator_bytes,
-                           .range_at = coordinator_at + sizes->coordinator_bytes + sizes->put_name_bytes};
+                           .change_at = changes_at,
+                           .range_at = changes_at + sizes->changes * CHANGE_BYTES};
   if (sizes->coordinator_bytes > 0) memcpy(buffer + coordinator_at, coordinator, (size_t)sizes->coordinator_bytes);
 }
 
@@ -287,6 +288,17 @@ void sdb_record_add_delete(sdb_record_writer *w, uint32_t index) {
   sdb_put32(w->buffer + w->delete_at, index);
   w->deletes_done++;
   w->delete_at += DELETE_BYTES;
+}
+
+void sdb_record_add_change(sdb_record_writer *w, const sdb_change_item *change) {
+  uint8_t *p = w->buffer + w->change_at;
+  assert(w->changes_done < w->sizes.changes);
+  sdb_put32(p + OFF(change, index), change->index);
+  sdb_put32(p + OFF(change, op), change->op);
+  sdb_put64(p + OFF(change, offset), change->offset);
+  sdb_put64(p + OFF(change, bytes), change->bytes);
+  w->changes_done++;
+  w->change_at += CHANGE_BYTES;
 }
 
 uint8_t *sdb_record_add_range(sdb_record_writer *w, uint64_t offset, uint64_t bytes) {
@@ -342,6 +354,7 @@ static void write_header(uint8_t *record, const sdb_record_header *h) {
 
 void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header) {
   assert(w->puts_done == w->sizes.puts && w->deletes_done == w->sizes.deletes && w->ranges_done == w->sizes.ranges);
+  assert(w->changes_done == w->sizes.changes);
   assert(w->range_at == sdb_record_size(&w->sizes));
   const struct shape *shape = shape_of(w->sizes.version);
   uint8_t *puts = w->buffer + shape->header_bytes;
@@ -350,7 +363,7 @@ void sdb_record_seal(sdb_record_writer *w, sdb_record_header *header) {
   header->coordinator_bytes = (uint32_t)w->sizes.coordinator_bytes;
   header->puts = (uint32_t)w->sizes.puts;
   header->deletes = (uint32_t)w->sizes.deletes;
-  header->changes = 0;
+  header->changes = (uint32_t)w->sizes.changes;
   header->ranges = w->sizes.ranges;
   header->range_bytes = w->sizes.range_bytes;
   sort_by_index(puts, header->puts, shape->put_bytes);
@@ -428,6 +441,25 @@ bool sdb_record_next_delete(const uint8_t *record, const sdb_record_header *head
   *index = read_index(record, parts.deletes_at + *cursor * DELETE_BYTES);
   ++*cursor;
   return true;
+}
+
+bool sdb_record_next_change(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor,
+                            sdb_change_item *change) {
+  if (*cursor >= header->changes) return false;
+  struct parts parts;
+  (void)record_parts(header, &parts);
+  const uint8_t *p = record + parts.changes_at + *cursor * CHANGE_BYTES;
+  *change = (sdb_change_item){.index = sdb_get32(p + OFF(change, index)),
+                              .op = sdb_get32(p + OFF(change, op)),
+                              .generation = header->generation,
+                              .offset = sdb_get64(p + OFF(change, offset)),
+                              .bytes = sdb_get64(p + OFF(change, bytes))};
+  ++*cursor;
+  return true;
+}
+
+bool sdb_record_is_listed(const sdb_record_header *header) {
+  return header->changes > 0 || (header->puts == 0 && header->deletes == 0);
 }
 
 /* The cursor is 0, then the byte of the record where the next range begins. */

@@ -6,6 +6,7 @@
 #ifndef SDB_RECORD_H
 #define SDB_RECORD_H
 
+#include "pure/change_list.h"
 #include "pure/journal_header.h"
 
 #define SDB_RECORD_ALIGN        SDB_JOURNAL_ALIGN
@@ -62,26 +63,27 @@ typedef struct sdb_record_range {
   const uint8_t *data;
 } sdb_record_range;
 
-/* Building: the caller knows all counts.  Change lists are not written yet.  size() is the whole record's bytes;
-** SDB_OFFSET_MAX + 1 if it cannot be. */
+/* Building: the caller knows all counts.  size() is the whole record's bytes; SDB_OFFSET_MAX + 1 if it cannot be. */
 typedef struct sdb_record_sizes {
   uint32_t version; /* of the journal that it is for */
-  uint64_t coordinator_bytes, puts, put_name_bytes, deletes, ranges, range_bytes;
+  uint64_t coordinator_bytes, puts, put_name_bytes, deletes, changes, ranges, range_bytes;
 } sdb_record_sizes;
 uint64_t sdb_record_size(const sdb_record_sizes *sizes);
 
-/* Writer: fills a buffer of sdb_record_size() bytes; puts, deletes and ranges come in any order.  seal() sorts puts
+/* Writer: fills a buffer of sdb_record_size() bytes; puts, deletes, changes and ranges come in any order.  seal() sorts puts
 ** and deletes by index and writes header and checksum.  Promises (asserted): the counts of `sizes` are met exactly,
 ** no index comes twice, and puts and ranges end at or before header->data_bytes. */
 typedef struct sdb_record_writer {
   uint8_t *buffer;
   sdb_record_sizes sizes;
-  uint64_t puts_done, deletes_done, ranges_done;
-  uint64_t put_at, delete_at, name_at, range_at; /* cursors in buffer */
+  uint64_t puts_done, deletes_done, changes_done, ranges_done;
+  uint64_t put_at, delete_at, name_at, change_at, range_at; /* cursors in buffer */
 } sdb_record_writer;
 void sdb_record_begin(sdb_record_writer *w, uint8_t *buffer, const sdb_record_sizes *sizes, const char *coordinator);
 void sdb_record_add_put(sdb_record_writer *w, const sdb_record_put *put);
 void sdb_record_add_delete(sdb_record_writer *w, uint32_t index);
+/* The generation is the record's. */
+void sdb_record_add_change(sdb_record_writer *w, const sdb_change_item *change);
 /* Returns where the `bytes` bytes of this range are to be copied (the caller fills them, e.g. by pread). */
 uint8_t *sdb_record_add_range(sdb_record_writer *w, uint64_t offset, uint64_t bytes);
 /* Fill the header from *header (version, counts and sizes are taken from the writer) and checksum; header->checksum
@@ -97,8 +99,12 @@ bool sdb_record_decode(const uint8_t *record, uint64_t bytes, uint64_t salt, uin
 /* After decode: walk.  Start with *cursor = 0 for each; false at the end. */
 bool sdb_record_next_put(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor, sdb_record_put *put);
 bool sdb_record_next_delete(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor, uint32_t *index);
+bool sdb_record_next_change(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor,
+                            sdb_change_item *change);
 bool sdb_record_next_range(const uint8_t *record, const sdb_record_header *header, uint64_t *cursor,
                            sdb_record_range *range);
+/* Does it say what it changes?  Records of older programs do not. */
+bool sdb_record_is_listed(const sdb_record_header *header);
 const char *sdb_record_coordinator(const uint8_t *record, const sdb_record_header *header); /* coordinator_bytes long */
 
 #endif /* SDB_RECORD_H */

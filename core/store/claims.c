@@ -145,6 +145,22 @@ static int claim_put(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   return change_header(store, &header, op);
 }
 
+/* With the writer lock, between transactions.  `claim`: NULL for who wants none. */
+static int between(seqdb *db, int (*call)(seqdb *db, const sdb_claim *claim, const sdb_op *op), const sdb_claim *claim,
+                   const sdb_op *op) {
+  int rc = sdb_enter(db, op);
+  if (rc != SEQDB_OK) return rc;
+  bool mine = !sdb_txn_is_open(&db->txn);
+  if (sdb_txn_has_changes(&db->txn))
+    rc = sdb_error_set(op, SEQDB_LOCKED, NULL, 0, "%s: the transaction has uncommitted changes", op->operation);
+  else if (!mine || (rc = sdb_writer_lock(db, op)) == SEQDB_OK) {
+    rc = sdb_checkpoint_recovered(db->store, op);
+    if (rc == SEQDB_OK) rc = call(db, claim, op);
+    if (mine) sdb_writer_unlock(db);
+  }
+  return sdb_leave(db, rc, op);
+}
+
 int seqdb_claim_put(seqdb *db, const seqdb_claim *given) {
   seqdb_error error;
   sdb_op op = {"claim", &error};
@@ -152,17 +168,33 @@ int seqdb_claim_put(seqdb *db, const seqdb_claim *given) {
   int rc = sdb_writable(db, &op);
   if (rc == SEQDB_OK && !sdb_claim_take(given, &claim))
     rc = sdb_error_set(&op, SEQDB_INVALID, NULL, 0, "claim: a uuid of zeros, or a path that cannot be one");
-  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
-  if ((rc = sdb_enter(db, &op)) != SEQDB_OK) return rc;
-  bool mine = !sdb_txn_is_open(&db->txn);
-  if (sdb_txn_has_changes(&db->txn))
-    rc = sdb_error_set(&op, SEQDB_LOCKED, NULL, 0, "claim: the transaction has uncommitted changes");
-  else if (!mine || (rc = sdb_writer_lock(db, &op)) == SEQDB_OK) {
-    rc = sdb_checkpoint_recovered(db->store, &op);
-    if (rc == SEQDB_OK) rc = claim_put(db, &claim, &op);
-    if (mine) sdb_writer_unlock(db);
+  return rc == SEQDB_OK ? between(db, claim_put, &claim, &op) : sdb_fail(db, rc, &op);
+}
+
+/* What changed before belongs to the history that it leaves. */
+static int new_uuid(seqdb *db, const sdb_claim *none, const sdb_op *op) {
+  sdb_store *store = db->store;
+  sdb_journal_header header = store->journal.header;
+  uint64_t floor = store->changes_floor;
+  int os = sdb_os_random(header.uuid, sizeof header.uuid);
+  (void)none;
+  if (os) return sdb_error_os(op, os, NULL, 0, "%s: no random bytes for a uuid", op->operation);
+  store->changes_floor = store->committed->generation;
+  int rc = change_header(store, &header, op);
+  if (rc != SEQDB_OK) {
+    store->changes_floor = floor;
+    return rc;
   }
-  return sdb_leave(db, rc, &op);
+  memcpy(store->uuid, header.uuid, sizeof store->uuid);
+  if (store->shared) sdb_board_set_uuid(store->board, header.uuid);
+  return rc;
+}
+
+int seqdb_new_uuid(seqdb *db) {
+  seqdb_error error;
+  sdb_op op = {"new uuid", &error};
+  int rc = sdb_writable(db, &op);
+  return rc == SEQDB_OK ? between(db, new_uuid, NULL, &op) : sdb_fail(db, rc, &op);
 }
 
 /* ---- settling */

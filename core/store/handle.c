@@ -63,7 +63,12 @@ int seqdb_same_directory(seqdb *db, const char *directory) {
 }
 
 void seqdb_get_uuid(seqdb *db, uint8_t uuid[SEQDB_UUID_BYTES]) {
-  memcpy(uuid, db->store->uuid, SEQDB_UUID_BYTES);
+  sdb_store *store = db->store;
+  memset(uuid, 0, SEQDB_UUID_BYTES);
+  if (sdb_in_child(db)) return;
+  pthread_mutex_lock(&store->files_mutex);
+  if (store->journal.fd >= 0) memcpy(uuid, store->journal.header.uuid, SEQDB_UUID_BYTES);
+  pthread_mutex_unlock(&store->files_mutex);
 }
 
 int seqdb_get_error(seqdb *db, seqdb_error *error) {

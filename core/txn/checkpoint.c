@@ -26,6 +26,7 @@
 #include "pure/indexes.h"
 #include "space/tree_file.h"
 #include "txn/catalog_copy.h"
+#include "txn/changes_copy.h"
 #include "txn/decide.h"
 #include "txn/follow.h"
 #include "txn/rewrite.h"
@@ -246,6 +247,7 @@ static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_
   if (rc == SEQDB_OK) rc = sdb_checkpoint_sync_data(store, unclean, op);            /* 2 */
   if (rc == SEQDB_OK) rc = write_entries(store, unclean, op);                       /* 3 */
   if (rc == SEQDB_OK) rc = sdb_store_sync(store, store->regions.fd, "regions", op); /* 4 */
+  if (rc == SEQDB_OK) sdb_changes_copy_write(store);                                /* 4' */
   if (rc == SEQDB_OK) rc = turn_journal(store, rewrite, op);                        /* 5, 6 */
   if (rc != SEQDB_OK) return rc;
   store->rewrite_at = store->tip_at = 0;
@@ -354,6 +356,28 @@ static int keep_candidates(sdb_store *store, const sdb_op *op) {
   return rc;
 }
 
+/* Commits may be lost that somebody knows the numbers of, or the state is not the one that its number meant: the header
+** has another number, so that nobody takes one for the other. */
+static int skip_and_checkpoint(sdb_store *store, const sdb_op *op) {
+  sdb_catalog *committed = store->committed;
+  uint64_t before = committed->generation, settled = store->settled_generation;
+  if (store->before_prepare || store->unsettled) store->skip = 0;
+  store->changes_floor = before + store->skip;
+  pthread_mutex_lock(&store->mutex);
+  committed->generation = before + store->skip;
+  pthread_mutex_unlock(&store->mutex);
+  store->settled_generation = committed->generation;
+  int rc = sdb_checkpoint(store, op);
+  bool written = store->journal.header.base_generation == committed->generation;
+  if (written) store->skip = 0;
+  if (written || SDB_NEVER(store->leads)) return rc;
+  pthread_mutex_lock(&store->mutex);
+  committed->generation = before;
+  pthread_mutex_unlock(&store->mutex);
+  store->settled_generation = settled;
+  return rc;
+}
+
 /* After an unclean end nothing that may be in the page cache alone is believed (R6): header, last record, sizes and
 ** entries are written once more before anything relies on them.  The steps have the letters of FORMAT.md 5, Reading,
 ** step 5. */
@@ -368,7 +392,8 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
       store->undecided = false;
   }
   if (rc != SEQDB_OK || !(store->unclean || !store->recovered)) return rc;
-  return sdb_store_is_settled(store) ? sdb_checkpoint(store, op) : keep_candidates(store, op); /* c, d */
+  if (!sdb_store_is_settled(store)) return keep_candidates(store, op);
+  return store->skip ? skip_and_checkpoint(store, op) : sdb_checkpoint(store, op); /* c, d */
 }
 
 /* The larger the database, the longer the journal may grow: a checkpoint then costs each commit less.  What was given

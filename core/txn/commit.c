@@ -27,6 +27,7 @@
 #include "txn/decide.h"
 #include "txn/room.h"
 #include "txn/settle.h"
+#include "txn/touched.h"
 
 /* Carrying saves a sync and writes the bytes twice.  Measured on ext4 (tests/bench, commit-time*), a sync of `data`
 ** that gives a file new blocks cost more than writing 128 KiB to 1 MiB again: it waits for the file system's journal.
@@ -41,6 +42,7 @@ struct prepare {
   const sdb_op *op;
   uint16_t kind;
   sdb_delta delta;
+  sdb_change_list changes;
   sdb_record_sizes sizes;
   bool carries_direct; /* the record carries what was written directly */
   bool only_gives;     /* no byte and no region is new: the spare room of the journal is for this */
@@ -75,12 +77,14 @@ static int each_patched(struct prepare *p, sdb_piece_visit *visit, void *context
 static int collect(struct prepare *p) {
   seqdb *db = p->db;
   sdb_record_sizes direct = {0};
-  if (sdb_delta_collect(&p->delta, &db->store->committed->tree, &db->txn.tree) != SEQDB_OK)
+  if (sdb_delta_collect(&p->delta, &db->store->committed->tree, &db->txn.tree) != SEQDB_OK ||
+      sdb_touched_list(db, &p->delta, &p->changes) != SEQDB_OK)
     return sdb_error_nomem(p->op);
   p->sizes.version = SDB_FORMAT_VERSION; /* sdb_txn_begin() has seen to it */
   p->sizes.puts = p->delta.puts;
   p->sizes.put_name_bytes = p->delta.name_bytes;
   p->sizes.deletes = p->delta.deletes;
+  p->sizes.changes = p->changes.count;
   p->sizes.coordinator_bytes = db->coordinator ? strlen(db->coordinator) : 0;
   (void)each_patched(p, count_piece, &p->sizes);
   (void)sdb_delta_each_direct(&p->delta, &db->txn.direct, count_piece, &direct);
@@ -156,6 +160,8 @@ static void fill_entries(struct prepare *p) {
   }
   for (size_t i = 0; i < delta->deletes; i++)
     sdb_record_add_delete(&p->writer, delta->indexes[delta->puts + i]);
+  for (size_t i = 0; i < p->changes.count; i++)
+    sdb_record_add_change(&p->writer, &p->changes.items[i]);
 }
 
 /* From now on nothing writes directly into a range of the record. */
@@ -333,10 +339,11 @@ int sdb_commit_prepare(seqdb *db, uint16_t kind, uint8_t token[SEQDB_TOKEN_BYTES
   const sdb_file_uuid nobody = {{0}};
   if (kind == SDB_RECORD_COMMIT && (rc = sdb_settle_check(db->store, &nobody, op)) != SEQDB_OK) return rc;
   if (txn->life != SDB_PREPARED || kind != SDB_RECORD_PREPARE) {
-    if ((rc = collect(&p)) != SEQDB_OK) return rc;
+    rc = collect(&p);
     bool nothing = p.delta.puts == 0 && p.delta.deletes == 0 && !db->heals;
-    rc = nothing ? prepare_nothing(db, op) : prepare_changes(&p); /* 2, 3, 4 */
+    if (rc == SEQDB_OK) rc = nothing ? prepare_nothing(db, op) : prepare_changes(&p); /* 2, 3, 4 */
     sdb_delta_free(&p.delta);
+    sdb_change_list_free(&p.changes);
     if (rc != SEQDB_OK || nothing) return rc;
   }
   if (token) memcpy(token, txn->token.bytes, SEQDB_TOKEN_BYTES);

@@ -27,6 +27,9 @@
 struct seqdb;          /* handle.h */
 struct seqdb_snapshot; /* handle.h */
 
+/* More commits than a session without syncs can lose: see sdb_checkpoint_recovered(). */
+#define SDB_SKIP_LOST (UINT64_C(1) << 24)
+
 /* What the file `catalog` is known to say; [w]. */
 typedef struct sdb_catalog_copy {
   bool known;
@@ -56,6 +59,8 @@ typedef struct sdb_store {
   sdb_journal journal;      /* [w] */
   sdb_names *names;
   uint8_t uuid[16];
+  uint64_t changes_floor; /* what changed up to that generation nobody knows, whatever `changes` says */
+  uint64_t skip; /* [w] numbers that the first header leaves out: of commits that may be lost, or of others' changes */
 
   /* health */
   _Atomic bool poisoned;  /* an fdatasync failed (R7): nothing is written any more */

@@ -17,6 +17,7 @@ void sdb_txn_init(sdb_txn *txn) {
 void sdb_txn_destroy(sdb_txn *txn) {
   assert(txn->life == SDB_IDLE && txn->mark_count == 0);
   sdb_range_pool_destroy(&txn->direct_pool);
+  sdb_change_list_free(&txn->touched);
   sdb_free(txn->marks);
 }
 

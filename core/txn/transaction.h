@@ -25,6 +25,7 @@
 #ifndef SDB_TRANSACTION_H
 #define SDB_TRANSACTION_H
 
+#include "pure/change_list.h"
 #include "pure/patch.h"
 #include "pure/ranges.h"
 #include "pure/record.h"
@@ -56,6 +57,8 @@ typedef struct sdb_txn {
   size_t mark_count, mark_capacity;
   sdb_range_pool direct_pool;
   sdb_range_set direct;               /* bytes written to `data` and not known to be durable */
+  sdb_change_list touched;            /* of regions that have moved: touched.h */
+  size_t touched_most;                /* so many items, and it is coarsened */
   sdb_tail *open_tails, *oldest_tail; /* a list, newest first; not empty in CHANGED and STALE only */
   /* PREPARED and STALE */
   sdb_catalog *prepared;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "os/os.h"
+#include "txn/touched.h"
 
 #define RELOCATE_MIN_BYTES (UINT64_C(32) << 10)  /* overwrites below this always travel in the record ... */
 #define RELOCATE_MAX_BYTES (UINT64_C(128) << 20) /* ... and from this on never */
@@ -155,7 +156,8 @@ int sdb_write_move(const sdb_change *change, uint64_t start, uint64_t reserved, 
                       .old_start = old_start,
                       .new_start = start,
                       .block_bytes = (size_t)SDB_MIN(COPY_BYTES, entry.length)};
-  int rc = copy_all(&copy, entry.length, splice);
+  int rc = sdb_touch_move(change, splice);
+  if (rc == SEQDB_OK) rc = copy_all(&copy, entry.length, splice);
   if (rc != SEQDB_OK) return rc;
   if (sdb_store_reserve_give_up(db->store, change->index, old_start, old_reserved) != SEQDB_OK)
     return sdb_error_nomem(change->op);
@@ -394,6 +396,7 @@ int sdb_write(const sdb_change *change, uint64_t at, const void *data, uint64_t 
   if (should_relocate(patched_bytes(&change->db->store->space, &target), kept))
     return relocate(change, entry.reserved, entry.reserved, &splice);
   bool grows = end > entry.length;
+  if ((rc = sdb_touch_write(change, at, bytes)) != SEQDB_OK) return rc;
   if ((rc = own_entry(change, &entry, grows)) != SEQDB_OK) return rc;
   rc = put_range(change, &target);
   if (rc != SEQDB_OK && grows) give_back(change, &target);
@@ -411,7 +414,8 @@ int sdb_write_cut(const sdb_change *change, uint64_t length) {
   assert(length <= old_length);
   if (length == old_length) return SEQDB_OK;
   entry.length = length;
-  int rc = sdb_write_put(change, &entry);
+  int rc = sdb_touch_cut(change, length);
+  if (rc == SEQDB_OK) rc = sdb_write_put(change, &entry);
   if (rc != SEQDB_OK) return rc;
   /* What the transaction itself wrote there has blocks too, and no commit would show that it was cut. */
   sdb_store_note_cut(store, change->index, entry.start, length, old_length);
