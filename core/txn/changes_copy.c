@@ -100,7 +100,7 @@ void sdb_changes_copy_write(sdb_store *store) {
                              .to = {store->committed->generation, store->tip}};
   sdb_changes_found found;
   sdb_change_list fresh = {.items = NULL};
-  struct taking t = {&fresh, UINT64_MAX, most_items(store), &sdb_unheard};
+  struct taking t = {&fresh, block.to.generation, most_items(store), &sdb_unheard};
   bool reached = false;
   /* Without commits the file says what it said; a state without a name is nobody's. */
   if (sdb_changes_state_is(&block.from, &block.to) || !sdb_changes_state_is(&block.to, &block.to)) return;

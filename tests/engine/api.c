@@ -32,7 +32,7 @@
 const char *sdb_api_code_name(int code) {
   static const char *const names[] = {"OK",       "NOTFOUND", "EXISTS",      "INVALID",  "RANGE", "READONLY",
                                       "BUSY",     "LOCKED",   "FULL",        "IO",       "NOMEM", "CORRUPT",
-                                      "POISONED", "VERSION",  "INTERRUPTED", "CANTOPEN", "MISUSE"};
+                                      "POISONED", "VERSION",  "INTERRUPTED", "CANTOPEN", "MISUSE", "GAP"};
   int at = -code;
   if (code == SEQDB_DONE) return "DONE";
   if (code == SEQDB_COPY) return "COPY";
@@ -389,6 +389,7 @@ static int handle_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj
   code = sdb_api_dispatch(sdb_api_view_subs, &view, interp, argc, argv);
   if (code != TCL_CONTINUE) return code;
   code = sdb_api_dispatch(sdb_api_upkeep_subs, at, interp, argc, argv);
+  if (code == TCL_CONTINUE) code = sdb_api_dispatch(sdb_api_changes_subs, at, interp, argc, argv);
   if (code != TCL_CONTINUE) return code;
   Tcl_SetObjResult(interp, Tcl_ObjPrintf("no such subcommand: %s", Tcl_GetString(argv[1])));
   return TCL_ERROR;

@@ -63,6 +63,10 @@ int sdb_api_at_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *c
 
 extern const sdb_api_sub sdb_api_upkeep_subs[]; /* engine/api_upkeep.c; the object is sdb_api_db */
 
+/* engine/api_changes.c; the object is sdb_api_db, of changes a sdb_api_snapshot */
+extern const sdb_api_sub sdb_api_changes_subs[];
+int sdb_api_run_changes(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]);
+
 /* engine/api_threads.c: workloads in C */
 void sdb_api_threads_init(Tcl_Interp *interp);
 

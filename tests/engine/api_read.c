@@ -265,7 +265,8 @@ static int run_close(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const 
   return TCL_OK;
 }
 
-static const sdb_api_sub snapshot_subs[] = {{"close", 0, 0, NULL, run_close},
+static const sdb_api_sub snapshot_subs[] = {{"changes", 1, 1, "since", sdb_api_run_changes},
+                                            {"close", 0, 0, NULL, run_close},
                                             {"generation", 0, 0, NULL, run_generation},
                                             {"totals", 0, 0, NULL, run_totals},
                                             {NULL, 0, 0, NULL, NULL}};

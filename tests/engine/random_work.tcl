@@ -13,12 +13,13 @@
 if {[info exists argv0] && [file tail $argv0] eq [file tail [info script]]} {
   source [file join [file dirname [info script]] .. lib common.tcl]
   source $tests_dir/lib/engine_helpers.tcl
+  source $tests_dir/lib/follow_helpers.tcl
   set by_hand 1
 }
 
 namespace eval random {
   variable block [noise 1 1000000]
-  variable dir committed now marks snaps prepared published trail step sizes
+  variable dir committed now marks snaps prepared published trail step sizes followers gaps
 
   proc below {n} {return [expr {int(rand() * $n)}]}
   proc pick {list} {return [lindex $list [below [llength $list]]]}
@@ -250,6 +251,8 @@ namespace eval random {
     if {$prepared ne {} && !$drop} {set model [lindex $prepared 0]}
     same "after a kill" ::db2 $model
     if {[::db2 check] ne {}} {error "after a kill check says: [::db2 check]"}
+    variable followers
+    foreach follower $followers {::follow ::db2 $follower ::random::gaps}
     ::db2 close
     file delete -force -- $copy
   }
@@ -311,6 +314,14 @@ namespace eval random {
     dict for {name model} $snaps {same "snapshot $name" ::$name $model}
   }
 
+  # One of the followers catches up; the first one does so often, the last one seldom.
+  proc catch_up {} {
+    variable followers
+    set which [pick {0 0 0 0 1 1 2}]
+    say follower $which, which has [lindex $followers $which 0]
+    lset followers $which [::follow ::db [lindex $followers $which] ::random::gaps]
+  }
+
   # Let one of the next calls fail; returns the rule.
   proc add_fault {faults} {
     switch $faults {
@@ -363,10 +374,12 @@ namespace eval random {
     variable prepared {}
     variable published 0
     variable trail {}
+    variable followers [list [::follower] [::follower] [::follower]]
+    variable gaps 0
     expr {srand($seed + 1)}
     sdb_open ::db $dir -create 1 -coordinator app.db
     for {set step 0} {$step < $steps} {incr step} {
-      if {[catch {step [below 100] $faults} problem options]} {
+      if {[catch {step [below 100] $faults; if {[below 6] == 0} catch_up} problem options]} {
         error "seed $seed step $step: $problem\n[join $trail \n]" [dict get $options -errorinfo]
       }
     }
@@ -374,6 +387,8 @@ namespace eval random {
     ::db close
     sdb_open ::db $dir -coordinator app.db
     same "at the end" ::db $committed
+    foreach follower $followers {::follow ::db $follower ::random::gaps}
+    if {$gaps && $faults eq "none"} {error "seed $seed: $gaps gaps"}
     if {[::db check] ne {}} {error "seed $seed: at the end check says: [::db check]"}
     ::db close
   }
