@@ -6,7 +6,7 @@ lists to the file `changes`, and followers ask for what changed after their gene
 default: all rules; -rule leaves one out; v prints the steps of the first counterexample.
 The disk: each write of a file or header is lost, kept or torn by a power cut until its sync.  Others' acts: `changes` is
 deleted, damaged, of an earlier moment or of a copy; an older program commits and checkpoints without lists; a foreign
-program changes entries and is adopted; all files are restored from an earlier moment (then the uuid changes); sessions
+program changes entries and is adopted; the journal's tail is lost (what it said is forgotten by its followers, too); all files are restored from an earlier moment (then the uuid changes); sessions
 without syncs lose commits.
 Invariants: a follower that is told no gap gets every key in which its state differs from the newest one; and as long as
 nobody but power cuts interferes, with syncs, the floor does not rise."""
@@ -145,7 +145,8 @@ class Model:
         size = sum(len(b['items']) for b in blocks or []) + len(fresh)
         d = self.disk
         if known and blocks and size <= LIMIT:
-            new, torn = blocks + [block], blocks + [None]
+            rest = self.disk.changes[-1][len(blocks) + 1:]  # of a checkpoint whose header was lost
+            new, torn = blocks + [block] + rest, blocks + [None] + rest
         else:
             items, floor = self.fit([i for i in items + fresh if i[1] > floor], floor)
             new, torn = [dict(block, items=items, floor=floor)], d.changes[-1]
@@ -209,7 +210,7 @@ class Model:
     def step(self):
         rng, d = self.rng, self.disk
         act = rng.choices(['commit', 'ask', 'checkpoint', 'cut', 'power', 'moment', 'delete', 'damage', 'older', 'adopt',
-                           'restore', 'old changes', 'off'], [30, 30, 12, 8, 6, 3, 1, 1, 2, 1, 1, 1, 1])[0]
+                           'restore', 'old changes', 'off', 'tail'], [30, 30, 12, 8, 6, 3, 1, 1, 2, 1, 1, 1, 1, 3])[0]
         self.log.append(act)
         if act == 'commit':
             self.commit()
@@ -267,6 +268,14 @@ class Model:
                              base=(self.newest, self.tip), state=self.state)
                     d.pages[h['sequence'] % 2] = [h]
                     self.load()
+            elif act == 'tail' and self.live() and not self.off:
+                if rng.random() < 0.6:
+                    self.checkpoint(cut='changes')
+                d.records = [d.records[-1][:-rng.randint(1, len(self.live()))]]
+                self.load()
+                for f in self.followers:  # of what is lost nobody can know
+                    if f['generation'] > self.newest:
+                        f.update(generation=0)
             elif act == 'old changes' and self.old_changes:
                 d.changes = [rng.choice(self.old_changes)]
 
