@@ -6,11 +6,11 @@
 
 #include <errno.h>
 
-#define NAME             SDB_CHANGES_NAME
-#define NEW_NAME         SDB_CHANGES_NEW_NAME
-#define LIMIT_MIN_BYTES  (UINT64_C(1) << 20)
-#define BYTES_PER_ENTRY  64u                  /* two items: 1/64 of what the entry takes in `regions` */
-#define READ_MAX_BYTES   (UINT64_C(1) << 34) /* a longer one is not ours */
+#define NAME            SDB_CHANGES_NAME
+#define NEW_NAME        SDB_CHANGES_NEW_NAME
+#define LIMIT_MIN_BYTES (UINT64_C(1) << 20)
+#define BYTES_PER_ENTRY 64u                 /* two items: 1/64 of what the entry takes in `regions` */
+#define READ_MAX_BYTES  (UINT64_C(1) << 34) /* a longer one is not ours */
 
 uint64_t sdb_changes_file_limit(uint64_t entries) {
   return SDB_MAX(entries * BYTES_PER_ENTRY, LIMIT_MIN_BYTES);
@@ -105,8 +105,8 @@ static bool write_block(const sdb_changes_place *place, sdb_fd file, sdb_changes
   uint8_t *memory = sdb_malloc((size_t)bytes);
   if (!memory) return false;
   sdb_changes_block_encode(memory, block, list->items);
-  bool good = sdb_os_pwrite(file, memory, (size_t)bytes, block->position) == 0 &&
-              (!place->sync || sdb_os_fdatasync(file) == 0);
+  bool good =
+      sdb_os_pwrite(file, memory, (size_t)bytes, block->position) == 0 && (!place->sync || sdb_os_fdatasync(file) == 0);
   sdb_free(memory);
   return good;
 }

@@ -192,7 +192,8 @@ static bool changes_good(const uint8_t *record, const sdb_record_header *h, cons
     const uint8_t *p = record + parts->changes_at + i * CHANGE_BYTES;
     uint32_t op = sdb_get32(p + OFF(change, op));
     uint64_t offset = sdb_get64(p + OFF(change, offset)), bytes = sdb_get64(p + OFF(change, bytes));
-    if (sdb_get32(p + OFF(change, index)) >= SDB_INDEX_MAX || op < SDB_CHANGE_CREATE || op > SDB_CHANGE_LENGTH) return false;
+    if (sdb_get32(p + OFF(change, index)) >= SDB_INDEX_MAX || op < SDB_CHANGE_CREATE || op > SDB_CHANGE_LENGTH)
+      return false;
     if (bytes > SDB_OFFSET_MAX || offset > SDB_OFFSET_MAX - bytes) return false;
   }
   return true;
@@ -242,7 +243,8 @@ static bool record_good(const uint8_t *record, const sdb_record_header *h) {
 uint64_t sdb_record_size(const sdb_record_sizes *sizes) {
   const uint64_t limit = SDB_OFFSET_MAX;
   if (sizes->coordinator_bytes > UINT32_MAX || sizes->puts > UINT32_MAX || sizes->deletes > UINT32_MAX ||
-      sizes->changes > UINT32_MAX || sizes->put_name_bytes > limit / 4 || sizes->range_bytes > limit / 4 || sizes->ranges > limit / 4 / RANGE_BYTES) {
+      sizes->changes > UINT32_MAX || sizes->put_name_bytes > limit / 4 || sizes->range_bytes > limit / 4 ||
+      sizes->ranges > limit / 4 / RANGE_BYTES) {
     return limit + 1;
   }
   const struct shape *shape = shape_of(sizes->version);

@@ -22,11 +22,11 @@ struct seqdb_changes {
   uint64_t since;       /* 0: all regions of the tree, and no items */
   sdb_change_item *items;
   size_t count;
-  bool removing;   /* the first pass */
-  size_t at;       /* the next item; in the second pass the first one of the next region */
-  uint64_t next;   /* since == 0: the next index */
-  unsigned step;   /* of the region: enum step */
-  uint32_t index;  /* the region ... */
+  bool removing;  /* the first pass */
+  size_t at;      /* the next item; in the second pass the first one of the next region */
+  uint64_t next;  /* since == 0: the next index */
+  unsigned step;  /* of the region: enum step */
+  uint32_t index; /* the region ... */
   const sdb_entry *entry;
   size_t from, to; /* ... and its items */
   uint64_t done;   /* bytes before it have been told */

@@ -118,8 +118,8 @@ static int say_new(struct listing *l, uint32_t index, const sdb_entry *before) {
 
 static bool same_name(const sdb_entry *a, const sdb_entry *b) {
   uint32_t bytes = sdb_name_bytes(a->name);
-  return a->name == b->name || (bytes == sdb_name_bytes(b->name) &&
-                                memcmp(sdb_name_text(a->name), sdb_name_text(b->name), bytes) == 0);
+  return a->name == b->name ||
+         (bytes == sdb_name_bytes(b->name) && memcmp(sdb_name_text(a->name), sdb_name_text(b->name), bytes) == 0);
 }
 
 /* It was there and is there.  Of one that has moved the notes tell the rest. */

@@ -30,8 +30,8 @@
 /* ---- errors ------------------------------------------------------------------------------------------------ */
 
 const char *sdb_api_code_name(int code) {
-  static const char *const names[] = {"OK",       "NOTFOUND", "EXISTS",      "INVALID",  "RANGE", "READONLY",
-                                      "BUSY",     "LOCKED",   "FULL",        "IO",       "NOMEM", "CORRUPT",
+  static const char *const names[] = {"OK",       "NOTFOUND", "EXISTS",      "INVALID",  "RANGE",  "READONLY",
+                                      "BUSY",     "LOCKED",   "FULL",        "IO",       "NOMEM",  "CORRUPT",
                                       "POISONED", "VERSION",  "INTERRUPTED", "CANTOPEN", "MISUSE", "GAP"};
   int at = -code;
   if (code == SEQDB_DONE) return "DONE";
