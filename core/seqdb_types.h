@@ -46,8 +46,8 @@ enum seqdb_result {
 };
 
 /* STRUCTURES THAT CARRY THEIR SIZE: seqdb_error, seqdb_stat_info, seqdb_salvage_info, seqdb_change and seqdb_options
-** (seqdb.h).  The caller sets their first member, size_bytes, to their sizeof before the call; the _INIT macros do so, and make all
-** else zero:
+** (seqdb.h).  The caller sets their first member, size_bytes, to their sizeof before the call; the _INIT macros do so,
+** and make all else zero:
 **     seqdb_error error = SEQDB_ERROR_INIT;
 ** A program thus works with a library of another version, older or newer.  The library reads and writes no byte beyond
 ** size_bytes; what it does not know of a longer structure it fills with zeros.  A size of 0, or any that the structure

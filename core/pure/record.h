@@ -63,16 +63,16 @@ typedef struct sdb_record_range {
   const uint8_t *data;
 } sdb_record_range;
 
-/* Building: the caller knows all counts.  size() is the whole record's bytes; SDB_OFFSET_MAX + 1 if it cannot be. */
+/* Building: the caller knows all counts.  size() is the whole record's; SDB_OFFSET_MAX + 1 if it cannot be. */
 typedef struct sdb_record_sizes {
   uint32_t version; /* of the journal that it is for */
   uint64_t coordinator_bytes, puts, put_name_bytes, deletes, changes, ranges, range_bytes;
 } sdb_record_sizes;
 uint64_t sdb_record_size(const sdb_record_sizes *sizes);
 
-/* Writer: fills a buffer of sdb_record_size() bytes; puts, deletes, changes and ranges come in any order.  seal() sorts puts
-** and deletes by index and writes header and checksum.  Promises (asserted): the counts of `sizes` are met exactly,
-** no index comes twice, and puts and ranges end at or before header->data_bytes. */
+/* Writer: fills a buffer of sdb_record_size() bytes; puts, deletes, changes and ranges come in any order.  seal() sorts
+** puts and deletes by index and writes header and checksum.  Promises (asserted): the counts of `sizes` are met
+** exactly, no index comes twice, and puts and ranges end at or before header->data_bytes. */
 typedef struct sdb_record_writer {
   uint8_t *buffer;
   sdb_record_sizes sizes;

@@ -4,10 +4,10 @@
 lists to the file `changes`, and followers ask for what changed after their generation.
     python3 changes.py RUNS [seed0] [-rule ...] [v]
 default: all rules; -rule leaves one out; v prints the steps of the first counterexample.
-The disk: each write of a file or header is lost, kept or torn by a power cut until its sync.  Others' acts: `changes` is
-deleted, damaged, of an earlier moment or of a copy; an older program commits and checkpoints without lists; a foreign
-program changes entries and is adopted; the journal's tail is lost (what it said is forgotten by its followers, too); all files are restored from an earlier moment (then the uuid changes); sessions
-without syncs lose commits.
+The disk: each write of a file or header is lost, kept or torn by a power cut until its sync.  Others' acts: `changes`
+is deleted, damaged, of an earlier moment or of a copy; an older program commits and checkpoints without lists; a
+foreign program changes entries and is adopted; the journal's tail is lost (what it said is forgotten by its followers,
+too); all files are restored from an earlier moment (then the uuid changes); sessions without syncs lose commits.
 Invariants: a follower that is told no gap gets every key in which its state differs from the newest one; and as long as
 nobody but power cuts interferes, with syncs, the floor does not rise."""
 import random, sys
@@ -64,7 +64,8 @@ class Model:
         self.clean = True  # nobody has interfered
         self.calm = 0  # the floor that may not rise
         base = (0, 0)
-        self.disk.pages[0] = [dict(sequence=2, salt=self.rng.random(), base=base, state=(0,) * KEYS, uuid=1, off=False)]
+        first = dict(sequence=2, salt=self.rng.random(), base=base, state=(0,) * KEYS, uuid=1, off=False)
+        self.disk.pages[0] = [first]
         self.load()
         self.followers = [dict(generation=0, state=(0,) * KEYS, uuid=1) for _ in range(3)]
 
@@ -125,7 +126,8 @@ class Model:
         half, young = items[:len(items) // 2], items[len(items) // 2:]
         merged = {}
         for key, generation in half:
-            merged[key] = max(merged.get(key, 0), generation) if R['newest'] else min(merged.get(key, 99999), generation)
+            choose = max if R['newest'] else min
+            merged[key] = choose(merged.get(key, generation), generation)
         items = sorted([[k, g] for k, g in merged.items()] + young, key=lambda i: i[1])
         while len(items) > LIMIT // 2:
             gone = items[0][1]
@@ -209,8 +211,9 @@ class Model:
 
     def step(self):
         rng, d = self.rng, self.disk
-        act = rng.choices(['commit', 'ask', 'checkpoint', 'cut', 'power', 'moment', 'delete', 'damage', 'older', 'adopt',
-                           'restore', 'old changes', 'off', 'tail'], [30, 30, 12, 8, 6, 3, 1, 1, 2, 1, 1, 1, 1, 3])[0]
+        acts = dict(commit=30, ask=30, checkpoint=12, cut=8, power=6, moment=3, delete=1, damage=1, older=2, adopt=1,
+                    restore=1, old_changes=1, off=1, tail=3)
+        act = rng.choices(list(acts), list(acts.values()))[0]
         self.log.append(act)
         if act == 'commit':
             self.commit()
@@ -276,7 +279,7 @@ class Model:
                 for f in self.followers:  # of what is lost nobody can know
                     if f['generation'] > self.newest:
                         f.update(generation=0)
-            elif act == 'old changes' and self.old_changes:
+            elif act == 'old_changes' and self.old_changes:
                 d.changes = [rng.choice(self.old_changes)]
 
     def run(self, steps):
