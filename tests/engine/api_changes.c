@@ -2,7 +2,8 @@
 **
 ** api_changes.c: what has changed, as Tcl commands.
 **
-**   SNAPSHOT changes SINCE  -> list: the snapshot's generation, then {op entry created offset bytes name} of each change
+**   SNAPSHOT changes SINCE  -> list: the snapshot's generation, then of each change
+**                              {op entry created offset bytes name}
 **   NAME changes_floor      -> generation
 **   NAME settled            -> generation
 **   NAME new_uuid
