@@ -13,9 +13,10 @@
 if {[info exists argv0] && [file tail $argv0] eq [file tail [info script]]} {
   source [file join [file dirname [info script]] .. lib common.tcl]
   source $tests_dir/lib/engine_helpers.tcl
-  source $tests_dir/lib/follow_helpers.tcl
   set by_hand 1
 }
+
+source [file join [file dirname [info script]] .. lib follow_helpers.tcl]
 
 namespace eval random {
   variable block [noise 1 1000000]
