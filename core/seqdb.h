@@ -153,6 +153,12 @@ SEQDB_API void seqdb_close(seqdb *db);
 ** Errors: CHANGE; INVALID: the name is malformed. */
 SEQDB_API int seqdb_find_or_create(seqdb *db, const char *name, size_t name_bytes, seqdb_region *region, int *created);
 
+/* Create an empty region at that entry index, which must be free: for copies whose entries are to be those of another
+** database.  Indexes below may stay free.
+** Errors: CHANGE; INVALID: the name is malformed; EXISTS: another region has the name, or the index; RANGE: no database
+** has so many entries. */
+SEQDB_API int seqdb_create_at(seqdb *db, uint32_t index, const char *name, size_t name_bytes, seqdb_region *region);
+
 /* Append `bytes` bytes.  *offset (may be NULL): the region offset where they begin.
 ** Errors: CHANGE; NOTFOUND; RANGE: no file can be so long; INTERRUPTED (while a large region moves). */
 SEQDB_API int seqdb_append(seqdb *db, seqdb_region region, const void *data, size_t bytes, uint64_t *offset);

@@ -48,10 +48,11 @@ static int put_named(const sdb_change *change, sdb_entry *entry, const char *nam
   return rc;
 }
 
-/* A new region with one page. */
-static int make(seqdb *db, const char *name, size_t name_bytes, seqdb_region *region, const sdb_op *op) {
+/* A new region with one page, at an unused index. */
+static int make(seqdb *db, uint32_t index, const char *name, size_t name_bytes, seqdb_region *region,
+                const sdb_op *op) {
   sdb_store *store = db->store;
-  sdb_change change = {db, sdb_tree_unused_index(&db->txn.tree), op};
+  sdb_change change = {db, index, op};
   sdb_extent extent = {.bytes = SDB_PAGE};
   if (SDB_NEVER(change.index >= SDB_INDEX_MAX)) /* four billion regions */
     return sdb_error_set(op, SEQDB_FULL, "regions", 0, "regions: no entry index is left");
@@ -88,9 +89,33 @@ int seqdb_find_or_create(seqdb *db, const char *name, size_t name_bytes, seqdb_r
     if (exists)
       *region = sdb_region_of(index, sdb_tree_get(&db->txn.tree, index)->incarnation);
     else
-      rc = make(db, name, name_bytes, region, &op);
+      rc = make(db, sdb_tree_unused_index(&db->txn.tree), name, name_bytes, region, &op);
   }
   if (rc == SEQDB_OK && created) *created = !exists;
+  return sdb_txn_leave(db, rc, &op);
+}
+
+/* Are index and name free? */
+static int check_free(seqdb *db, uint32_t index, const char *name, size_t name_bytes, const sdb_op *op) {
+  char quoted[SDB_QUOTED_MAX];
+  uint32_t other;
+  if (index >= SDB_INDEX_MAX)
+    return sdb_error_set(op, SEQDB_RANGE, "regions", 0, "regions: no database has an entry %lu", (unsigned long)index);
+  if (sdb_tree_get(&db->txn.tree, index))
+    return sdb_error_set(op, SEQDB_EXISTS, "regions", 0, "regions: entry %lu is in use", (unsigned long)index);
+  if (!sdb_tree_find(&db->txn.tree, db->store->names, name, name_bytes, &other)) return SEQDB_OK;
+  return sdb_error_set(op, SEQDB_EXISTS, NULL, 0, "region %s exists", sdb_quote_name(name, name_bytes, quoted));
+}
+
+int seqdb_create_at(seqdb *db, uint32_t index, const char *name, size_t name_bytes, seqdb_region *region) {
+  seqdb_error error;
+  sdb_op op = {"create", &error};
+  int rc = check_name(name, name_bytes, &op);
+  if (rc != SEQDB_OK) return sdb_fail(db, rc, &op);
+  if ((rc = sdb_enter(db, &op)) != SEQDB_OK) return rc;
+  rc = sdb_txn_begin(db, &op);
+  if (rc == SEQDB_OK) rc = check_free(db, index, name, name_bytes, &op);
+  if (rc == SEQDB_OK) rc = make(db, index, name, name_bytes, region, &op);
   return sdb_txn_leave(db, rc, &op);
 }
 
