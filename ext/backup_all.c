@@ -30,6 +30,7 @@
 #include "find_table.h"
 #include "interrupt.h"
 #include "json.h"
+#include "moment.h"
 #include "new_folder.h"
 #include "owner.h"
 #include "path.h"
@@ -50,8 +51,8 @@ struct table {
 
 struct work {
   sdb_connection *connection;
-  const char *schema, *file;
-  sqlite3 *lock, *read; /* connections of its own to the file */
+  const char *schema;
+  sdb_moment moment;
   struct table *tables;
   sdb_new_folder folder;
   uint64_t file_bytes;
@@ -163,7 +164,7 @@ static char *path_inside(const char *file, const char *directory) {
 
 /* A name in the folder that nothing else has: that of the table, perhaps with a number. */
 static char *place_like_table(const struct work *w, const struct table *t) {
-  const char *file = strrchr(w->file, '/') + 1;
+  const char *file = strrchr(w->moment.file, '/') + 1;
   for (unsigned number = 1;; number++) {
     char *place = number > 1 ? sqlite3_mprintf("%s-%u", t->name, number) : sqlite3_mprintf("%s", t->name);
     if (!place) return NULL;
@@ -183,11 +184,11 @@ static int choose_place(struct work *w, struct table *t, bool own) {
   char *given = sdb_create_text_path(t->sql, w->f);
   if (w->f->code != SQLITE_OK) return w->f->code;
   if (!given)
-    t->place = sqlite3_mprintf("%s-%s", strrchr(w->file, '/') + 1, t->name); /* as path.c has it */
+    t->place = sqlite3_mprintf("%s-%s", strrchr(w->moment.file, '/') + 1, t->name); /* as path.c has it */
   else if (!leaves(given))
     t->place = sqlite3_mprintf("%s", given);
   else if (own)
-    t->place = path_inside(w->file, t->directory->path);
+    t->place = path_inside(w->moment.file, t->directory->path);
   else
     t->place = place_like_table(w, t);
   t->new_place = given && leaves(given);
@@ -204,45 +205,6 @@ static int choose_places(struct work *w) {
 
 /* ---- the moment -------------------------------------------------------------------------------------------- */
 
-static int open_file(struct work *w, sqlite3 **db) {
-  const char *vfs = sdb_path_vfs(w->connection->db, w->schema);
-  if (sqlite3_open_v2(w->file, db, SQLITE_OPEN_READWRITE, vfs) != SQLITE_OK) return nested(w, *db);
-  sqlite3_db_config(*db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-  sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-  return SQLITE_OK;
-}
-
-/* SQLite's write lock: as patient as the connection, and with commits that follow each other closely more than that. */
-static int take_lock(struct work *w) {
-  uint32_t patience_ms = sdb_directory_busy_timeout_ms(w->connection->db);
-  int rc = SQLITE_BUSY;
-  if (patience_ms < SDB_PUBLISHING_MS) patience_ms = SDB_PUBLISHING_MS;
-  for (uint32_t waited_ms = 0; rc == SQLITE_BUSY && waited_ms <= patience_ms; waited_ms++) {
-    rc = sqlite3_exec(w->lock, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (rc != SQLITE_BUSY) break;
-    if (interrupted(w) != SQLITE_OK) return w->f->code;
-    sqlite3_sleep(1);
-  }
-  if (rc != SQLITE_BUSY) return rc == SQLITE_OK ? rc : nested(w, w->lock);
-  return sdb_failure_set(w->f, SQLITE_BUSY, "database is locked: another connection has changed %s and not committed",
-                         w->file);
-}
-
-/* What the row says is published: nobody can commit meanwhile, but the last one who did may not have come to that. */
-static int agree(struct work *w, struct table *t) {
-  seqdb *engine = t->directory->engine;
-  int rc = SEQDB_OK;
-  for (int waited_ms = 0; seqdb_is_marked(engine) && waited_ms <= SDB_PUBLISHING_MS; waited_ms++) {
-    rc = seqdb_agree(engine, t->row.generation, t->row.token);
-    if (rc != SEQDB_BUSY && rc != SEQDB_READONLY) break;
-    if (interrupted(w) != SQLITE_OK) return w->f->code;
-    sqlite3_sleep(1);
-  }
-  if (rc == SEQDB_NOTFOUND) return sdb_agree_refuse_times(t->directory, SQLITE_CANTOPEN, w->f);
-  bool published = rc == SEQDB_OK || !seqdb_is_marked(engine); /* by us, or by whoever was in our way */
-  return published ? SQLITE_OK : sdb_failure_engine(w->f, engine, rc);
-}
-
 /* Row and regions are of one commit. */
 static int compare(struct work *w, const struct table *t) {
   static const uint8_t zeros[SEQDB_TOKEN_BYTES];
@@ -257,29 +219,24 @@ static int pin(struct work *w, struct table *t) {
   uint8_t uuid[SEQDB_UUID_BYTES];
   seqdb *engine = t->directory->engine;
   seqdb_get_uuid(engine, uuid);
-  if (t->directory->atomic && sdb_row_lookup(w->read, "main", uuid, &t->row, &t->has_row, w->f) != SQLITE_OK)
+  if (t->directory->atomic && sdb_row_lookup(w->moment.read, "main", uuid, &t->row, &t->has_row, w->f) != SQLITE_OK)
     return w->f->code;
-  if (t->has_row && agree(w, t) != SQLITE_OK) return w->f->code;
+  if (t->has_row && sdb_moment_agree(&w->moment, t->directory, &t->row, w->f) != SQLITE_OK) return w->f->code;
   int rc = seqdb_backup_begin(engine, &t->point);
   if (rc != SEQDB_OK) return sdb_failure_engine(w->f, engine, rc);
   t->generation = seqdb_backup_generation(t->point);
   return t->has_row ? compare(w, t) : SQLITE_OK;
 }
 
-/* Neither has changed anything: there is nothing that could fail. */
-static void let_go(sqlite3 *db) {
-  (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-}
-
 /* *same: the schema is what it was when the tables were found; else there is nothing. */
 static int take_moment(struct work *w, bool *same) {
   *same = true;
-  if (take_lock(w) != SQLITE_OK) return w->f->code;
-  if (run(w, w->read, "BEGIN") == SQLITE_OK) list_tables(w, w->read, "main", same);
+  if (sdb_moment_take(&w->moment, w->f) != SQLITE_OK) return w->f->code;
+  list_tables(w, w->moment.read, "main", same);
   for (struct table *t = w->tables; *same && t && w->f->code == SQLITE_OK; t = t->next)
     pin(w, t);
-  let_go(w->lock);
-  if (!*same) let_go(w->read);
+  sdb_moment_let_go(&w->moment);
+  if (!*same) (void)sqlite3_exec(w->moment.read, "ROLLBACK", NULL, NULL, NULL);
   return w->f->code;
 }
 
@@ -304,7 +261,7 @@ static int find_moment(struct work *w) {
 #define STEP_PAGES 256
 
 static int copy_pages(struct work *w, sqlite3 *to) {
-  sqlite3_backup *backup = sqlite3_backup_init(to, "main", w->read, "main");
+  sqlite3_backup *backup = sqlite3_backup_init(to, "main", w->moment.read, "main");
   int rc = SQLITE_OK;
   if (!backup) return nested(w, to);
   while (rc == SQLITE_OK && interrupted(w) == SQLITE_OK)
@@ -353,7 +310,7 @@ static int copy_file(struct work *w, const char **path) {
   struct stat status = {0};
   sqlite3 *to = NULL;
   const char *vfs = sdb_path_vfs(w->connection->db, w->schema);
-  *path = sdb_new_folder_add(&w->folder, strrchr(w->file, '/') + 1, SDB_MADE_SQLITE, w->f);
+  *path = sdb_new_folder_add(&w->folder, strrchr(w->moment.file, '/') + 1, SDB_MADE_SQLITE, w->f);
   if (!*path) return w->f->code;
   if (sqlite3_open_v2(*path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs) != SQLITE_OK)
     nested(w, to);
@@ -361,7 +318,7 @@ static int copy_file(struct work *w, const char **path) {
     rewrite_all(w, to);
   if (sqlite3_close(to) != SQLITE_OK && w->f->code == SQLITE_OK) nested(w, to);
   if (w->f->code != SQLITE_OK) return w->f->code;
-  set_access(*path, w->file);
+  set_access(*path, w->moment.file);
   if (stat(*path, &status) == 0) w->file_bytes = (uint64_t)status.st_size;
   if (seqdb_sync_path(*path) != SEQDB_OK)
     return sdb_failure_set(w->f, SQLITE_IOERR_FSYNC, "seqdb_backup_all: cannot sync %s", *path);
@@ -383,32 +340,11 @@ static int copy_directory(struct work *w, struct table *t, const char *file) {
 
 /* ---- all of it --------------------------------------------------------------------------------------------- */
 
-/* Files that nobody can copy as of one moment while others write. */
-static int check_file(struct work *w) {
-  sqlite3 *db = w->connection->db;
-  w->file = sdb_path_file(db, w->schema);
-  if (!w->file) {
-    bool known = sqlite3_db_filename(db, w->schema) != NULL || sqlite3_stricmp(w->schema, "temp") == 0;
-    return sdb_failure_set(w->f, SQLITE_ERROR,
-                           known ? "seqdb_backup_all: %s has no file: there is nothing to copy"
-                                 : "seqdb_backup_all: there is no database %s",
-                           w->schema);
-  }
-  if (sqlite3_txn_state(db, w->schema) == SQLITE_TXN_WRITE)
-    return sdb_failure_set(w->f, SQLITE_ERROR, "seqdb_backup_all: %s has changes that are not committed: COMMIT first",
-                           w->schema);
-  if ((sdb_file_durability(db, w->schema) & 0x0f) == 1) return SQLITE_OK;
-  return sdb_failure_set(w->f, SQLITE_ERROR,
-                         "seqdb_backup_all: %s is not in WAL mode, in which alone others can write while it is copied: "
-                         "PRAGMA %s.journal_mode = WAL",
-                         w->schema, w->schema);
-}
-
 static char *describe(const struct work *w) {
   sqlite3_str *json = sqlite3_str_new(NULL);
   uint64_t bytes = w->file_bytes;
   sqlite3_str_appendall(json, "{\"file\":");
-  sdb_json_add_string(json, strrchr(w->file, '/') + 1);
+  sdb_json_add_string(json, strrchr(w->moment.file, '/') + 1);
   sqlite3_str_appendf(json, ",\"file_bytes\":%llu,\"directories\":[", (unsigned long long)w->file_bytes);
   for (const struct table *t = w->tables; t; t = t->next) {
     sqlite3_str_appendall(json, t == w->tables ? "{\"table\":" : ",{\"table\":");
@@ -441,9 +377,9 @@ static int check_folder(struct work *w, const char *folder) {
 
 static int copy_all(struct work *w, const char *folder) {
   const char *file = NULL;
-  if (open_file(w, &w->lock) != SQLITE_OK || open_file(w, &w->read) != SQLITE_OK) return w->f->code;
+  if (sdb_moment_open(&w->moment, w->f) != SQLITE_OK) return w->f->code;
   if (find_moment(w) != SQLITE_OK || check_folder(w, folder) != SQLITE_OK) return w->f->code;
-  if (sdb_new_folder_make(&w->folder, folder, w->file, w->f) != SQLITE_OK) return w->f->code;
+  if (sdb_new_folder_make(&w->folder, folder, w->moment.file, w->f) != SQLITE_OK) return w->f->code;
   if (copy_file(w, &file) != SQLITE_OK) return w->f->code;
   for (struct table *t = w->tables; t && w->f->code == SQLITE_OK; t = t->next)
     copy_directory(w, t, file);
@@ -452,9 +388,9 @@ static int copy_all(struct work *w, const char *folder) {
 
 int sdb_backup_all(sdb_connection *connection, const char *schema, const char *folder, char **json, sdb_failure *f) {
   struct work w = {.connection = connection, .schema = schema, .f = f};
-  if (check_file(&w) == SQLITE_OK && copy_all(&w, folder) == SQLITE_OK && !(*json = describe(&w))) sdb_failure_nomem(f);
-  sqlite3_close(w.read);
-  sqlite3_close(w.lock);
+  w.moment = (sdb_moment){.connection = connection, .schema = schema, .work = "seqdb_backup_all"};
+  if (copy_all(&w, folder) == SQLITE_OK && !(*json = describe(&w))) sdb_failure_nomem(f);
+  sdb_moment_close(&w.moment);
   forget_tables(&w);
   sdb_new_folder_close(&w.folder);
   return f->code;

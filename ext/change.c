@@ -300,7 +300,10 @@ int sdb_change_run(sdb_directory *directory, sdb_change *change, sdb_failure *f)
     if (sdb_transaction_changes(directory, f) != SQLITE_OK) return f->code;
     rc = run_any(directory, change);
   }
-  if (rc == SEQDB_OK) return SQLITE_OK;
+  if (rc == SEQDB_OK) {
+    if (change->kind == SDB_CHANGE_TOUCH) sdb_transaction_touched(directory);
+    return SQLITE_OK;
+  }
   sdb_transaction_forget_appended(directory);
   change_failed(directory, change, rc, f);
   if (change->mixes && (rc == SEQDB_FULL || rc == SEQDB_IO || rc == SEQDB_NOMEM)) {

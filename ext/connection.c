@@ -57,6 +57,7 @@ void sdb_connection_unref(void *context) {
   sdb_connection *connection = context;
   if (--connection->refs > 0) return;
   free_kept(connection);
+  if (connection->feed) connection->feed_end(connection);
   sdb_pins_close(&connection->pins);
   sqlite3_free(connection);
   sdb_sqlite_api_leave();

@@ -10,6 +10,7 @@
 #include "sqlite_api.h"
 
 struct sdb_directory;
+struct sdb_feed;
 struct sdb_loan;
 struct sdb_pin;
 struct sdb_table;
@@ -36,7 +37,9 @@ typedef struct sdb_connection {
   int level;           /* SQLite's newest savepoint, -1 = none; followed once a table is created (creation.c) */
   unsigned identities; /* given out so far, see sdb_directory */
   sdb_found found[SDB_FOUND_COUNT];
-  unsigned found_next;    /* the one to be replaced */
+  unsigned found_next;                                 /* the one to be replaced */
+  struct sdb_feed *feed;                               /* a change object in the making (feed_make.c), or NULL ... */
+  void (*feed_end)(struct sdb_connection *connection); /* ... and what ends it */
   sqlite3_stmt *sentinel; /* SELECT 1, never stepped: expires when a T may mean something else (find_table.c) */
   sqlite3_stmt *probe;    /* SELECT 1, stepped to see whether the program interrupts (interrupt.c) */
 } sdb_connection;

@@ -22,6 +22,7 @@
 #include "check.h"
 #include "creation.h"
 #include "ddl.h"
+#include "feed_tables.h"
 #include "owner.h"
 #include "path.h"
 #include "shadow.h"
@@ -144,10 +145,22 @@ static int settle(sdb_directory *directory, sdb_failure *f) {
       directory->name, directory->name, directory->name);
 }
 
+/* The triggers of replicated tables name the table. */
+static int refuse_replicated(const sdb_table *table, const char *verb, sdb_failure *f) {
+  bool any = false;
+  if (sdb_feed_tables_any(table->connection->db, table->schema, table->name, &any, f) != SQLITE_OK || !any)
+    return f->code;
+  return sdb_failure_set(f, SQLITE_LOCKED,
+                         "seqdb table %s: rows of other tables are replicated with it, see %s_logged: SELECT "
+                         "seqdb_replicate_stop('%s', ...) before %s",
+                         table->name, table->name, table->name, verb);
+}
+
 int sdb_table_destroy(sqlite3_vtab *vtab) {
   sdb_table *table = (sdb_table *)vtab;
   sdb_directory *directory = table->directory;
   sdb_failure f = {0};
+  if (refuse_replicated(table, "DROP", &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
   if (directory && (may_leave(directory, &f) != SQLITE_OK || settle(directory, &f) != SQLITE_OK))
     return sdb_failure_to_vtab(&f, vtab);
   if (sdb_shadow_drop(table->connection, table->schema, table->name, &f) != SQLITE_OK)
@@ -162,7 +175,8 @@ int sdb_table_destroy(sqlite3_vtab *vtab) {
 int sdb_table_rename(sqlite3_vtab *vtab, const char *name) {
   sdb_table *table = (sdb_table *)vtab;
   sdb_failure f = {0};
-  if (sdb_table_check_name(name, &f) != SQLITE_OK) return sdb_failure_to_vtab(&f, vtab);
+  if (sdb_table_check_name(name, &f) != SQLITE_OK || refuse_replicated(table, "RENAME", &f) != SQLITE_OK)
+    return sdb_failure_to_vtab(&f, vtab);
   if (table->unusable) {
     sdb_failure_set(&f, SQLITE_ERROR, "%s", table->unusable);
   } else if (!table->config.path_given) {
@@ -194,5 +208,5 @@ int sdb_table_integrity(sqlite3_vtab *vtab, const char *schema, const char *name
 
 /* Which tables named <table>_<suffix> belong to the table. */
 int sdb_table_shadow_name(const char *suffix) {
-  return sqlite3_stricmp(suffix, "commit") == 0;
+  return sqlite3_stricmp(suffix, "commit") == 0 || sqlite3_stricmp(suffix, "follow") == 0;
 }

@@ -51,6 +51,9 @@ typedef struct sdb_transaction {
   int created_level; /* the newest savepoint when it created the table, SDB_NOT_CREATED if it did not; see creation.c */
   int mixed_level;   /* MIXED: the newest savepoint when that happened ... */
   int mixed_code;    /* ... and what the overwrite failed with */
+  bool touched;      /* it is to be a commit though nothing has changed, since ... */
+  int touched_level; /* ... the newest savepoint was this one */
+  bool applies;      /* it has parts of a change object (feed_apply.c) */
   unsigned ends;     /* transactions that have ended */
   bool admitted;     /* it has changes, and was allowed to make them: while they are there nothing takes that back */
   uint32_t durability;     /* of its commit, asked in xSync; 0: none with the SQLite file */

@@ -44,6 +44,8 @@ static int sqlite_code(int engine_code) {
       return SQLITE_INTERRUPT;
     case SEQDB_MISUSE:
       return SQLITE_MISUSE;
+    case SEQDB_GAP:
+      return SQLITE_RANGE;
     default:
       return SQLITE_ERROR; /* NOTFOUND, INVALID, RANGE: the statement asked for it */
   }

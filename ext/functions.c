@@ -172,7 +172,8 @@ static void check_function(sqlite3_context *context, int argc, sqlite3_value **a
 
 /* ---- stat -------------------------------------------------------------------------------------------------- */
 
-static char *stat_json(const seqdb_stat_info *info, uint64_t pins) {
+static char *stat_json(const seqdb_stat_info *info, uint64_t pins, uint64_t floor,
+                       const uint8_t uuid[SEQDB_UUID_BYTES]) {
   const struct {
     const char *key;
     uint64_t value;
@@ -193,26 +194,41 @@ static char *stat_json(const seqdb_stat_info *info, uint64_t pins) {
       {"oldest_snapshot_held_bytes", info->oldest_snapshot_held_bytes},
       {"entry_disk_bytes", info->entry_disk_bytes},
       {"pins", pins},
+      {"changes_floor", floor},
   };
   sqlite3_str *text = sqlite3_str_new(NULL);
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
     sqlite3_str_appendf(text, "%s\"%s\":%llu", i ? "," : "{", members[i].key, (unsigned long long)members[i].value);
   }
-  sqlite3_str_appendchar(text, 1, '}');
+  sqlite3_str_appendall(text, ",\"uuid\":\"");
+  for (size_t i = 0; i < SEQDB_UUID_BYTES; i++)
+    sqlite3_str_appendf(text, "%02x", uuid[i]);
+  sqlite3_str_appendall(text, "\"}");
   return sqlite3_str_finish(text);
+}
+
+/* From sqlite3_malloc; NULL: *f is set. */
+static char *stat_of(sdb_directory *directory, sdb_failure *f) {
+  seqdb *engine = directory->engine;
+  seqdb_stat_info info = SEQDB_STAT_INIT;
+  uint8_t uuid[SEQDB_UUID_BYTES];
+  uint64_t floor = 0;
+  int rc = seqdb_stat(engine, &info);
+  if (rc == SEQDB_OK) rc = seqdb_changes_floor(engine, &floor);
+  if (sdb_failure_engine(f, engine, rc) != SQLITE_OK) return NULL;
+  seqdb_get_uuid(engine, uuid);
+  char *text = stat_json(&info, sdb_pins_count(directory->connection->pins, engine), floor, uuid);
+  if (!text) sdb_failure_nomem(f);
+  return text;
 }
 
 static void stat_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
   sdb_directory *directory = NULL;
   sdb_failure f = {0};
-  seqdb_stat_info info = SEQDB_STAT_INIT;
   char *text = NULL;
   (void)argc;
   if (sdb_find_table(sqlite3_user_data(context), argv[0], &directory, &f) == SQLITE_OK) {
-    if (sdb_failure_engine(&f, directory->engine, seqdb_stat(directory->engine, &info)) == SQLITE_OK) {
-      text = stat_json(&info, sdb_pins_count(directory->connection->pins, directory->engine));
-      if (!text) sdb_failure_nomem(&f);
-    }
+    text = stat_of(directory, &f);
     sdb_directory_release(directory);
   }
   if (f.code != SQLITE_OK) {

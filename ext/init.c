@@ -18,6 +18,7 @@
 #include "creation.h"
 #include "functions.h"
 #include "functions_backup.h"
+#include "functions_feed.h"
 #include "functions_files.h"
 #include "functions_layout.h"
 #include "functions_pin.h"
@@ -26,6 +27,7 @@
 #include "functions_write.h"
 #include "module.h"
 #include "sqlite_api.h"
+#include "tvf_changes.h"
 #include "tvf_chunks.h"
 #include "tvf_compaction.h"
 #include "tvf_layout.h"
@@ -79,6 +81,7 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
       sdb_register_compaction,
       sdb_register_chunks,
       sdb_register_values,
+      sdb_register_changes,
       sdb_register_functions,
       sdb_register_functions_write,
       sdb_register_functions_rescue,
@@ -87,6 +90,7 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const sqlite3_api_routines *ap
       sdb_register_functions_pin,
       sdb_register_functions_backup,
       sdb_register_functions_layout,
+      sdb_register_functions_feed,
       sdb_register_blob,
       sdb_register_version,
   };

@@ -4,6 +4,8 @@
 **
 **   CREATE TABLE "<table>_commit"(seqdb_state BLOB);     one row for each directory, found by the directory's uuid
 **
+** Another one, <table>_follow, is that of feed_state.c: both go where the virtual table goes.
+**
 ** There is no PRIMARY KEY, so sessions ignore the table; VACUUM renumbers its rows.  xSync writes with the blob
 ** interface: an UPDATE there would show in changes(), hooks, authorizers and triggers, and one that is refused would
 ** fail the COMMIT.  Its bytes are in row.c.
@@ -220,14 +222,20 @@ static int run(sdb_connection *connection, char *sql, const uint8_t *blob, sdb_f
   return f->code;
 }
 
-/* Is there a table <table>_commit, and is it ours? */
-static int look_for_table(sdb_connection *connection, const char *schema, const char *table, bool *ours,
-                          sdb_failure *f) {
-  char *shadow = sqlite3_mprintf("%s_commit", table);
-  if (!shadow) return sdb_failure_nomem(f);
-  *ours = sqlite3_table_column_metadata(connection->db, schema, shadow, SDB_ROW_COLUMN, NULL, NULL, NULL, NULL, NULL) ==
+/* Each shadow table, and a column by which it is ours. */
+static const struct shadow {
+  const char *suffix, *column;
+} shadows[] = {{"commit", SDB_ROW_COLUMN}, {"follow", "aside"}};
+#define SHADOWS (sizeof shadows / sizeof shadows[0])
+
+/* Is there a table <table>_<suffix>, and is it ours? */
+static int look_for_table(sdb_connection *connection, const char *schema, const char *table,
+                          const struct shadow *shadow, bool *ours, sdb_failure *f) {
+  char *name = sqlite3_mprintf("%s_%s", table, shadow->suffix);
+  if (!name) return sdb_failure_nomem(f);
+  *ours = sqlite3_table_column_metadata(connection->db, schema, name, shadow->column, NULL, NULL, NULL, NULL, NULL) ==
           SQLITE_OK;
-  sqlite3_free(shadow);
+  sqlite3_free(name);
   return SQLITE_OK;
 }
 
@@ -244,7 +252,7 @@ int sdb_shadow_put(sdb_directory *directory, const sdb_row *row, sdb_failure *f)
                                directory->owner.shadow, directory->owner.rowid),
                blob, f);
   }
-  if (look_for_table(connection, schema, table, &ours, f) != SQLITE_OK) return f->code;
+  if (look_for_table(connection, schema, table, &shadows[0], &ours, f) != SQLITE_OK) return f->code;
   if (!ours)
     run(connection, sqlite3_mprintf("CREATE TABLE \"%w\".\"%w_commit\"(" SDB_ROW_COLUMN " BLOB)", schema, table), NULL,
         f);
@@ -256,14 +264,21 @@ int sdb_shadow_put(sdb_directory *directory, const sdb_row *row, sdb_failure *f)
 
 int sdb_shadow_rename(sdb_connection *connection, const char *schema, const char *from, const char *to,
                       sdb_failure *f) {
-  bool ours = false;
-  if (look_for_table(connection, schema, from, &ours, f) != SQLITE_OK || !ours) return f->code;
-  return run(connection, sqlite3_mprintf("ALTER TABLE \"%w\".\"%w_commit\" RENAME TO \"%w_commit\"", schema, from, to),
-             NULL, f);
+  for (size_t i = 0; i < SHADOWS && f->code == SQLITE_OK; i++) {
+    const char *suffix = shadows[i].suffix;
+    bool ours = false;
+    if (look_for_table(connection, schema, from, &shadows[i], &ours, f) != SQLITE_OK || !ours) continue;
+    run(connection,
+        sqlite3_mprintf("ALTER TABLE \"%w\".\"%w_%s\" RENAME TO \"%w_%s\"", schema, from, suffix, to, suffix), NULL, f);
+  }
+  return f->code;
 }
 
 int sdb_shadow_drop(sdb_connection *connection, const char *schema, const char *table, sdb_failure *f) {
-  bool ours = false;
-  if (look_for_table(connection, schema, table, &ours, f) != SQLITE_OK || !ours) return f->code;
-  return run(connection, sqlite3_mprintf("DROP TABLE \"%w\".\"%w_commit\"", schema, table), NULL, f);
+  for (size_t i = 0; i < SHADOWS && f->code == SQLITE_OK; i++) {
+    bool ours = false;
+    if (look_for_table(connection, schema, table, &shadows[i], &ours, f) != SQLITE_OK || !ours) continue;
+    run(connection, sqlite3_mprintf("DROP TABLE \"%w\".\"%w_%s\"", schema, table, shadows[i].suffix), NULL, f);
+  }
+  return f->code;
 }

@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <string.h>
 #include "agree.h"
+#include "feed_state.h"
 #include "file.h"
 #include "owner.h"
 #include "shadow.h"
@@ -81,6 +82,13 @@ void sdb_transaction_mixed(sdb_directory *directory, int code) {
   t->mixed_code = code;
 }
 
+void sdb_transaction_touched(sdb_directory *directory) {
+  sdb_transaction *t = &directory->transaction;
+  if (t->touched) return;
+  t->touched = true;
+  t->touched_level = t->level;
+}
+
 void sdb_transaction_scans(sdb_directory *directory, sdb_loan *loan) {
   sdb_transaction *t = &directory->transaction;
   sdb_loan *before = t->scanned;
@@ -101,6 +109,7 @@ static void end(sdb_directory *directory) {
   t->created_level = SDB_NOT_CREATED;
   t->ends++;
   t->admitted = false;
+  t->touched = t->applies = false;
   t->row_written = false;
   t->durability = 0;
   seqdb_set_settles(directory->engine, SEQDB_SETTLES_NOTHING);
@@ -153,10 +162,23 @@ static int prepare(sdb_directory *directory, sdb_failure *f) {
   return generation == 0 ? put_row_back(directory, f) : write_row(directory, generation, token, f);
 }
 
+/* A change object is applied as a whole: all its parts are one commit. */
+static int refuse_half_object(sdb_directory *directory, sdb_failure *f) {
+  sdb_feed_state state;
+  if (!directory->transaction.applies || sdb_feed_state_read(directory, &state, f) != SQLITE_OK || state.part == 0)
+    return f->code;
+  return sdb_failure_set(
+      f, SQLITE_CONSTRAINT,
+      "%s: %u parts of the object to generation %llu are applied, and the last one is not: all parts "
+      "are one commit",
+      directory->name, state.part, (unsigned long long)state.to);
+}
+
 int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
   sdb_transaction *t = &directory->transaction;
   if (t->state == SDB_TRANSACTION_SYNCED) return SQLITE_OK;
   if (t->state == SDB_TRANSACTION_NONE) return SQLITE_OK; /* the CREATE was undone, and SQLite goes on with it */
+  if (refuse_half_object(directory, f) != SQLITE_OK) return f->code;
   t->admitted = false;
   if (seqdb_has_changes(directory->engine)) {
     if (t->state == SDB_TRANSACTION_MIXED) {
@@ -201,6 +223,7 @@ int sdb_transaction_release(sdb_directory *directory, int level, sdb_failure *f)
   sdb_transaction *t = &directory->transaction;
   t->level = level - 1;
   if (t->mixed_level > t->level) t->mixed_level = t->level;
+  if (t->touched_level > t->level) t->touched_level = t->level;
   return sdb_failure_engine(f, directory->engine, seqdb_release(directory->engine, level));
 }
 
@@ -212,7 +235,10 @@ int sdb_transaction_rollback_to(sdb_directory *directory, int level, sdb_failure
   t->admitted = false;
   sdb_transaction_forget_appended(directory);
   forget_made(directory);
-  return sdb_failure_engine(f, directory->engine, seqdb_rollback_to(directory->engine, level));
+  int rc = seqdb_rollback_to(directory->engine, level);
+  t->touched = t->touched && t->touched_level < level;
+  if (rc == SEQDB_OK && t->touched) rc = seqdb_touch(directory->engine); /* to the engine it is no change */
+  return sdb_failure_engine(f, directory->engine, rc);
 }
 
 /* ---- of a table that was created in this transaction ------------------------------------------------------- */

@@ -20,6 +20,8 @@ void sdb_transaction_begin(sdb_directory *directory);
 void sdb_transaction_created(sdb_directory *directory, int level);
 /* Before a change.  MISUSE in a commit hook. */
 int sdb_transaction_changes(sdb_directory *directory, sdb_failure *f);
+/* It was touched: it is a commit, whatever it goes back to that is not before this. */
+void sdb_transaction_touched(sdb_directory *directory);
 /* An overwrite has failed with `code` and left bytes that the transaction wrote before mixed with newer ones. */
 void sdb_transaction_mixed(sdb_directory *directory, int code);
 /* The running write statement takes its rowids from that loan; NULL: from the own view.  It has changed nothing yet. */

@@ -6,7 +6,7 @@
 **   INSERT INTO r(name, length)            zeros, sparse         INSERT INTO r(name, append)    append or create
 **   UPDATE r SET name|content|length = ... rename, replace, cut or extend with zeros
 **   DELETE FROM r WHERE ...                remove
-**   INSERT INTO r(r) VALUES('flush')       flush, checkpoint, compact, check
+**   INSERT INTO r(r) VALUES('flush')       flush, checkpoint, compact, check, touch
 **
 ** The hidden column of the table's own name also carries pointers: a function that finds no transaction open sends
 ** its change through it (functions_write.c).  A pointer's SQL type is NULL, so it is looked for first.  The answer is
@@ -304,7 +304,19 @@ static int check_command(sdb_directory *directory, sdb_failure *f) {
   return f->code;
 }
 
-static int command(sdb_request *r) {
+/* A commit of the directory, though nothing changes.  *rowid: the generation that it will have; nobody else makes one
+** before this transaction ends. */
+static int touch_command(sdb_directory *directory, sqlite3_int64 *rowid, sdb_failure *f) {
+  sdb_change touch = {.kind = SDB_CHANGE_TOUCH};
+  uint8_t token[SEQDB_TOKEN_BYTES];
+  uint64_t generation = 0;
+  if (sdb_change_run(directory, &touch, f) != SQLITE_OK) return f->code;
+  int rc = seqdb_get_tip(directory->engine, &generation, token);
+  *rowid = (sqlite3_int64)generation + 1;
+  return sdb_failure_engine(f, directory->engine, rc);
+}
+
+static int command(sdb_request *r, sqlite3_int64 *rowid) {
   sdb_directory *directory = r->directory;
   sqlite3_value *self = r->column[SDB_COLUMN_SELF];
   sdb_failure *f = &r->f;
@@ -321,7 +333,8 @@ static int command(sdb_request *r) {
   if (sqlite3_stricmp(word, "checkpoint") == 0) return sdb_upkeep_checkpoint(directory, f);
   if (sqlite3_stricmp(word, "compact") == 0) return sdb_upkeep_compact(directory, NULL, f);
   if (sqlite3_stricmp(word, "check") == 0) return check_command(directory, f);
-  return sdb_failure_set(f, SQLITE_ERROR, "%s: unknown command '%s' (flush, checkpoint, compact, check)",
+  if (sqlite3_stricmp(word, "touch") == 0) return touch_command(directory, rowid, f);
+  return sdb_failure_set(f, SQLITE_ERROR, "%s: unknown command '%s' (flush, checkpoint, compact, check, touch)",
                          directory->name, word);
 }
 
@@ -334,7 +347,7 @@ static int insert_any(sdb_request *r, sqlite3_value *given_rowid, sqlite3_int64 
     if (sdb_change_run(r->directory, sent, &r->f) == SQLITE_OK) r->f.code = SQLITE_CONSTRAINT;
     return r->f.code;
   }
-  return is_given(r, SDB_COLUMN_SELF) ? command(r) : insert(r, given_rowid, rowid);
+  return is_given(r, SDB_COLUMN_SELF) ? command(r, rowid) : insert(r, given_rowid, rowid);
 }
 
 /* argv: the old rowid; then, but for DELETE, the new rowid and the columns.  A rowid that is not there is NULL. */

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT
+**
+** feed_log.c: see feed_log.h.
+**
+**   CREATE TABLE <T>_log(generation, name, k1, ... k8, PRIMARY KEY(...)) WITHOUT ROWID      which rows, by their keys
+**   CREATE TABLE <T>_logged(name, since, sign)                                              which tables
+**   CREATE TRIGGER <T>_log_<table>_<1..5>                                                   who writes the notes
+**
+** A note says which row *may* have changed, not how: the object reads the row as it is at its commit.  So notes that
+** are too many do no harm, what is changed ten times is noted once, and the two sides agree whatever the order was.
+**
+** The generation.  The trigger's first statement is INSERT INTO T(T) VALUES('touch'): the commit will be one of the
+** directory, too, and the rowid of that INSERT is the generation that it will have; nobody else can commit meanwhile.
+** <T>_log is WITHOUT ROWID, so last_insert_rowid() keeps it while notes are written.
+**
+** REPLACE removes rows without firing triggers (unless recursive_triggers is on).  So before an INSERT or UPDATE those
+** rows are noted that have one of its unique values, whatever the statement would do with them.
+**
+** An ON CONFLICT of the statement that fires a trigger overrides one of the trigger's own statements, but not an UPSERT.
+*/
+#include "feed_log.h"
+#include <string.h>
+#include "agree.h"
+#include "feed_tables.h"
+#include "owner.h"
+#include "path.h"
+
+#define KEYS_SQL "k1, k2, k3, k4, k5, k6, k7, k8"
+
+struct log {
+  sqlite3 *db;
+  const char *schema, *t;
+  sdb_feed_table table;
+  sqlite3_str *body; /* of the trigger that is being made */
+  sdb_failure *f;
+};
+
+/* ---- triggers ---------------------------------------------------------------------------------------------- */
+
+/* "NEW.a, NEW.b, 0, 0, ..." : a key as the eight columns of the log. */
+static void add_key(struct log *log, const char *prefix) {
+  for (int i = 0; i < SDB_KEYS_MAX; i++) {
+    if (i < log->table.key_count)
+      sqlite3_str_appendf(log->body, ", %s%s", prefix, log->table.key[i]);
+    else
+      sqlite3_str_appendall(log->body, ", 0");
+  }
+}
+
+static void begin_note(struct log *log) {
+  sqlite3_str_appendf(log->body,
+                      "  INSERT INTO \"%w_log\"(generation, name, " KEYS_SQL ") SELECT last_insert_rowid(), %Q", log->t,
+                      log->table.name);
+}
+
+static void note(struct log *log, const char *prefix) {
+  begin_note(log);
+  add_key(log, prefix);
+  sqlite3_str_appendall(log->body, " WHERE true ON CONFLICT DO NOTHING;\n");
+}
+
+/* Rows that have the new values of that index, or rowid. */
+static void note_owners(struct log *log, const char *condition) {
+  begin_note(log);
+  add_key(log, "");
+  sqlite3_str_appendf(log->body, " FROM \"%w\" WHERE %s ON CONFLICT DO NOTHING;\n", log->table.name, condition);
+}
+
+static int make_trigger(struct log *log, int number, const char *when) {
+  char *body = sqlite3_str_finish(log->body);
+  log->body = sqlite3_str_new(NULL);
+  if (!body) return log->f->code; /* nothing to do for it */
+  int rc = sdb_feed_run(
+      log->db,
+      sqlite3_mprintf("CREATE TRIGGER \"%w\".\"%w_log_%w_%d\" %s ON \"%w\" BEGIN\n"
+                      "  INSERT INTO \"%w\"(\"%w\") VALUES('touch');\n%sEND",
+                      log->schema, log->t, log->table.name, number, when, log->table.name, log->t, log->t, body),
+      log->f);
+  sqlite3_free(body);
+  return rc;
+}
+
+/* Columns of a unique index as a condition on the new row; from sqlite3_malloc. */
+static char *index_condition(struct log *log, const char *index) {
+  sqlite3_str *condition = sqlite3_str_new(NULL);
+  sqlite3_stmt *columns = sdb_feed_prepare(
+      log->db, sqlite3_mprintf("SELECT name FROM pragma_index_info(%Q, %Q)", index, log->schema), log->f);
+  while (columns && sqlite3_step(columns) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(columns, 0);
+    if (!name)
+      sdb_failure_set(log->f, SQLITE_ERROR,
+                      "table %s: its index %s is UNIQUE on an expression: which rows a REPLACE removes cannot be told, "
+                      "so its rows cannot travel",
+                      log->table.name, index);
+    else
+      sqlite3_str_appendf(condition, "%s\"%w\" = NEW.\"%w\"", sqlite3_str_length(condition) ? " AND " : "", name, name);
+  }
+  sqlite3_finalize(columns);
+  return sqlite3_str_finish(condition);
+}
+
+/* The body of what comes before INSERT and UPDATE. */
+static int note_all_owners(struct log *log) {
+  sqlite3_stmt *indexes =
+      sdb_feed_prepare(log->db,
+                       sqlite3_mprintf("SELECT name, origin FROM pragma_index_list(%Q, %Q) WHERE \"unique\"",
+                                       log->table.name, log->schema),
+                       log->f);
+  while (indexes && log->f->code == SQLITE_OK && sqlite3_step(indexes) == SQLITE_ROW) {
+    bool is_key = strcmp((const char *)sqlite3_column_text(indexes, 1), "pk") == 0 && !log->table.by_rowid;
+    char *condition = is_key ? NULL : index_condition(log, (const char *)sqlite3_column_text(indexes, 0));
+    if (condition && log->f->code == SQLITE_OK) note_owners(log, condition);
+    sqlite3_free(condition);
+  }
+  sqlite3_finalize(indexes);
+  if (log->table.rowid && !log->table.by_rowid) {
+    char *condition = sqlite3_mprintf("%s = NEW.%s", log->table.rowid, log->table.rowid);
+    if (condition) note_owners(log, condition);
+    sqlite3_free(condition);
+  }
+  return log->f->code;
+}
+
+static int make_triggers(struct log *log) {
+  log->body = sqlite3_str_new(NULL);
+  if (note_all_owners(log) == SQLITE_OK) make_trigger(log, 1, "BEFORE INSERT");
+  if (log->f->code == SQLITE_OK) note(log, "NEW.");
+  if (log->f->code == SQLITE_OK) make_trigger(log, 2, "AFTER INSERT");
+  if (log->f->code == SQLITE_OK && note_all_owners(log) == SQLITE_OK) make_trigger(log, 3, "BEFORE UPDATE");
+  note(log, "OLD.");
+  note(log, "NEW.");
+  if (log->f->code == SQLITE_OK) make_trigger(log, 4, "AFTER UPDATE");
+  note(log, "OLD.");
+  if (log->f->code == SQLITE_OK) make_trigger(log, 5, "AFTER DELETE");
+  sqlite3_free(sqlite3_str_finish(log->body));
+  return log->f->code;
+}
+
+static int drop_triggers(struct log *log, const char *table) {
+  for (int i = 1; i <= 5 && log->f->code == SQLITE_OK; i++)
+    sdb_feed_run(log->db,
+                 sqlite3_mprintf("DROP TRIGGER IF EXISTS \"%w\".\"%w_log_%w_%d\"", log->schema, log->t, table, i),
+                 log->f);
+  return log->f->code;
+}
+
+/* ---- the two tables ---------------------------------------------------------------------------------------- */
+
+static int make_tables(struct log *log) {
+  return sdb_feed_run(
+      log->db,
+      sqlite3_mprintf("CREATE TABLE IF NOT EXISTS \"%w\".\"%w_log\"(generation INTEGER, name TEXT, " KEYS_SQL
+                      ", PRIMARY KEY(generation, name, " KEYS_SQL ")) WITHOUT ROWID;\n"
+                      "CREATE TABLE IF NOT EXISTS \"%w\".\"%w_logged\"(name TEXT PRIMARY KEY COLLATE NOCASE, since "
+                      "INTEGER, sign INTEGER) WITHOUT ROWID",
+                      log->schema, log->t, log->schema, log->t),
+      log->f);
+}
+
+/* Makes the commit one of the directory.  *generation: that it will have. */
+static int touch(struct log *log, sqlite3_int64 *generation) {
+  sdb_feed_run(log->db,
+               sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\") VALUES('touch')", log->schema, log->t, log->t),
+               log->f);
+  *generation = sqlite3_last_insert_rowid(log->db);
+  return log->f->code;
+}
+
+static int put_logged(struct log *log) {
+  sqlite3_int64 sign = 0, generation = 0;
+  if (touch(log, &generation) != SQLITE_OK ||
+      sdb_feed_table_sign(log->db, log->schema, log->t, &log->table, &sign, log->f) != SQLITE_OK)
+    return log->f->code;
+  return sdb_feed_run(log->db,
+                      sqlite3_mprintf("INSERT OR REPLACE INTO \"%w\".\"%w_logged\" VALUES(%Q, %lld, %lld)", log->schema,
+                                      log->t, log->table.name, generation, sign),
+                      log->f);
+}
+
+/* Those whose key is the rowid are signed with schema_version, which has changed: what was right before still is. */
+static int sign_others(struct log *log, const sdb_feed_table *list, size_t count) {
+  sqlite3_int64 sign;
+  for (size_t i = 0; i < count && log->f->code == SQLITE_OK; i++) {
+    if (!list[i].by_rowid || !list[i].sign || sqlite3_stricmp(list[i].name, log->table.name) == 0) continue;
+    if (sdb_feed_table_sign(log->db, log->schema, log->t, &list[i], &sign, log->f) != SQLITE_OK) break;
+    sdb_feed_run(log->db,
+                 sqlite3_mprintf("UPDATE \"%w\".\"%w_logged\" SET sign = %lld WHERE name = %Q", log->schema, log->t,
+                                 sign, list[i].name),
+                 log->f);
+  }
+  return log->f->code;
+}
+
+/* Their sign, or 0 if it is not right any more. */
+static int check_signs(struct log *log, sdb_feed_table *list, size_t count) {
+  sqlite3_int64 sign;
+  for (size_t i = 0; i < count && log->f->code == SQLITE_OK; i++)
+    if (sdb_feed_table_sign(log->db, log->schema, log->t, &list[i], &sign, log->f) == SQLITE_OK && sign != list[i].sign)
+      list[i].sign = 0;
+  return log->f->code;
+}
+
+/* ---- all or nothing ---------------------------------------------------------------------------------------- */
+
+static int may_note(sdb_directory *directory, sdb_failure *f) {
+  sqlite3 *db = directory->connection->db;
+  if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK) return f->code;
+  if (directory->owner.state != SDB_OWNER_THIS)
+    return sdb_failure_set(f, SQLITE_ERROR,
+                           "%s: rows travel with the regions of a table that commits with them: not in memory, not in "
+                           "temp, not with atomic=0",
+                           directory->name);
+  if (sdb_path_is_inside(db, directory->schema, directory->path)) return SQLITE_OK;
+  return sdb_failure_set(
+      f, SQLITE_ERROR, "%s: its directory lies outside the SQLite file's folder, so that no trigger may use the table",
+      directory->name);
+}
+
+static int ended(struct log *log) {
+  sdb_failure unheard = {0};
+  bool failed = log->f->code != SQLITE_OK;
+  if (failed) sdb_feed_run(log->db, sqlite3_mprintf("ROLLBACK TO seqdb_log"), &unheard);
+  sdb_feed_run(log->db, sqlite3_mprintf("RELEASE seqdb_log"), failed ? &unheard : log->f);
+  sdb_failure_clear(&unheard);
+  return log->f->code;
+}
+
+static struct log log_of(sdb_directory *directory, sdb_failure *f) {
+  return (struct log){.db = directory->connection->db, .schema = directory->schema, .t = directory->name, .f = f};
+}
+
+int sdb_feed_log_add(sdb_directory *directory, const char *table, int *columns, sdb_failure *f) {
+  struct log log = log_of(directory, f);
+  sdb_feed_table *list = NULL;
+  size_t count = 0;
+  if (may_note(directory, f) != SQLITE_OK) return f->code;
+  if (sdb_feed_run(log.db, sqlite3_mprintf("SAVEPOINT seqdb_log"), f) != SQLITE_OK) return f->code;
+  if (sdb_feed_table_describe(log.db, log.schema, table, &log.table, f) == SQLITE_OK &&
+      make_tables(&log) == SQLITE_OK &&
+      sdb_feed_tables_list(log.db, log.schema, log.t, &list, &count, f) == SQLITE_OK &&
+      check_signs(&log, list, count) == SQLITE_OK && drop_triggers(&log, table) == SQLITE_OK &&
+      make_triggers(&log) == SQLITE_OK && put_logged(&log) == SQLITE_OK)
+    sign_others(&log, list, count);
+  *columns = log.table.column_count;
+  sdb_feed_tables_free(list, count);
+  sdb_feed_table_free(&log.table);
+  return ended(&log);
+}
+
+int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *removed, sdb_failure *f) {
+  struct log log = log_of(directory, f);
+  sqlite3_int64 generation;
+  bool any = false;
+  *removed = false;
+  if (sdb_feed_tables_any(log.db, log.schema, log.t, &any, f) != SQLITE_OK || !any) return f->code;
+  if (sdb_feed_run(log.db, sqlite3_mprintf("SAVEPOINT seqdb_log"), f) != SQLITE_OK) return f->code;
+  if (drop_triggers(&log, table) == SQLITE_OK && touch(&log, &generation) == SQLITE_OK)
+    sdb_feed_run(log.db,
+                 sqlite3_mprintf("DELETE FROM \"%w\".\"%w_log\" WHERE name = %Q COLLATE NOCASE;\n"
+                                 "DELETE FROM \"%w\".\"%w_logged\" WHERE name = %Q",
+                                 log.schema, log.t, table, log.schema, log.t, table),
+                 f);
+  *removed = f->code == SQLITE_OK && sqlite3_changes(log.db) > 0;
+  return ended(&log);
+}
+
+int sdb_feed_log_prune(sdb_directory *directory, uint64_t generation, uint64_t *notes, sdb_failure *f) {
+  struct log log = log_of(directory, f);
+  bool any = false;
+  *notes = 0;
+  if (sdb_feed_tables_any(log.db, log.schema, log.t, &any, f) != SQLITE_OK || !any) return f->code;
+  if (sdb_feed_run(log.db, sqlite3_mprintf("SAVEPOINT seqdb_log"), f) != SQLITE_OK) return f->code;
+  if (sdb_feed_run(
+          log.db,
+          sqlite3_mprintf("UPDATE \"%w\".\"%w_logged\" SET since = max(since, %lld);\n"
+                          "DELETE FROM \"%w\".\"%w_log\" WHERE generation <= %lld",
+                          log.schema, log.t, (sqlite3_int64)generation, log.schema, log.t, (sqlite3_int64)generation),
+          f) == SQLITE_OK)
+    *notes = (uint64_t)sqlite3_changes64(log.db);
+  return ended(&log);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+**
+** feed_log.h: upstream, the notes of which rows of named tables have changed.
+*/
+#ifndef SDB_FEED_LOG_H
+#define SDB_FEED_LOG_H
+
+#include "directory.h"
+
+/* Changes of the table's rows are noted from now on, by triggers made anew.  *columns: how many travel. */
+int sdb_feed_log_add(sdb_directory *directory, const char *table, int *columns, sdb_failure *f);
+/* No longer.  *removed: they were. */
+int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *removed, sdb_failure *f);
+/* Forgets what was noted up to that generation.  *notes: how many. */
+int sdb_feed_log_prune(sdb_directory *directory, uint64_t generation, uint64_t *notes, sdb_failure *f);
+
+#endif /* SDB_FEED_LOG_H */
