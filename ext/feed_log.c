@@ -202,8 +202,12 @@ static int check_signs(struct log *log, sdb_feed_table *list, size_t count) {
 
 /* ---- all or nothing ---------------------------------------------------------------------------------------- */
 
-static int may_note(sdb_directory *directory, sdb_failure *f) {
+static int may_note(sdb_directory *directory, const char *table, sdb_failure *f) {
   sqlite3 *db = directory->connection->db;
+  size_t bytes = strlen(directory->name);
+  bool own = sqlite3_strnicmp(table, directory->name, (int)bytes) == 0 &&
+             (sqlite3_stricmp(table + bytes, "_log") == 0 || sqlite3_stricmp(table + bytes, "_logged") == 0);
+  if (own) return sdb_failure_set(f, SQLITE_ERROR, "table %s has the notes themselves: its rows cannot travel", table);
   if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK) return f->code;
   if (directory->owner.state != SDB_OWNER_THIS)
     return sdb_failure_set(f, SQLITE_ERROR,
@@ -233,7 +237,7 @@ int sdb_feed_log_add(sdb_directory *directory, const char *table, int *columns, 
   struct log log = log_of(directory, f);
   sdb_feed_table *list = NULL;
   size_t count = 0;
-  if (may_note(directory, f) != SQLITE_OK) return f->code;
+  if (may_note(directory, table, f) != SQLITE_OK) return f->code;
   if (sdb_feed_run(log.db, sqlite3_mprintf("SAVEPOINT seqdb_log"), f) != SQLITE_OK) return f->code;
   if (sdb_feed_table_describe(log.db, log.schema, table, &log.table, f) == SQLITE_OK &&
       make_tables(&log) == SQLITE_OK &&
@@ -245,6 +249,23 @@ int sdb_feed_log_add(sdb_directory *directory, const char *table, int *columns, 
   sdb_feed_tables_free(list, count);
   sdb_feed_table_free(&log.table);
   return ended(&log);
+}
+
+int sdb_feed_log_renew(sdb_directory *directory, int *tables, sdb_failure *f) {
+  struct log log = log_of(directory, f);
+  sdb_feed_table *list = NULL;
+  size_t count = 0;
+  int columns;
+  *tables = 0;
+  if (sdb_feed_tables_list(log.db, log.schema, log.t, &list, &count, f) != SQLITE_OK) return f->code;
+  check_signs(&log, list, count);
+  for (size_t i = 0; i < count && f->code == SQLITE_OK; i++) {
+    if (list[i].sign) continue;
+    sdb_feed_log_add(directory, list[i].name, &columns, f);
+    ++*tables;
+  }
+  sdb_feed_tables_free(list, count);
+  return f->code;
 }
 
 int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *removed, sdb_failure *f) {

@@ -9,6 +9,8 @@
 
 /* Changes of the table's rows are noted from now on, by triggers made anew.  *columns: how many travel. */
 int sdb_feed_log_add(sdb_directory *directory, const char *table, int *columns, sdb_failure *f);
+/* The same for all tables that are listed and whose schema has changed.  *tables: how many. */
+int sdb_feed_log_renew(sdb_directory *directory, int *tables, sdb_failure *f);
 /* No longer.  *removed: they were. */
 int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *removed, sdb_failure *f);
 /* Forgets what was noted up to that generation.  *notes: how many. */

@@ -93,9 +93,9 @@ static int check_table(sdb_feed *feed, const sdb_directory *directory, const sdb
   if (sign != table->sign)
     return sdb_failure_set(f, SQLITE_SCHEMA,
                            WORK
-                           ": the schema of table %s has changed: SELECT seqdb_replicate('%s', '%s'), then a new "
-                           "base: %s('%s', 0)",
-                           table->name, directory->name, table->name, WORK, directory->name);
+                           ": the schema of table %s has changed: SELECT seqdb_replicate('%s'), then a new base: "
+                           "%s('%s', 0)",
+                           table->name, directory->name, WORK, directory->name);
   if (feed->from == 0 || feed->from >= table->since) return SQLITE_OK;
   return sdb_failure_set(f, SQLITE_RANGE,
                          WORK
@@ -131,6 +131,9 @@ static int begin_with_rows(sdb_feed *feed, sdb_directory *directory, sdb_failure
 
 static int begin(sdb_feed *feed, sdb_directory *directory, sdb_failure *f) {
   bool rows = false;
+  if (seqdb_has_changes(directory->engine) > 0)
+    return sdb_failure_set(f, SQLITE_ERROR, WORK ": %s has changes that are not committed: COMMIT first",
+                           directory->name);
   if (sdb_owner_may_upkeep(directory, f) != SQLITE_OK) return f->code;
   if (sdb_feed_tables_any(directory->connection->db, directory->schema, directory->name, &rows, f) != SQLITE_OK)
     return f->code;

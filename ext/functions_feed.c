@@ -3,6 +3,7 @@
 ** functions_feed.c: the functions of the change feed (OBJECTS.md).
 **
 **   SELECT seqdb_replicate('regions', 'users');         -- upstream: rows of the table travel, too; how many columns
+**   SELECT seqdb_replicate('regions');                  -- upstream, after a change of a schema: how many tables had one
 **   SELECT seqdb_replicate_stop('regions', 'users');    -- no longer; 1, or 0 if they did not
 **   SELECT seqdb_object('regions', 7);                  -- what has changed after generation 7; NULL: nothing
 **   SELECT seqdb_object('regions', 0, 1);               -- all there is, part 1; then 2, 3, ... until NULL
@@ -154,6 +155,18 @@ static void replicate_function(sqlite3_context *context, int argc, sqlite3_value
   give_number(context, (uint64_t)columns, &f);
 }
 
+static void renew_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  sdb_directory *directory = NULL;
+  sdb_failure f = {0};
+  int tables = 0;
+  (void)argc;
+  if (find(context, argv, &directory, &f) == SQLITE_OK) {
+    if (sdb_upkeep_refuse_readonly(directory, "replicate", &f) == SQLITE_OK) sdb_feed_log_renew(directory, &tables, &f);
+    sdb_directory_release(directory);
+  }
+  give_number(context, (uint64_t)tables, &f);
+}
+
 static void stop_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
   sdb_directory *directory = NULL;
   sdb_failure f = {0};
@@ -190,6 +203,7 @@ int sdb_register_functions_feed(sdb_connection *connection) {
       {"seqdb_object_info", 1, SQLITE_DIRECTONLY | SDB_RESULT_SUBTYPE, info_function},
       {"seqdb_apply", 2, SQLITE_DIRECTONLY, apply_function},
       {"seqdb_apply", 3, SQLITE_DIRECTONLY, apply_function},
+      {"seqdb_replicate", 1, SQLITE_DIRECTONLY, renew_function},
       {"seqdb_replicate", 2, SQLITE_DIRECTONLY, replicate_function},
       {"seqdb_replicate_stop", 2, SQLITE_DIRECTONLY, stop_function},
       {"seqdb_replicate_prune", 2, SQLITE_DIRECTONLY, prune_function},

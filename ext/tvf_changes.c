@@ -104,6 +104,9 @@ static int open_changes(sdb_changes_cursor *cursor, sqlite3_value **argv, sdb_fa
       sdb_find_table(connection, argv[0], &cursor->directory, f) != SQLITE_OK)
     return f->code;
   seqdb *engine = cursor->directory->engine;
+  if (seqdb_has_changes(engine) > 0)
+    return sdb_failure_set(f, SQLITE_ERROR, CHANGES ": %s has changes that are not committed: COMMIT first",
+                           cursor->directory->name);
   if (sdb_loan_take(connection, cursor->directory, engine, &cursor->loan, f) != SQLITE_OK) return f->code;
   if (sdb_owner_may_upkeep(cursor->directory, f) == SQLITE_OK) sdb_agree_settle(cursor->directory, f);
   if (f->code != SQLITE_OK) return f->code;

@@ -138,10 +138,11 @@ static bool was_there(const seqdb_changes *c, uint64_t created) {
   return created <= c->since;
 }
 
-/* The item removes a region; does the snapshot lack one that was there? */
+/* The item removes a region that nothing older than `since` has taken the place of.  One that was made after `since`,
+** too: who has applied a newer list already knows it. */
 static bool is_gone(const seqdb_changes *c, const sdb_change_item *item) {
   const sdb_entry *entry = sdb_tree_get(c->tree, item->index);
-  return was_there(c, item->offset) && !(entry && was_there(c, entry->created));
+  return !(entry && was_there(c, entry->created));
 }
 
 static bool next_gone(seqdb_changes *c, seqdb_change *change) {

@@ -66,7 +66,7 @@ proc apply_one {object {db f}} {$db onecolumn {SELECT seqdb_apply('r', @object)}
 
 # How far the follower is.
 proc reached {{db f}} {
-  if {[$db onecolumn {SELECT count(*) FROM pragma_table_list WHERE name = 'r_follow' AND schema = 'main'}] == 0} {return 0}
+  if {[$db onecolumn {SELECT count(*) FROM main.sqlite_master WHERE name = 'r_follow'}] == 0} {return 0}
   $db onecolumn {SELECT coalesce(max(generation), 0) FROM r_follow}
 }
 # The next object goes over; what is different afterwards, or {}.
@@ -82,7 +82,8 @@ proc feed_image {db} {
     if {[$db onecolumn {SELECT count(*) FROM sqlite_master WHERE name = $table}] == 0} continue
     set columns [$db eval {SELECT name FROM pragma_table_xinfo($table) ORDER BY cid}]
     if {$table eq "q"} {lappend columns rowid}
-    set values [join [lmap c $columns {string map [list @ $c] {typeof(@) || ':' || hex(CAST(@ AS BLOB))}}] { || ' ' || }]
+    set exact {typeof(@) || ':' || hex(CAST(@ AS BLOB))}
+    set values [join [lmap c $columns {string map [list @ $c] $exact}] { || ' ' || }]
     lappend image $table {*}[$db eval "SELECT $values FROM $table ORDER BY $key"]
   }
   return $image
