@@ -148,6 +148,20 @@ static int run_create(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const
   return result_u64(at, interp, rc, region);
 }
 
+static int run_create_at(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  sdb_api_db *at = object;
+  Tcl_DString space;
+  Tcl_WideInt index;
+  size_t bytes;
+  seqdb_region region = 0;
+  (void)argc;
+  if (Tcl_GetWideIntFromObj(interp, argv[0], &index) != TCL_OK) return TCL_ERROR;
+  const char *name = sdb_api_name(argv[1], &bytes, &space);
+  int rc = seqdb_create_at(at->db, (uint32_t)index, name, bytes, &region);
+  Tcl_DStringFree(&space);
+  return result_u64(at, interp, rc, region);
+}
+
 static int run_created(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   (void)object, (void)argc, (void)argv;
   Tcl_SetObjResult(interp, Tcl_NewIntObj(created_last));
@@ -357,6 +371,7 @@ static int run_close(void *object, Tcl_Interp *interp, int argc, Tcl_Obj *const 
 static const sdb_api_sub change_subs[] = {{"append", 2, 2, "region data", run_append},
                                           {"close", 0, 0, NULL, run_close},
                                           {"create", 1, 1, "name", run_create},
+                                          {"create_at", 2, 2, "index name", run_create_at},
                                           {"created", 0, 0, NULL, run_created},
                                           {"fill", 3, 4, "region bytes piece ?byte?", run_fill},
                                           {"flush", 0, 0, NULL, run_flush},
