@@ -16,7 +16,8 @@
 ** REPLACE removes rows without firing triggers (unless recursive_triggers is on).  So before an INSERT or UPDATE those
 ** rows are noted that have one of its unique values, whatever the statement would do with them.
 **
-** An ON CONFLICT of the statement that fires a trigger overrides one of the trigger's own statements, but not an UPSERT.
+** An ON CONFLICT of the statement that fires a trigger overrides those of the trigger's own statements, but not an
+** UPSERT.
 */
 #include "feed_log.h"
 #include <string.h>

@@ -8,7 +8,7 @@
 **   the last    ends snapshot and read transaction; so do an error, another object, and the connection's end
 **
 **     +--------+--------------+------+------+---------+
-**     | header | TABLE, TABLE | KEYS | ROWS | REGIONS |     each part has the tables; the rest goes on from part to part
+**     | header | TABLE, TABLE | KEYS | ROWS | REGIONS |     the tables are in each part; the rest goes on
 **     +--------+--------------+------+------+---------+
 **
 ** Keys come before rows, in all tables: the follower removes all that may have changed, then puts what is there now.

@@ -3,7 +3,7 @@
 ** functions_feed.c: the functions of the change feed (OBJECTS.md).
 **
 **   SELECT seqdb_replicate('regions', 'users');         -- upstream: rows of the table travel, too; how many columns
-**   SELECT seqdb_replicate('regions');                  -- upstream, after a change of a schema: how many tables had one
+**   SELECT seqdb_replicate('regions');                  -- upstream, after a change of a schema: of how many tables
 **   SELECT seqdb_replicate_stop('regions', 'users');    -- no longer; 1, or 0 if they did not
 **   SELECT seqdb_object('regions', 7);                  -- what has changed after generation 7; NULL: nothing
 **   SELECT seqdb_object('regions', 0, 1);               -- all there is, part 1; then 2, 3, ... until NULL

@@ -18,7 +18,7 @@
 --   nothing is new: yes
 .mode list
 ATTACH 'upstream.db' AS up;
-.once mode.txt
+.once /dev/null
 PRAGMA up.journal_mode = WAL;
 SELECT 'the upstream is in mode ' || journal_mode FROM pragma_journal_mode('up');
 CREATE VIRTUAL TABLE up.pictures USING seqdb('upstream_pictures');
