@@ -18,13 +18,13 @@ namespace eval layers {
 
 # ---- what is there -----------------------------------------------------------------------------------------------
 
-# C files below folders of a tree, relative to it.
+# C files below folders of a tree, relative to it.  ext/ship/ is a program that has the extension in it, no part of it.
 proc layers::sources {root args} {
   set found {}
   foreach folder $args {
     foreach pattern {*.c *.h */*.c */*.h} {lappend found {*}[glob -nocomplain -directory $root -tails $folder/$pattern]}
   }
-  return [lsort $found]
+  return [lsort [lsearch -all -inline -not $found ext/ship/*]]
 }
 
 proc layers::module_of {path} {return [file rootname $path]}
