@@ -153,7 +153,8 @@ proc judge_follower {file} {
   if {![file exists $file]} {return "no $file"}
   open_plain follower_db $file
   set state [follower_state follower_db]
-  set check [follower_db onecolumn {SELECT seqdb_check('r')}]
+  set check {}
+  if {$state ne {}} {set check [follower_db onecolumn {SELECT seqdb_check('r')}]}
   follower_db close
   if {$state eq {}} {return nothing}
   lassign $state chain generation picture
