@@ -58,23 +58,47 @@ class Connection {
     return Number(this.#statement(sql).run(...values).changes);
   }
 
+  // Older releases of node:sqlite do not say: undefined.
+  #knownTransaction() {
+    return this.driver === 'better-sqlite3' ? this.db.inTransaction : this.db.isTransaction;
+  }
+
   // False: the connection is in a transaction already.
-  #begin() {
-    const known = this.driver === 'better-sqlite3' ? this.db.inTransaction : this.db.isTransaction;
+  #begin(how) {
+    const known = this.#knownTransaction();
     if (known === true) return false;
     try {
-      this.run('BEGIN IMMEDIATE');
+      this.run(how);
     } catch (error) {
-      // Older releases of node:sqlite do not say whether there is one.
       if (known === undefined && /within a transaction/.test(error.message)) return false;
       throw error;
     }
     return true;
   }
 
+  inTransaction() {
+    const known = this.#knownTransaction();
+    if (known !== undefined) return known;
+    if (!this.#begin('BEGIN')) return true;
+    this.run('COMMIT');
+    return false;
+  }
+
+  // Does `work` with a busy timeout of 0.  It is set while the statement is prepared, so none of these is kept.
+  withoutWaiting(work) {
+    const timeout = (sql) => Number(Object.values(this.db.prepare(sql).get())[0]);
+    const before = timeout('PRAGMA busy_timeout');
+    timeout('PRAGMA busy_timeout = 0');
+    try {
+      return work();
+    } finally {
+      timeout(`PRAGMA busy_timeout = ${before}`);
+    }
+  }
+
   // Does `work` in a transaction of its own, or in the one that the connection is in.
   atomically(work) {
-    if (!this.#begin()) return work();
+    if (!this.#begin('BEGIN IMMEDIATE')) return work();
     try {
       const result = work();
       this.run('COMMIT');
