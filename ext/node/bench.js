@@ -6,7 +6,9 @@
 //
 // The server is this process, the client another one.  Regions are streamed by createReadStream and
 // createWriteStream of this package, files by those of fs, in the same run, taking turns.  Prints the median of the
-// rounds, and compares every byte that came back.  FOLLOW=1 also measures following: another process appends.
+// rounds, and compares every byte that came back.  A ratio is that of the two which follow each other in a round: the
+// median, and the least and the most.  Processor time is the server's.  KINDS=file,region leaves out the two other
+// columns.  FOLLOW=1 also measures following: another process appends.
 //
 // A file of fs is in the page cache when its stream is finished, a region is on the disk.  So there are also a region
 // of a table with sync=off, which never waits for the disk, and a file with an fsync at its end.
@@ -164,15 +166,19 @@ async function streams(db, total, rounds) {
     {stdio: ['pipe', 'pipe', 'inherit']});
   const next = await lines(child);
   const times = {};
-  const kinds = ['file', 'region', 'synced', 'unsynced'];
+  const used = {};
+  const kinds = (process.env.KINDS ?? 'file,region,synced,unsynced').split(',');
   for (let round = 0; round < rounds; round++) {
     for (const what of ['out', 'in', 'both']) {
       for (const kind of kinds) {
         if (what === 'out' && kind.endsWith('synced')) continue;
+        const before = process.cpuUsage();
         child.stdin.write(`${JSON.stringify({what, kind, total})}\n`);
         const seconds = Number(await next());
         if (!(seconds > 0)) throw new Error('the client has ended');
+        const {user, system} = process.cpuUsage(before);
         ((times[what] ??= {})[kind] ??= []).push(seconds);
+        ((used[what] ??= {})[kind] ??= []).push((user + system) / 1e6);
         settle();
       }
     }
@@ -182,20 +188,24 @@ async function streams(db, total, rounds) {
   equal(db, 'source', 'source');
   equal(db, 'back', 'source');
   equal(db, 'back', 'back');
-  return times;
+  return {times, used};
 }
 
-function table(times, total) {
+function table({times, used}, total) {
   const names = {out: 'out to a client', in: 'in from a client', both: 'out and back in'};
   console.log(`| ${total / mebibyte} MiB over HTTP, MiB/s | region | file | ratio | region, sync=off | ratio | ` +
-    'file, then fsync |');
-  console.log('|---|---|---|---|---|---|---|');
+    'file, then fsync | ratio, least to most | processor s, region, file |');
+  console.log('|---|---|---|---|---|---|---|---|---|');
   for (const what of Object.keys(names)) {
     const seconds = (kind) => median(times[what][kind] ?? [NaN]);
     const rate = (kind) => (times[what][kind] ? (total / mebibyte / seconds(kind)).toFixed(0) : '');
-    const ratio = (kind) => (times[what][kind] ? (seconds('file') / seconds(kind)).toFixed(2) : '');
+    const ratios = (kind) => times[what][kind].map((each, round) => times[what].file[round] / each);
+    const ratio = (kind) => (times[what][kind] ? median(ratios(kind)).toFixed(2) : '');
+    const processor = (kind) => median(used[what][kind]).toFixed(2);
     console.log(`| ${names[what]} | ${rate('region')} | ${rate('file')} | ${ratio('region')} | ` +
-      `${rate('unsynced')} | ${ratio('unsynced')} | ${rate('synced')} |`);
+      `${rate('unsynced')} | ${ratio('unsynced')} | ${rate('synced')} | ` +
+      `${Math.min(...ratios('region')).toFixed(2)} to ${Math.max(...ratios('region')).toFixed(2)} | ` +
+      `${processor('region')}, ${processor('file')} |`);
   }
 }
 

@@ -27,13 +27,14 @@ test('what is written comes back, in pieces of any size, from any start to any e
   stream.end();
   await once(stream, 'finish');
   assert.strictEqual(stream.bytesWritten, bytes.length);
-  for (const [start, end, highWaterMark] of [
+  for (const [start, end, highWaterMark, live] of [
+    [undefined, undefined, undefined, true], [12345, 12345 + 65535, 65536, true], [100, 200, 7, true],
     [undefined, undefined, undefined], [0, 0, 1], [0, 300000, 65536], [1, 299999, 99991], [299999, undefined, 10],
     [12345, 12345 + 65535, 65536], [12345, 12345 + 65536, 65536], [0, 10 ** 9, 4096], [100, 200, 7],
   ]) {
-    const from = read(db, 'a', {start, end, highWaterMark});
+    const from = read(db, 'a', {start, end, highWaterMark, live});
     const got = await allOf(from);
-    assert.ok(got.equals(bytes.subarray(start ?? 0, (end ?? Infinity) + 1)), `${start} ${end} ${highWaterMark}`);
+    assert.ok(got.equals(bytes.subarray(start ?? 0, (end ?? Infinity) + 1)), `${start} ${end} ${highWaterMark} ${live}`);
     assert.strictEqual(from.bytesRead, got.length);
     assert.strictEqual(from.position, (start ?? 0) + got.length);
   }
@@ -254,7 +255,7 @@ const endings = [
   ["UPDATE regions SET length = 5 WHERE name = 'a'", 'CUT', 'was cut to 5 bytes while it was'],
 ];
 
-test('a region that is removed, renamed, replaced or cut while it is read is told, at once', async (t) => {
+test('a region that is removed, renamed, replaced or cut while it is read live is told, at once', async (t) => {
   const {db, regions, another} = database(t);
   const other = another();
   const bytes = bytesOf(100000);
@@ -262,7 +263,7 @@ test('a region that is removed, renamed, replaced or cut while it is read is tol
     for (const [sql, code, said] of endings) {
       db.exec('DELETE FROM regions');
       regions.append('a', bytes);
-      const stream = read(db, 'a', {highWaterMark: 10000});
+      const stream = read(db, 'a', {highWaterMark: 10000, live: true});
       const got = [];
       const error = await errorOf(async () => {
         for await (const part of stream) {
@@ -299,14 +300,14 @@ test('a region that is removed, renamed, replaced or cut while it is written is 
   }
 });
 
-test('what is appended while a region is read is read too; with end it is not', async (t) => {
+test('what is appended while a region is read live is read too; with end it is not', async (t) => {
   const {db, regions} = database(t);
   const bytes = bytesOf(30000);
   for (const [end, expected] of [[undefined, 30000], [9999, 10000], [14999, 15000]]) {
     regions.remove('a');
     regions.append('a', bytes.subarray(0, 10000));
     const got = [];
-    for await (const part of read(db, 'a', {highWaterMark: 4000, end})) {
+    for await (const part of read(db, 'a', {highWaterMark: 4000, end, live: true})) {
       if (got.length === 0) regions.append('a', bytes.subarray(10000));
       got.push(part);
     }
@@ -382,6 +383,7 @@ test('wrong arguments are told before anything is done', async (t) => {
     [() => read(db, 'a', {start: 2, end: 1}), `${r}start 2 is past end 1`],
     [() => read(db, 'a', {end: NaN}), `${r}end ${from(NaN, 0)}`],
     [() => read(db, 'a', {highWaterMark: 0}), `${r}highWaterMark ${from(0, 1)}`],
+    [() => read(db, 'a', {live: 1}), `${r}live must be true or false, and is 1`],
     [() => write(db, 'a', {flags: 'x'}), `${w}flags must be 'a', 'w' or 'r+', not 'x'`],
     [() => write(db, 'a', {start: 1}), `${w}start is for flags 'w' and 'r+', not for 'a'`],
     [() => write(db, 'a', {flags: 'w', start: -1}), `${w}start ${from(-1, 0)}`],
