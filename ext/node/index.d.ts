@@ -21,10 +21,17 @@ export function load(db: Database, options?: LoadOptions): string;
 export interface ReadStreamOptions {
   /** The first byte; default 0. */
   start?: number;
-  /** The last byte, inclusive as with fs; default: the region's end, whatever it is when that is reached. */
+  /** The last byte, inclusive as with fs; default: the region's end. */
   end?: number;
   /** Bytes of a piece; default 256 KiB. */
   highWaterMark?: number;
+  /**
+   * false (default): the bytes of the moment when the stream is opened. It pins the region until it is closed, and the
+   * thread pool reads.
+   * true: each piece is what was committed last, and the end is where the region ends when that is reached. Pins
+   * nothing. A region that goes meanwhile is an error.
+   */
+  live?: boolean;
   encoding?: BufferEncoding;
   signal?: AbortSignal;
 }
@@ -57,7 +64,11 @@ export interface RegionWriteStream extends Writable {
   readonly bytesWritten: number;
 }
 
-/** Writes to a region. What comes in one turn of the event loop is one transaction, unless the connection is in one. */
+/**
+ * Writes to a region. What comes in one turn of the event loop is one transaction, unless the connection is in one.
+ * In a flow it is what comes while the last commit took, 20 ms at most; of writes without a callback, what comes in
+ * four times that, 100 ms at most. 'finish' comes when all is committed.
+ */
 export function createWriteStream(
   db: Database, table: string, name: string, options?: WriteStreamOptions): RegionWriteStream;
 
@@ -133,6 +144,7 @@ export const version: string;
 export type SeqdbErrorCode =
   | 'SEQDB_ARGUMENT'
   | 'SEQDB_CLOSED'
+  | 'SEQDB_FILE_SHORT'
   | 'SEQDB_LIBRARY_MISSING'
   | 'SEQDB_LIBRARY_WRONG'
   | 'SEQDB_LOADING_DISABLED'

@@ -3,12 +3,12 @@
 // write_stream.js: a Writable whose bytes go to the end of a region.
 //
 // What is written within one turn of the event loop is one *batch*, and one transaction: a COMMIT costs much the same
-// for one byte and for a megabyte.  So write() corks the stream, and the turn's end uncorks it.  In a flow a batch waits
-// for more.  Where somebody waits for a write, by its callback, a flow is more than one write in a turn, and a batch
-// waits as long as the last commit took: that doubles the latency at most, and halves the commits or better.  Where
-// nobody does, as in a pipeline, it waits four times as long: the thread then commits in a fifth of its time.  (One
-// commit for each piece of a region copied by pipeline: 10 times the wall time, measured.)  A program that waits for
-// each of its writes waits for nothing else.
+// for one byte and for a megabyte.  So write() corks the stream, and the turn's end uncorks it.  In a flow a batch
+// waits for more.  Where somebody waits for a write, by its callback, a flow is more than one write in a turn, and a
+// batch waits as long as the last commit took: that doubles the latency at most, and halves the commits or better.
+// Where nobody does, as in a pipeline, it waits four times as long: the thread then commits in a fifth of its time.
+// (One commit for each piece that a pipeline copied from a region: 10 times the wall time, measured.)  A program that
+// waits for each of its writes waits for nothing else.
 //
 // The callback of a write, 'drain' and 'finish' come when the bytes are committed, or, if the connection is in a
 // transaction, when they are in that.  Nothing stays open between two batches.

@@ -68,7 +68,7 @@ test('the bytes are those of the moment, whatever happens to the region while it
   assert.strictEqual(value(db, "SELECT seqdb_check('regions')"), 'ok');
 });
 
-test('while it is read the region is pinned; the end, destroy and an error give the pin and the file back', async (t) => {
+test('while it is read the region is pinned; the end, destroy and an error give pin and file back', async (t) => {
   const {db, regions, folder} = database(t);
   regions.append('a', bytesOf(1000000));
   const before = descriptors(folder);
@@ -130,6 +130,7 @@ test('in a transaction a stream reads what that sees, and pins nothing', async (
   const {db, regions} = database(t);
   regions.append('a', 'committed');
   regions.append('b', 'another');
+  regions.append('unchanged', 'as before');
   // The first releases of node:sqlite do not say whether there is a transaction.
   const silent = new Proxy(db, {
     get(target, name) {
@@ -145,6 +146,12 @@ test('in a transaction a stream reads what that sees, and pins nothing', async (
     assert.strictEqual(pins(db), 0);
     assert.strictEqual((await allOf(stream)).toString(), 'committed, and more');
     assert.strictEqual((await allOf(read(one, 'c'))).toString(), 'another');
+    const same = read(one, 'unchanged', {highWaterMark: 4});
+    await once(same, 'readable');
+    assert.strictEqual(pins(db), 0);
+    assert.strictEqual((await allOf(same)).toString(), 'as before');
+    db.exec("UPDATE regions SET name = 'b' WHERE name = 'unchanged'");
+    assert.strictEqual((await allOf(read(one, 'b'))).toString(), 'as before');
     db.exec('ROLLBACK');
     const outside = read(one, 'a');
     await once(outside, 'readable');
@@ -216,7 +223,7 @@ test('a connection that is closed while a stream is read: an error, and never by
   assert.ok(fs.existsSync(file));
 });
 
-test('a stream that nobody ends gives its pin back when it is collected, or when the connection is closed', async (t) => {
+test('a stream that nobody ends gives its pin back when it is collected, or the connection is closed', async (t) => {
   const {db, regions, another, folder} = database(t);
   regions.append('a', bytesOf(1000000));
   const before = descriptors(folder);
@@ -249,9 +256,10 @@ test('a file that is shorter than its regions is told, with the place', async (t
   const {db, regions, folder} = database(t);
   regions.append('a', bytesOf(1000000));
   const stream = read(db, 'a', {highWaterMark: 10000});
-  const error = await errorOf(during(stream, async () => fs.truncateSync(path.join(folder, 'regions', 'data'), 100000)));
+  const data = path.join(folder, 'regions', 'data');
+  const error = await errorOf(during(stream, async () => fs.truncateSync(data, 100000)));
   assert.match(brief(error), /^SEQDB_FILE_SHORT: regions: the file .*data ends before byte \d+ of region 'a'/);
-  fs.truncateSync(path.join(folder, 'regions', 'data'), 2000000);
+  fs.truncateSync(data, 2000000);
 });
 
 test('a pipeline from region to region commits few times, and the last bytes are durable with finish', async (t) => {

@@ -34,7 +34,8 @@ test('what is written comes back, in pieces of any size, from any start to any e
   ]) {
     const from = read(db, 'a', {start, end, highWaterMark, live});
     const got = await allOf(from);
-    assert.ok(got.equals(bytes.subarray(start ?? 0, (end ?? Infinity) + 1)), `${start} ${end} ${highWaterMark} ${live}`);
+    const expected = bytes.subarray(start ?? 0, (end ?? Infinity) + 1);
+    assert.ok(got.equals(expected), `${start} ${end} ${highWaterMark} ${live}`);
     assert.strictEqual(from.bytesRead, got.length);
     assert.strictEqual(from.position, (start ?? 0) + got.length);
   }
