@@ -83,7 +83,12 @@ class Pinned {
     const pin = this.#pin;
     this.#pin = undefined;
     // A connection that was opened again counts its pins anew: this number may be another's.
-    if (pin !== undefined && this.holds()) this.#connection.row('SELECT seqdb_unpin(?) AS left', pin);
+    if (pin === undefined || !this.holds()) return;
+    try {
+      this.#connection.row('SELECT seqdb_unpin(?) AS left', pin);
+    } catch {
+      // The program has given it back by hand.
+    }
   }
 }
 
