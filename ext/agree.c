@@ -75,9 +75,9 @@ int sdb_agree_read(sdb_directory *directory, sdb_failure *f) {
 
 /* ---- settling ---------------------------------------------------------------------------------------------- */
 
-/* SQLite before 3.39 cannot tell whether its schema is whole (schema.h). */
+/* Neither SQLite before 3.39 nor a module compiled with its headers can tell whether the schema is whole (schema.h). */
 static bool is_old(void) {
-  return sqlite3_libversion_number() < 3039000;
+  return SQLITE_VERSION_NUMBER < 3039000 || sqlite3_libversion_number() < 3039000;
 }
 
 static int sync_file(sdb_directory *directory, bool closing, sdb_failure *f) {

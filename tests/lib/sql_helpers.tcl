@@ -24,6 +24,12 @@ proc code_name {code} {
   return $code
 }
 
+# Is the SQLite of these tests older than VERSION?
+proc sqlite_before {version} {
+  package require sqlite3
+  return [expr {[package vcompare [sqlite3 -version] $version] < 0}]
+}
+
 # Open FILE as handle NAME with the extension (and the test commands) loaded; `stale` closes it.
 proc connect {name file} {
   open_db $name $file
