@@ -32,12 +32,12 @@ case ${1:-newer} in
     ;;
 esac
 npm_timeout_s=60
-# What Debian's build has and the tests or other programs use.  Raise the recipe's number with every change of what is
-# built.
+# What Debian's build has and the tests or other programs use.  Without usleep() SQLite 3.41 and older wait for a lock
+# in whole seconds.  Raise the recipe's number with every change of what is built.
 features="-DSQLITE_ENABLE_COLUMN_METADATA -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_DBSTAT_VTAB
   -DSQLITE_ENABLE_MATH_FUNCTIONS -DSQLITE_ENABLE_STMTVTAB -DSQLITE_USE_URI=1 -DSQLITE_ENABLE_FTS3
-  -DSQLITE_ENABLE_UNLOCK_NOTIFY -DSQLITE_ENABLE_PREUPDATE_HOOK -DSQLITE_ENABLE_SESSION"
-recipe=5
+  -DSQLITE_ENABLE_UNLOCK_NOTIFY -DSQLITE_ENABLE_PREUPDATE_HOOK -DSQLITE_ENABLE_SESSION -DHAVE_USLEEP=1"
+recipe=6
 
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/seqdb-tests
 
