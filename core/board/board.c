@@ -152,10 +152,17 @@ static int enter(sdb_board *board, const sdb_os_access *create, const sdb_board_
   return refused(board, SEQDB_IO, "somebody removes the file lock again and again", op);
 }
 
+/* A full xfs has no room for allocating what is allocated: who was here before took all blocks. */
+static bool has_blocks(const sdb_board *board) {
+  sdb_os_info info;
+  return sdb_os_info_of(board->fd, &info) == 0 && info.disk_bytes >= SDB_BOARD_BYTES;
+}
+
 /* What the mapping is going to need, or a full disk would be SIGBUS. */
 static int take_blocks(const sdb_board *board) {
   static const uint8_t zeros[SEQDB_PAGE_BYTES];
   int os = sdb_os_allocate(board->fd, 0, SDB_BOARD_BYTES);
+  if (os == ENOSPC && has_blocks(board)) return 0;
   if (os != EOPNOTSUPP) return os;
   os = 0;
   for (uint64_t at = 0; at < SDB_BOARD_BYTES && !os; at += sizeof zeros)
