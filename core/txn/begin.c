@@ -15,7 +15,6 @@
 #include "txn/checkpoint.h"
 #include "txn/room.h"
 #include "txn/settle.h"
-#include "txn/touched.h"
 #include "txn/writer_lock.h"
 #include "os/os.h"
 
@@ -118,7 +117,8 @@ static void close_txn(seqdb *db) {
   sdb_range_pool_trim(&txn->direct_pool, 16);
   sdb_tree_drop(&txn->tree, db->store->names);
   sdb_overlay_free_spare(&txn->spare_layer); /* of a commit that failed */
-  sdb_touched_clear(txn);
+  sdb_change_list_free(&txn->touched);
+  txn->touched_most = 0;
   sdb_txn_set_idle(txn);
   sdb_writer_unlock(db);
 }

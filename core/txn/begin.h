@@ -23,6 +23,13 @@ void sdb_txn_drop_marks(seqdb *db, size_t keep);
 ** one owns is pending no longer.  The caller has dealt with patches and with newer marks. */
 void sdb_txn_return_to(seqdb *db, sdb_catalog *to);
 
+/* A region under change, in a call. */
+typedef struct sdb_change {
+  seqdb *db;
+  uint32_t index; /* of its entry */
+  const sdb_op *op;
+} sdb_change;
+
 /* ---- the tree */
 
 /* The region's entry and index; NULL if it is gone.  Valid until the tree changes. */

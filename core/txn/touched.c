@@ -60,7 +60,7 @@ static int note(sdb_txn *txn, uint32_t index, uint64_t from, uint64_t to) {
   return add_range(&txn->touched, &txn->touched_most, index, from, to);
 }
 
-int sdb_touch_move(const sdb_change *change, const sdb_splice *splice) {
+int sdb_touch_move(const sdb_change *change, uint64_t at, uint64_t bytes) {
   sdb_txn *txn = &change->db->txn;
   const sdb_entry *now = sdb_tree_get(&txn->tree, change->index), *then = committed(change->db, change->index, now);
   int rc = SEQDB_OK;
@@ -71,8 +71,7 @@ int sdb_touch_move(const sdb_change *change, const sdb_splice *splice) {
     rc = add_all_patched(txn, &txn->touched, &txn->touched_most, change->index, now, kept);
     if (rc == SEQDB_OK) rc = note(txn, change->index, kept, then->length);
   }
-  if (rc == SEQDB_OK && splice)
-    rc = note(txn, change->index, splice->at, SDB_MIN(splice->at + splice->bytes, then->length));
+  if (rc == SEQDB_OK) rc = note(txn, change->index, at, SDB_MIN(at + bytes, then->length));
   return rc == SEQDB_OK ? rc : sdb_error_nomem(change->op);
 }
 
@@ -91,11 +90,6 @@ int sdb_touch_write(const sdb_change *change, uint64_t at, uint64_t bytes) {
 
 int sdb_touch_cut(const sdb_change *change, uint64_t length) {
   return touch(change, length, UINT64_MAX);
-}
-
-void sdb_touched_clear(sdb_txn *txn) {
-  sdb_change_list_free(&txn->touched);
-  txn->touched_most = 0;
 }
 
 /* ---- the list of a record */

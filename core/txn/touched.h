@@ -11,15 +11,13 @@
 #ifndef SDB_TOUCHED_H
 #define SDB_TOUCHED_H
 
+#include "txn/begin.h"
 #include "txn/delta.h"
-#include "txn/write.h"
 
 /* Before it happens.  Errors: NOMEM. */
-int sdb_touch_move(const sdb_change *change, const sdb_splice *splice); /* to another extent; splice may be NULL */
+int sdb_touch_move(const sdb_change *change, uint64_t at, uint64_t bytes); /* to another extent; these are written */
 int sdb_touch_write(const sdb_change *change, uint64_t at, uint64_t bytes);
 int sdb_touch_cut(const sdb_change *change, uint64_t length);
-/* The transaction ends. */
-void sdb_touched_clear(sdb_txn *txn);
 
 /* What it has changed since the last commit; bounded: see touched.c.  NOMEM leaves an empty list. */
 int sdb_touched_list(seqdb *db, const sdb_delta *delta, sdb_change_list *list);

@@ -156,7 +156,7 @@ int sdb_write_move(const sdb_change *change, uint64_t start, uint64_t reserved, 
                       .old_start = old_start,
                       .new_start = start,
                       .block_bytes = (size_t)SDB_MIN(COPY_BYTES, entry.length)};
-  int rc = sdb_touch_move(change, splice);
+  int rc = sdb_touch_move(change, splice ? splice->at : 0, splice ? splice->bytes : 0);
   if (rc == SEQDB_OK) rc = copy_all(&copy, entry.length, splice);
   if (rc != SEQDB_OK) return rc;
   if (sdb_store_reserve_give_up(db->store, change->index, old_start, old_reserved) != SEQDB_OK)

@@ -19,13 +19,6 @@
 
 #include "txn/begin.h"
 
-/* A region under change, in a call. */
-typedef struct sdb_change {
-  seqdb *db;
-  uint32_t index; /* of its entry */
-  const sdb_op *op;
-} sdb_change;
-
 /* Write `bytes` bytes (data == NULL: zeros) at region offset `at` <= length, growing the region.  Errors, which leave
 ** the region's content as it was: RANGE, FULL, NOMEM, IO, INTERRUPTED. */
 int sdb_write(const sdb_change *change, uint64_t at, const void *data, uint64_t bytes);
