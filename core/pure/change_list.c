@@ -33,10 +33,9 @@ int sdb_change_list_add(sdb_change_list *list, const sdb_change_item *item) {
 
 void sdb_change_list_raise_floor(sdb_change_list *list, uint64_t floor) {
   size_t kept = 0;
-  if (floor <= list->floor) return;
-  list->floor = floor;
+  list->floor = SDB_MAX(list->floor, floor);
   for (size_t i = 0; i < list->count; i++)
-    if (list->items[i].generation > floor) list->items[kept++] = list->items[i];
+    if (list->items[i].generation > list->floor) list->items[kept++] = list->items[i];
   list->count = kept;
 }
 
@@ -163,6 +162,7 @@ static size_t part(sdb_change_list *list, uint64_t generation) {
 }
 
 void sdb_change_list_fit(sdb_change_list *list, size_t most) {
+  sdb_change_list_raise_floor(list, list->floor); /* a block may have raised it: then dropping ends below */
   sdb_change_list_join(list);
   if (list->count <= most) return;
   size_t old = part(list, generation_at(list, list->count / 2)), young = list->count - old;
