@@ -182,7 +182,10 @@ int sdb_journal_turn(sdb_journal *journal, const sdb_journal *next, const sdb_jo
   turned.header.overlay = next->last_bytes > 0;
   int os = write_header(journal, &turned.header);
   *poison = os && !sdb_error_is_full(os);
-  if (!os && !header->sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
+  /* Without syncs the first two are durable all the same: no power cut brings back one that knows of syncs only. */
+  bool off = header->sync_off && journal->header.sync_off;
+  turned.both_off = off;
+  if (!os && !(off && journal->both_off)) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
   if (os)
     return sdb_error_os(op, os, "journal", 0, "journal: cannot write header page %u",
                         (unsigned)(turned.header.sequence & 1));
