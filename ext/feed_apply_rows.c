@@ -8,6 +8,7 @@
 #include "feed_apply_rows.h"
 #include <string.h>
 #include "checksum.h"
+#include "feed_log.h"
 
 static bool is_first_of_base(const sdb_apply_rows *rows) {
   return rows->header->kind == SDB_OBJECT_BASE && rows->header->part == 1;
@@ -22,10 +23,38 @@ static int wrong_schema(const char *name, sdb_failure *f) {
   return sdb_failure_set(f, SQLITE_CORRUPT_VTAB, "the object is damaged: the schema of table %s is none", name);
 }
 
-/* Only these make a schema: an object is no way to run any statement. */
+/* Behind a name, quoted or not. */
+static const char *skip_name(const char *at) {
+  static const char quotes[] = "\"'`[";
+  const char *open = *at ? strchr(quotes, *at) : NULL;
+  if (!open) return at + strcspn(at, " \t\n\f\r\"'`[](),.;/-");
+  char close = *open == '[' ? ']' : *open;
+  for (at++; *at; at++) {
+    if (*at != close) continue;
+    if (close == ']' || at[1] != close) return at + 1;
+    at++;
+  }
+  return at;
+}
+
+/* What stands between two tokens: blanks and comments. */
+static const char *skip_blanks(const char *at) {
+  const char *end;
+  for (;;) {
+    at += strspn(at, " \t\n\f\r");
+    if (at[0] == '-' && at[1] == '-')
+      at += strcspn(at, "\n");
+    else if (at[0] == '/' && at[1] == '*' && (end = strstr(at + 2, "*/")))
+      at = end + 2;
+    else
+      return at;
+  }
+}
+
+/* Only these make a schema: an object is no way to run any statement, such as CREATE TABLE ... AS SELECT. */
 static bool makes_schema(const char *sql) {
-  return sqlite3_strnicmp(sql, "CREATE TABLE ", 13) == 0 || sqlite3_strnicmp(sql, "CREATE INDEX ", 13) == 0 ||
-         sqlite3_strnicmp(sql, "CREATE UNIQUE INDEX ", 20) == 0;
+  if (sqlite3_strnicmp(sql, "CREATE TABLE ", 13) == 0) return *skip_blanks(skip_name(skip_blanks(sql + 13))) == '(';
+  return sqlite3_strnicmp(sql, "CREATE INDEX ", 13) == 0 || sqlite3_strnicmp(sql, "CREATE UNIQUE INDEX ", 20) == 0;
 }
 
 static int run_schema(sqlite3 *db, const char *name, const char *schema, sdb_failure *f) {
@@ -61,9 +90,8 @@ static int match_schema(sdb_apply_rows *rows, const char *name, const char *sche
   bool there = has_table(directory, name);
   if (there && sdb_feed_table_describe(db, directory->schema, name, table, f) != SQLITE_OK) return f->code;
   if (there && table->schema_sum == sum) {
-    return is_first_of_base(rows)
-               ? sdb_feed_run(db, sqlite3_mprintf("DELETE FROM \"%w\".\"%w\"", directory->schema, name), f)
-               : SQLITE_OK;
+    if (!is_first_of_base(rows) || sdb_feed_log_gap(directory, name, f) != SQLITE_OK) return f->code;
+    return sdb_feed_run(db, sqlite3_mprintf("DELETE FROM \"%w\".\"%w\"", directory->schema, name), f);
   }
   sdb_feed_table_free(table);
   if (!is_first_of_base(rows))
@@ -143,6 +171,7 @@ int sdb_apply_row_section(sdb_apply_rows *rows, sdb_section *section, sdb_failur
                            "the object is damaged: it has rows of a table that it does not have");
   const sdb_feed_table *table = &rows->tables[section->table];
   bool keys = section->kind == SDB_SECTION_KEYS;
+  if (sdb_feed_log_gap(rows->directory, table->name, f) != SQLITE_OK) return f->code;
   rows->statement =
       sdb_feed_prepare(rows->directory->connection->db, keys ? delete_sql(rows, table) : insert_sql(rows, table), f);
   for (uint64_t i = 0; i < section->items && f->code == SQLITE_OK; i++)

@@ -81,23 +81,69 @@ static int make_trigger(struct log *log, int number, const char *when) {
   return rc;
 }
 
-/* Columns of a unique index as a condition on the new row; from sqlite3_malloc. */
-static char *index_condition(struct log *log, const char *index) {
-  sqlite3_str *condition = sqlite3_str_new(NULL);
-  sqlite3_stmt *columns = sdb_feed_prepare(
-      log->db, sqlite3_mprintf("SELECT name FROM pragma_index_info(%Q, %Q)", index, log->schema), log->f);
-  while (columns && sqlite3_step(columns) == SQLITE_ROW) {
-    const char *name = (const char *)sqlite3_column_text(columns, 0);
-    if (!name)
-      sdb_failure_set(log->f, SQLITE_ERROR,
-                      "table %s: its index %s is UNIQUE on an expression: which rows a REPLACE removes cannot be told, "
-                      "so its rows cannot travel",
-                      log->table.name, index);
-    else
-      sqlite3_str_appendf(condition, "%s\"%w\" = NEW.\"%w\"", sqlite3_str_length(condition) ? " AND " : "", name, name);
+struct unique {
+  const char *index;
+  bool is_key;     /* of the key: its notes tell what it removes, if it compares as the columns do */
+  bool compares;   /* some column in another way than the table has it */
+  bool generated;  /* has such a column */
+  sqlite3_str *on; /* the condition on the new row */
+};
+
+/* NULL in a NOT NULL column becomes its default when REPLACE resolves it: after BEFORE triggers. */
+static void add_column(struct log *log, struct unique *u, sqlite3_stmt *column) {
+  const char *name = (const char *)sqlite3_column_text(column, 0), *own = NULL;
+  const char *collation = (const char *)sqlite3_column_text(column, 1);
+  const char *value = (const char *)sqlite3_column_text(column, 2);
+  if (!name) {
+    sdb_failure_set(log->f, SQLITE_ERROR,
+                    "table %s: its index %s is UNIQUE on an expression: which rows a REPLACE removes cannot be told, "
+                    "so its rows cannot travel",
+                    log->table.name, u->index);
+    return;
   }
+  sqlite3_table_column_metadata(log->db, log->schema, log->table.name, name, NULL, &own, NULL, NULL, NULL);
+  u->compares |= !own || !collation || sqlite3_stricmp(own, collation) != 0;
+  u->generated |= sqlite3_column_int(column, 3) > 1;
+  sqlite3_str_appendf(u->on, "%s\"%w\" = ", sqlite3_str_length(u->on) ? " AND " : "", name);
+  sqlite3_str_appendf(u->on, value ? "coalesce(NEW.\"%w\", (%s))" : "NEW.\"%w\"", name, value);
+  sqlite3_str_appendf(u->on, " COLLATE \"%w\"", collation ? collation : "BINARY");
+}
+
+/* "NEW.a IS NULL OR NEW.b IS NULL": of columns that have a default then; NULL: there are none. */
+static char *defaulted(struct log *log) {
+  sqlite3_str *any = sqlite3_str_new(NULL);
+  sqlite3_stmt *columns = sdb_feed_prepare(
+      log->db,
+      sqlite3_mprintf("SELECT name FROM pragma_table_xinfo(%Q, %Q) WHERE \"notnull\" AND dflt_value IS NOT NULL",
+                      log->table.name, log->schema),
+      log->f);
+  while (columns && sqlite3_step(columns) == SQLITE_ROW)
+    sqlite3_str_appendf(any, "%sNEW.\"%w\" IS NULL", sqlite3_str_length(any) ? " OR " : "",
+                        (const char *)sqlite3_column_text(columns, 0));
   sqlite3_finalize(columns);
-  return sqlite3_str_finish(condition);
+  return sqlite3_str_finish(any);
+}
+
+/* Rows that a unique index has at the new values; all, where these are generated from what is not known yet. */
+static void note_unique(struct log *log, const char *index, bool is_key) {
+  struct unique u = {.index = index, .is_key = is_key, .on = sqlite3_str_new(NULL)};
+  sqlite3_stmt *columns = sdb_feed_prepare(
+      log->db,
+      sqlite3_mprintf("SELECT i.name, i.coll, iif(c.\"notnull\", c.dflt_value, NULL), c.hidden"
+                      " FROM pragma_index_xinfo(%Q, %Q) AS i LEFT JOIN pragma_table_xinfo(%Q, %Q) AS c ON c.cid = i.cid"
+                      " WHERE i.key ORDER BY i.seqno",
+                      index, log->schema, log->table.name, log->schema),
+      log->f);
+  while (columns && log->f->code == SQLITE_OK && sqlite3_step(columns) == SQLITE_ROW)
+    add_column(log, &u, columns);
+  sqlite3_finalize(columns);
+  char *condition = sqlite3_str_finish(u.on);
+  char *unknown = u.generated ? defaulted(log) : NULL;
+  bool wanted = log->f->code == SQLITE_OK && (!u.is_key || u.compares);
+  if (wanted && condition) note_owners(log, condition);
+  if (wanted && unknown) note_owners(log, unknown);
+  sqlite3_free(condition);
+  sqlite3_free(unknown);
 }
 
 /* The body of what comes before INSERT and UPDATE. */
@@ -107,12 +153,9 @@ static int note_all_owners(struct log *log) {
                        sqlite3_mprintf("SELECT name, origin FROM pragma_index_list(%Q, %Q) WHERE \"unique\"",
                                        log->table.name, log->schema),
                        log->f);
-  while (indexes && log->f->code == SQLITE_OK && sqlite3_step(indexes) == SQLITE_ROW) {
-    bool is_key = strcmp((const char *)sqlite3_column_text(indexes, 1), "pk") == 0 && !log->table.by_rowid;
-    char *condition = is_key ? NULL : index_condition(log, (const char *)sqlite3_column_text(indexes, 0));
-    if (condition && log->f->code == SQLITE_OK) note_owners(log, condition);
-    sqlite3_free(condition);
-  }
+  while (indexes && log->f->code == SQLITE_OK && sqlite3_step(indexes) == SQLITE_ROW)
+    note_unique(log, (const char *)sqlite3_column_text(indexes, 0),
+                strcmp((const char *)sqlite3_column_text(indexes, 1), "pk") == 0 && !log->table.by_rowid);
   sqlite3_finalize(indexes);
   if (log->table.rowid && !log->table.by_rowid) {
     char *condition = sqlite3_mprintf("%s = NEW.%s", log->table.rowid, log->table.rowid);
@@ -153,8 +196,10 @@ static int make_tables(struct log *log) {
       sqlite3_mprintf("CREATE TABLE IF NOT EXISTS \"%w\".\"%w_log\"(generation INTEGER, name TEXT, " KEYS_SQL
                       ", PRIMARY KEY(generation, name, " KEYS_SQL ")) WITHOUT ROWID;\n"
                       "CREATE TABLE IF NOT EXISTS \"%w\".\"%w_logged\"(name TEXT PRIMARY KEY COLLATE NOCASE, since "
-                      "INTEGER, sign INTEGER) WITHOUT ROWID",
-                      log->schema, log->t, log->schema, log->t),
+                      "INTEGER, sign INTEGER) WITHOUT ROWID;\n"
+                      "SELECT generation, name, " KEYS_SQL " FROM \"%w\".\"%w_log\" LIMIT 0;\n" /* ours? */
+                      "SELECT name, since, sign FROM \"%w\".\"%w_logged\" LIMIT 0",
+                      log->schema, log->t, log->schema, log->t, log->schema, log->t, log->schema, log->t),
       log->f);
 }
 
@@ -286,11 +331,19 @@ int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *remov
   return ended(&log);
 }
 
+static int newest_generation(sdb_directory *directory, uint64_t *generation, sdb_failure *f) {
+  uint8_t token[SEQDB_TOKEN_BYTES];
+  return sdb_failure_engine(f, directory->engine, seqdb_get_tip(directory->engine, generation, token));
+}
+
 int sdb_feed_log_prune(sdb_directory *directory, uint64_t generation, uint64_t *notes, sdb_failure *f) {
   struct log log = log_of(directory, f);
+  uint64_t newest = 0;
   bool any = false;
   *notes = 0;
   if (sdb_feed_tables_any(log.db, log.schema, log.t, &any, f) != SQLITE_OK || !any) return f->code;
+  if (newest_generation(directory, &newest, f) != SQLITE_OK) return f->code;
+  if (generation > newest) generation = newest; /* nobody has one that is not made yet */
   if (sdb_feed_run(log.db, sqlite3_mprintf("SAVEPOINT seqdb_log"), f) != SQLITE_OK) return f->code;
   if (sdb_feed_run(
           log.db,
@@ -300,4 +353,17 @@ int sdb_feed_log_prune(sdb_directory *directory, uint64_t generation, uint64_t *
           f) == SQLITE_OK)
     *notes = (uint64_t)sqlite3_changes64(log.db);
   return ended(&log);
+}
+
+int sdb_feed_log_gap(sdb_directory *directory, const char *table, sdb_failure *f) {
+  struct log log = log_of(directory, f);
+  uint64_t generation = 0;
+  bool any = false;
+  if (sdb_feed_tables_any(log.db, log.schema, log.t, &any, f) != SQLITE_OK || !any) return f->code;
+  if (newest_generation(directory, &generation, f) != SQLITE_OK) return f->code;
+  return sdb_feed_run(
+      log.db,
+      sqlite3_mprintf("UPDATE \"%w\".\"%w_logged\" SET since = %lld WHERE name = %Q AND since < %lld", log.schema,
+                      log.t, (sqlite3_int64)generation + 1, table, (sqlite3_int64)generation + 1),
+      f);
 }

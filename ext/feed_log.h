@@ -15,5 +15,8 @@ int sdb_feed_log_renew(sdb_directory *directory, int *tables, sdb_failure *f);
 int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *removed, sdb_failure *f);
 /* Forgets what was noted up to that generation.  *notes: how many. */
 int sdb_feed_log_prune(sdb_directory *directory, uint64_t generation, uint64_t *notes, sdb_failure *f);
+/* Rows of the table change in this transaction, which has touched the directory, without notes: of what was before its
+** commit no object can be made of them any more. */
+int sdb_feed_log_gap(sdb_directory *directory, const char *table, sdb_failure *f);
 
 #endif /* SDB_FEED_LOG_H */
