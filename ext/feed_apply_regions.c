@@ -65,10 +65,11 @@ static int make_room(sdb_apply_regions *r, uint32_t entry, const void *name, siz
   if (rc == SEQDB_NOTFOUND) return SQLITE_OK;
   if (rc != SEQDB_OK) return engine_failed(r, rc, f);
   if (seqdb_region_index(other) == entry) return SQLITE_OK;
-  for (unsigned number = 0; rc == SEQDB_OK || rc == SEQDB_EXISTS; number++) {
+  for (unsigned number = 0;; number++) {
     sqlite3_snprintf((int)sizeof aside, aside, ASIDE "%u-%u", seqdb_region_index(other), number);
+    if (strlen(aside) == bytes && memcmp(aside, name, bytes) == 0) continue; /* the very name that is wanted */
     rc = seqdb_rename(engine, other, aside, strlen(aside));
-    if (rc == SEQDB_OK) break;
+    if (rc != SEQDB_EXISTS) break;
   }
   if (rc == SEQDB_OK) r->state->aside++;
   return engine_failed(r, rc, f);

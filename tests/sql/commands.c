@@ -14,6 +14,7 @@
 **   sql_later DB MS SQL             -> job: runs SQL on DB in another thread after a while;  sql_join JOB -> result
 **                                      (the word interrupt as SQL: calls sqlite3_interrupt)
 **                                   code
+**   sql_checksum BYTES              -> XXH3 of them, as a signed number
 **   sql_threads FILE EXTENSION COUNT LOOPS SQL -> list of result codes, one a thread, each with a connection of its own
 **
 **   sql_close_loop FILE EXTENSION KEPT SQL -> result code of closing a connection that keeps KEPT prepared, after SQL,
@@ -32,6 +33,7 @@
 #include <time.h>
 #include <sqlite3ext.h>
 #include <tcl.h>
+#include "checksum.h"
 #include "lib/testfixture.h"
 #include "sql/commands.h"
 
@@ -385,6 +387,15 @@ static int cmd_close_loop(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj
   return TCL_OK;
 }
 
+static int cmd_checksum(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  (void)data;
+  int bytes = 0;
+  if (argc != 2) return fail(interp, "usage: sql_checksum BYTES");
+  const unsigned char *p = Tcl_GetByteArrayFromObj(argv[1], &bytes);
+  Tcl_SetObjResult(interp, Tcl_NewWideIntObj((Tcl_WideInt)sdb_checksum(p, (size_t)bytes)));
+  return TCL_OK;
+}
+
 int sdb_test_sql_init(Tcl_Interp *interp) {
   static const struct {
     const char *name;
@@ -405,6 +416,7 @@ int sdb_test_sql_init(Tcl_Interp *interp) {
       {"sql_join", cmd_join, NULL},
       {"sql_threads", cmd_threads, NULL},
       {"sql_close_loop", cmd_close_loop, NULL},
+      {"sql_checksum", cmd_checksum, NULL},
   };
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     Tcl_CreateObjCommand(interp, commands[i].name, commands[i].run, commands[i].data, NULL);
