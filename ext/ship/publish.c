@@ -188,7 +188,10 @@ static ship_status begin(publisher *p) {
   if (!status) status = source_look(p->source, &p->state);
   if (status) return status;
   if (p->state.follows && !p->s->options->new_chain) {
-    return ship_fail(p->s, SHIP_REFUSED, "the database follows chain %s: XX", p->state.followed);
+    return ship_fail(p->s, SHIP_REFUSED,
+                     "the database follows chain %s: its writer publishes, or "
+                     "--new-chain makes this one the writer",
+                     p->state.followed);
   }
   status = ship_open(p->s, true);
   /* Before the claim: a database that may not be published must not fence who may. */
