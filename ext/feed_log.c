@@ -67,8 +67,21 @@ static void note_owners(struct log *log, const char *condition) {
   sqlite3_str_appendf(log->body, " FROM \"%w\" WHERE %s ON CONFLICT DO NOTHING;\n", log->table.name, condition);
 }
 
+/* A text that has been collected; NULL: there is none, or *f says why. */
+static char *collected(struct log *log, sqlite3_str *text) {
+  bool has_some = sqlite3_str_length(text) > 0 || sqlite3_str_errcode(text) != SQLITE_OK;
+  char *all = sqlite3_str_finish(text);
+  if (!all && has_some && log->f->code == SQLITE_OK) sdb_failure_nomem(log->f);
+  return all;
+}
+
+/* All rows were read, or *f says why not. */
+static void all_read(struct log *log, sqlite3_stmt *rows) {
+  if (sqlite3_finalize(rows) != SQLITE_OK && log->f->code == SQLITE_OK) sdb_failure_nested(log->f, log->db);
+}
+
 static int make_trigger(struct log *log, int number, const char *when) {
-  char *body = sqlite3_str_finish(log->body);
+  char *body = collected(log, log->body);
   log->body = sqlite3_str_new(NULL);
   if (!body) return log->f->code; /* nothing to do for it */
   int rc = sdb_feed_run(
@@ -120,8 +133,8 @@ static char *defaulted(struct log *log) {
   while (columns && sqlite3_step(columns) == SQLITE_ROW)
     sqlite3_str_appendf(any, "%sNEW.\"%w\" IS NULL", sqlite3_str_length(any) ? " OR " : "",
                         (const char *)sqlite3_column_text(columns, 0));
-  sqlite3_finalize(columns);
-  return sqlite3_str_finish(any);
+  all_read(log, columns);
+  return collected(log, any);
 }
 
 /* Rows that a unique index has at the new values; all, where these are generated from what is not known yet. */
@@ -136,8 +149,8 @@ static void note_unique(struct log *log, const char *index, bool is_key) {
       log->f);
   while (columns && log->f->code == SQLITE_OK && sqlite3_step(columns) == SQLITE_ROW)
     add_column(log, &u, columns);
-  sqlite3_finalize(columns);
-  char *condition = sqlite3_str_finish(u.on);
+  all_read(log, columns);
+  char *condition = collected(log, u.on);
   char *unknown = u.generated ? defaulted(log) : NULL;
   bool wanted = log->f->code == SQLITE_OK && (!u.is_key || u.compares);
   if (wanted && condition) note_owners(log, condition);
@@ -156,10 +169,13 @@ static int note_all_owners(struct log *log) {
   while (indexes && log->f->code == SQLITE_OK && sqlite3_step(indexes) == SQLITE_ROW)
     note_unique(log, (const char *)sqlite3_column_text(indexes, 0),
                 strcmp((const char *)sqlite3_column_text(indexes, 1), "pk") == 0 && !log->table.by_rowid);
-  sqlite3_finalize(indexes);
+  all_read(log, indexes);
   if (log->table.rowid && !log->table.by_rowid) {
     char *condition = sqlite3_mprintf("%s = NEW.%s", log->table.rowid, log->table.rowid);
-    if (condition) note_owners(log, condition);
+    if (condition)
+      note_owners(log, condition);
+    else
+      sdb_failure_nomem(log->f);
     sqlite3_free(condition);
   }
   return log->f->code;
@@ -267,11 +283,11 @@ static int may_note(sdb_directory *directory, const char *table, sdb_failure *f)
 }
 
 static int ended(struct log *log) {
-  sdb_failure unheard = {0};
-  bool failed = log->f->code != SQLITE_OK;
-  if (failed) sdb_feed_run(log->db, sqlite3_mprintf("ROLLBACK TO seqdb_log"), &unheard);
-  sdb_feed_run(log->db, sqlite3_mprintf("RELEASE seqdb_log"), failed ? &unheard : log->f);
-  sdb_failure_clear(&unheard);
+  if (log->f->code == SQLITE_OK && sqlite3_exec(log->db, "RELEASE seqdb_log", NULL, NULL, NULL) != SQLITE_OK)
+    sdb_failure_nested(log->f, log->db);
+  if (log->f->code == SQLITE_OK) return SQLITE_OK;
+  (void)sqlite3_exec(log->db, "ROLLBACK TO seqdb_log", NULL, NULL, NULL); /* or all of it is rolled back already */
+  (void)sqlite3_exec(log->db, "RELEASE seqdb_log", NULL, NULL, NULL);
   return log->f->code;
 }
 
