@@ -86,6 +86,15 @@ static int sync_file(sdb_directory *directory, bool closing, sdb_failure *f) {
   return sdb_file_sync(directory->connection->db, directory->schema, f);
 }
 
+/* Not after a DETACH: SQLite disconnects then, and the schema's name may be that of another file already. */
+static bool has_its_file(sdb_directory *directory, sdb_failure *f) {
+  const char *path = sdb_path_file(directory->connection->db, directory->schema);
+  seqdb_claim claim;
+  bool claimed = false;
+  seqdb_get_candidates(directory->engine, &claim);
+  return path && sdb_file_is_claimed(directory->path, path, &claim, &claimed, f) == SQLITE_OK && claimed;
+}
+
 /* The newest commit was seen in the row, by whoever published it: a sync now makes it durable. */
 static int settle(sdb_directory *directory, bool closing, sdb_failure *f) {
   seqdb *engine = directory->engine;
@@ -93,6 +102,10 @@ static int settle(sdb_directory *directory, bool closing, sdb_failure *f) {
   uint64_t generation;
   int rc = seqdb_get_tip(engine, &generation, token);
   if (rc != SEQDB_OK) return sdb_failure_engine(f, engine, rc);
+  if (closing && !has_its_file(directory, f)) {
+    const sdb_asking asking = {directory->connection, directory->schema, directory->path};
+    return f->code == SQLITE_OK ? sdb_ask_to_settle(&asking, engine, false) : f->code;
+  }
   if (sync_file(directory, closing, f) != SQLITE_OK) return f->code;
   rc = seqdb_settle(engine, token);
   return rc == SEQDB_BUSY ? SQLITE_OK : sdb_failure_engine(f, engine, rc);
