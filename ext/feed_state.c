@@ -2,14 +2,14 @@
 **
 ** feed_state.c: see feed_state.h.
 **
-**   CREATE TABLE <T>_follow(chain BLOB, generation INTEGER, part INTEGER, upto INTEGER, sum INTEGER, aside INTEGER)
+**   CREATE TABLE <T>_follow(chain BLOB, generation INTEGER, part INTEGER, target INTEGER, sum INTEGER, aside INTEGER)
 **
 ** One row.  It changes in the commit that changes rows and regions.
 */
 #include "feed_state.h"
 #include <string.h>
 
-#define COLUMNS "chain, generation, part, upto, sum, aside"
+#define COLUMNS "chain, generation, part, target, sum, aside"
 
 static bool is_there(sdb_directory *directory, sdb_failure *f) {
   char *name = sqlite3_mprintf("%s_follow", directory->name);
@@ -60,7 +60,7 @@ static int clear(sdb_directory *directory, sdb_failure *f) {
   sqlite3 *db = directory->connection->db;
   char *sql = sqlite3_mprintf(
       "CREATE TABLE IF NOT EXISTS \"%w\".\"%w_follow\"(chain BLOB, generation INTEGER, part "
-      "INTEGER, upto INTEGER, sum INTEGER, aside INTEGER);\nDELETE FROM \"%w\".\"%w_follow\"",
+      "INTEGER, target INTEGER, sum INTEGER, aside INTEGER);\nDELETE FROM \"%w\".\"%w_follow\"",
       directory->schema, directory->name, directory->schema, directory->name);
   if (!sql) return sdb_failure_nomem(f);
   if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) sdb_failure_nested(f, db);
