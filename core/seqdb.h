@@ -414,7 +414,8 @@ typedef struct seqdb_changes seqdb_changes; /* of which some have been looked at
 /* All that has changed after generation `since`, as the snapshot shows it; 0: everything, from nothing.  *to: the
 ** snapshot's generation, from which the next ones go on.  The caller owns *changes and closes it before the snapshot.
 ** Reads the journal and the file `changes`, no content.
-** Errors: GAP: `since` is below the floor, or above the snapshot's generation; FOLLOW. */
+** Errors: GAP: `since` is below the floor, or above the snapshot's generation; BUSY: other processes had one checkpoint
+** after the other meanwhile; FOLLOW. */
 SEQDB_API int seqdb_changes_open(seqdb *db, const seqdb_snapshot *snapshot, uint64_t since, uint64_t *to,
                                  seqdb_changes **changes);
 

@@ -44,11 +44,21 @@ static void where_it_stands(sdb_store *store, sdb_journal *journal) {
   pthread_mutex_unlock(&store->files_mutex);
 }
 
+/* Other processes' checkpoints came in between each time; if none did, the records are damaged. */
+static int not_reached(const sdb_store *store, uint64_t tail, bool overtaken, const sdb_op *op) {
+  if (overtaken)
+    return sdb_error_set(op, SEQDB_BUSY, "journal", 0,
+                         "%s: %s has checkpoints faster than its records can be read; try again", op->operation,
+                         store->path);
+  return sdb_error_set(op, SEQDB_CORRUPT, "journal", tail, "%s: the records of %s cannot be read up to byte %llu",
+                       op->operation, store->path, (unsigned long long)tail);
+}
+
 /* All that is known of the commits up to `generation`.  Repeated while a checkpoint, of any process, comes between. */
 static int gather(sdb_store *store, uint64_t generation, sdb_change_list *list, const sdb_op *op) {
   sdb_changes_found found = {.known = false};
   sdb_journal journal, after;
-  bool reached = false;
+  bool reached = false, overtaken = false;
   int rc = SEQDB_OK;
   for (unsigned tries = 0; rc == SEQDB_OK && !reached; tries++) {
     sdb_change_list_free(&found.list);
@@ -57,14 +67,14 @@ static int gather(sdb_store *store, uint64_t generation, sdb_change_list *list, 
       list->floor = generation;
       return SEQDB_OK;
     }
-    if (tries == TRIES)
-      return sdb_error_set(op, SEQDB_CORRUPT, "journal", journal.tail,
-                           "%s: the records of %s cannot be read up to byte %llu", op->operation, store->path,
-                           (unsigned long long)journal.tail);
+    if (tries == TRIES) return not_reached(store, journal.tail, overtaken, op);
+    if (tries > 1) sdb_os_give_way(true); /* a new header is there before all know of it */
     rc = sdb_changes_gather(store, &journal, generation, &found, &reached, op);
     if (rc == SEQDB_OK) rc = sdb_member_catch_up(store, op);
     where_it_stands(store, &after);
-    reached = reached && after.header.salt == journal.header.salt;
+    bool same = after.header.salt == journal.header.salt;
+    overtaken = overtaken || !same;
+    reached = reached && same;
   }
   if (rc != SEQDB_OK) sdb_change_list_free(&found.list);
   *list = found.list;
