@@ -74,6 +74,7 @@ static ship_status describe(ship *s, const source_state *state, uint64_t epoch, 
   chain_epoch owner;
   *head = (chain_head){.epoch = epoch};
   memcpy(head->chain, state->chain, CHAIN_UUID_TEXT);
+  memcpy(head->file, state->file, sizeof head->file);
   ship_status status = record_newest_epoch(s, &owner);
   if (status) return status;
   if (owner.epoch == epoch) memcpy(head->host, owner.host, sizeof head->host);
@@ -141,6 +142,12 @@ ship_status base_command(ship *s) {
   if (!status) status = source_look(source, &state);
   if (!status) status = ship_open(s, false);
   if (!status) status = owner_check_chain(s, state.chain, false, &newest);
+  if (!status && newest.number > 0 && strcmp(newest.file, state.file) != 0) {
+    status =
+        ship_fail(s, SHIP_REFUSED,
+                  "the chain was published from another file, of which this is a copy, or which was moved here from "
+                  "another disk: `publish` begins again with a base");
+  }
   if (!status) status = record_newest_epoch(s, &owner);
   if (!status && strcmp(owner.chain, state.chain) != 0) {
     status = ship_fail(s, SHIP_REFUSED,

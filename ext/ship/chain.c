@@ -111,6 +111,7 @@ static size_t head_lines(chain_head *h, line lines[LINES_MAX]) {
       {"start", &h->start, NULL, 0}, {"tag", WORD(h->tag)},
       {"parts", &h->parts, NULL, 0}, {"bytes", &h->bytes, NULL, 0},
       {"made", WORD(h->made)},       {"host", WORD(h->host)},
+      {"file", WORD(h->file)},
   };
   memcpy(lines, all, sizeof all);
   return sizeof all / sizeof all[0];

@@ -44,6 +44,7 @@ typedef struct chain_head {
   uint64_t parts, bytes;
   char made[CHAIN_WORD_TEXT]; /* when */
   char host[CHAIN_WORD_TEXT];
+  char file[CHAIN_WORD_TEXT]; /* identity of the SQLite file: a copy of the database has another one */
 } chain_head;
 
 /* What stands before a part.

@@ -128,8 +128,8 @@ static ship_status check_not_ahead(publisher *p) {
   if (p->tip <= p->state.generation) return SHIP_OK;
   return ship_fail(p->s, SHIP_REFUSED,
                    "the chain has reached generation %" PRIu64 ", the database is at %" PRIu64
-                   ": it is older than what was shipped (an old copy?). Let it start a chain of its own: "
-                   "seqdb_takeover() and a first write, then --new-chain",
+                   ": it is older than what was shipped (an old copy?). Restore what was shipped into a new database, "
+                   "or publish this one into another carrier",
                    p->tip, p->state.generation);
 }
 
@@ -141,6 +141,22 @@ static ship_status new_base(publisher *p, bool chain_goes_on) {
   p->base_at = ship_now_ms();
   if (!chain_goes_on || p->tip < made.start) p->tip = made.start;
   return SHIP_OK;
+}
+
+/* The uuid is the same, but what it changed since it was copied is not what was shipped: the chain ends here, and goes
+** on with a base of a later generation, so that each follower meets a gap. */
+static ship_status begin_again(publisher *p) {
+  if (p->state.generation == p->tip) {
+    return ship_fail(
+        p->s, SHIP_REFUSED,
+        "this is not the file that was published, but a copy of it, or it was moved here from another disk: "
+        "followers need a new base, of a commit after generation %" PRIu64 ": change something, and start again",
+        p->tip);
+  }
+  ship_say(p->s,
+           "GAP: this is not the file that was published, but a copy of it, or it was moved here from another "
+           "disk: followers need the new base that is made now");
+  return new_base(p, false);
 }
 
 /* Where the chain ends; a base first if there is no chain. */
@@ -159,7 +175,9 @@ static ship_status find_tip(publisher *p) {
     return new_base(p, false);
   }
   if (!status) status = check_not_ahead(p);
-  if (status || !broken) return status;
+  if (status) return status;
+  if (strcmp(newest.file, p->state.file) != 0) return begin_again(p);
+  if (!broken) return status;
   ship_say(p->s, "GAP: objects of the chain are lost or damaged: a new base is made");
   return new_base(p, true);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "seqdb.h"
 #include "source.h"
 
 #define BUSY_MS 60000
@@ -183,9 +184,20 @@ static ship_status look_at_follower(ship_source *source, source_state *state) {
   return status == SHIP_MISSING ? SHIP_OK : status;
 }
 
+/* A file that is moved keeps it; a copy, and one that is moved to another disk, has another one. */
+static ship_status look_at_file(ship_source *source, source_state *state) {
+  const char *path = source->s->options->database;
+  seqdb_file_identity identity;
+  if (seqdb_identify(path, &identity) != SEQDB_OK)
+    return ship_fail(source->s, SHIP_FAILED, "cannot look at %s, to see whether it is the file that was shipped", path);
+  snprintf(state->file, sizeof state->file, "%" PRIu64 ".%" PRIu64, identity.inode, identity.birth_ns);
+  return SHIP_OK;
+}
+
 ship_status source_look(ship_source *source, source_state *state) {
   *state = (source_state){0};
   ship_status status = look_at_table(source, state);
+  if (!status) status = look_at_file(source, state);
   if (!status) status = look_at_follower(source, state);
   memcpy(source->chain, state->chain, sizeof source->chain);
   return status;

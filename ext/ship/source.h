@@ -12,6 +12,7 @@ typedef struct ship_source ship_source;
 /* Of the table's directory. */
 typedef struct source_state {
   char chain[CHAIN_UUID_TEXT];
+  char file[CHAIN_WORD_TEXT]; /* identity of the SQLite file */
   uint64_t generation;
   uint64_t floor;                 /* changes after this generation are known */
   bool follows;                   /* it takes the changes of another database ... */
