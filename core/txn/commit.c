@@ -30,9 +30,9 @@
 #include "txn/touched.h"
 
 /* Carrying saves a sync, writes the bytes twice, and keeps their place from being used again until a checkpoint.
-** Measured on ext4 (tests/bench, commit-time*), one sync that carries costs as much as two somewhere between 128 and 256
-** KiB; with 64 KiB two cost twice as much.  The limit is a third of that size, for the sake of bytes and places: commits
-** from 256 KiB on are written 1.03 times (commit-bytes*). */
+** Measured on ext4 (tests/bench, commit-time*), one sync that carries costs as much as two somewhere between 128 KiB
+** and 256; with 64 KiB two cost twice as much.  The limit is a third of that size, for the sake of bytes and places:
+** commits from 256 KiB on are written 1.03 times (commit-bytes*). */
 #define INLINE_MAX_BYTES  (UINT64_C(64) << 10) /* so many direct bytes the record may carry, to save step 2 ... */
 #define INLINE_MAX_RANGES 256u                 /* ... in so many ranges */
 #define MANY_RANGES       4096u
