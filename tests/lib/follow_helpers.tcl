@@ -97,3 +97,14 @@ proc follow {handle follower {gaps {}}} {
     ::follow_snapshot close
   }
 }
+
+# What has changed since, without names; of an error its code.
+proc changes_since {since {handle db}} {
+  $handle snapshot snap
+  try {
+    if {[catch {snap changes $since} changes options]} {return [lindex [dict get $options -errorcode] 1]}
+    return [lmap change [lrange $changes 1 end] {lrange $change 0 4}]
+  } finally {
+    snap close
+  }
+}
