@@ -148,20 +148,25 @@ proc follower_state {handle} {
   return $state
 }
 
-# "right", or what is wrong.
-proc judge_follower {file} {
-  if {![file exists $file]} {return "no $file"}
+# What a follower has now: {seqdb_check's answer, chain, generation, picture}; or one word: there is nothing yet.
+proc look_at_follower {file} {
+  if {![file exists $file]} {return [list "no $file"]}
   open_plain follower_db $file
   set state [follower_state follower_db]
   set check {}
   if {$state ne {}} {set check [follower_db onecolumn {SELECT seqdb_check('r')}]}
   follower_db close
-  if {$state eq {}} {return nothing}
-  lassign $state chain generation picture
+  return [expr {$state eq {} ? "nothing" : [list $check {*}$state]}]
+}
+# Of what it had: "right", or what is wrong.
+proc judge_look {look} {
+  if {[llength $look] == 1} {return [lindex $look 0]}
+  lassign $look check chain generation picture
   if {$check ne "ok"} {return "check: $check"}
   if {![info exists ::noted($chain,$generation)]} {return "generation $generation of $chain was never written"}
   return [expr {$::noted($chain,$generation) eq $picture ? "right" : "at $generation it is not as the writer was"}]
 }
+proc judge_follower {file} {return [judge_look [look_at_follower $file]]}
 proc follower_generation {file} {
   open_plain follower_db $file
   set state [follower_state follower_db]
