@@ -11,7 +11,7 @@
 #include "chain.h"
 
 static const char magic[8] = {'s', 'e', 'q', 'd', 'b', 's', 'h', 'p'};
-#define VERSION 1u
+#define VERSION 2u
 
 uint64_t chain_sum(const void *data, size_t bytes) {
   return XXH3_64bits(data, bytes);
