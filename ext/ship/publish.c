@@ -159,6 +159,22 @@ static ship_status begin_again(publisher *p) {
   return new_base(p, false);
 }
 
+/* The chain's last object is damaged: which generation it led to is not known.  The file that it was made from has all
+** of them behind it; a copy of that file may be at one that a follower took from the object, with other contents. */
+static ship_status after_damage(publisher *p, bool same_file) {
+  char why[SHIP_MESSAGE_MAX];
+  if (same_file) {
+    ship_say(p->s, "GAP: %s: followers need the new base that is made now", p->s->message);
+    return new_base(p, false);
+  }
+  memcpy(why, p->s->message, sizeof why);
+  return ship_fail(p->s, SHIP_REFUSED,
+                   "%.400s; so nobody can say how far the chain went, and this is not the file that was published, but "
+                   "a copy of it, "
+                   "or it was moved here from another disk: publish it into another carrier",
+                   why);
+}
+
 /* Where the chain ends; a base first if there is no chain. */
 static ship_status find_tip(publisher *p) {
   chain_head newest;
@@ -170,13 +186,11 @@ static ship_status find_tip(publisher *p) {
     return new_base(p, false);
   }
   status = record_find_end(p->s, p->state.chain, newest.start, &p->tip, &broken);
-  if (status == SHIP_DAMAGED) {
-    ship_say(p->s, "GAP: %s: followers need the new base that is made now", p->s->message);
-    return new_base(p, false);
-  }
+  bool same_file = strcmp(newest.file, p->state.file) == 0;
+  if (status == SHIP_DAMAGED) return after_damage(p, same_file);
   if (!status) status = check_not_ahead(p);
   if (status) return status;
-  if (strcmp(newest.file, p->state.file) != 0) return begin_again(p);
+  if (!same_file) return begin_again(p);
   if (!broken) return status;
   ship_say(p->s, "GAP: objects of the chain are lost or damaged: a new base is made");
   return new_base(p, true);

@@ -2,8 +2,8 @@
 **
 ** source.c: see source.h.  All by SQL, on one connection; engine and extension are in this program.
 **
-** A publisher reads.  What it writes, each some seconds: the notes on rows that are shipped are forgotten.  A
-** connection that is busy tries again for a minute.
+** A publisher reads.  What it writes, each some seconds: the notes on rows that are shipped are forgotten.  A statement
+** that is busy is tried again for a minute: SQLite waits for locks, but not for what a writer's checkpoints overtake.
 */
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -13,7 +13,8 @@
 #include "seqdb.h"
 #include "source.h"
 
-#define BUSY_MS 60000
+#define BUSY_MS  60000
+#define PAUSE_MS 20
 
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const void *api);
 
@@ -58,7 +59,13 @@ static ship_status prepare(ship_source *source, sqlite3_stmt **statement, const 
 
 /* SHIP_OK: there is a row. */
 static ship_status step(ship_source *source, sqlite3_stmt *statement, const char *what) {
+  int64_t until = ship_now_ms() + BUSY_MS;
   int rc = sqlite3_step(statement);
+  while (rc == SQLITE_BUSY && sqlite3_get_autocommit(source->db) && ship_now_ms() < until && !ship_stop) {
+    sqlite3_reset(statement);
+    ship_sleep(PAUSE_MS);
+    rc = sqlite3_step(statement);
+  }
   if (rc == SQLITE_ROW) return SHIP_OK;
   ship_status status =
       rc == SQLITE_DONE ? ship_fail(source->s, SHIP_MISSING, "%s: no row", what) : failed(source, what);
