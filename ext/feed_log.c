@@ -48,6 +48,19 @@ static void add_key(struct log *log, const char *prefix) {
   }
 }
 
+/* A text that has been collected; NULL: there is none, or *f says why. */
+static char *collected(struct log *log, sqlite3_str *text) {
+  bool has_some = sqlite3_str_length(text) > 0 || sqlite3_str_errcode(text) != SQLITE_OK;
+  char *all = sqlite3_str_finish(text);
+  if (!all && has_some && log->f->code == SQLITE_OK) sdb_failure_nomem(log->f);
+  return all;
+}
+
+/* All rows were read, or *f says why not. */
+static void all_read(struct log *log, sqlite3_stmt *rows) {
+  if (sqlite3_finalize(rows) != SQLITE_OK && log->f->code == SQLITE_OK) sdb_failure_nested(log->f, log->db);
+}
+
 static void begin_note(struct log *log) {
   sqlite3_str_appendf(log->body,
                       "  INSERT INTO \"%w_log\"(generation, name, " KEYS_SQL ") SELECT last_insert_rowid(), %Q", log->t,
@@ -60,24 +73,26 @@ static void note(struct log *log, const char *prefix) {
   sqlite3_str_appendall(log->body, " WHERE true ON CONFLICT DO NOTHING;\n");
 }
 
+/* Names the last column, for nothing but to be in its way: else DROP COLUMN and ADD COLUMN could empty it, no trigger
+** would tell, and the schema would be the text that it was.  Whoever drops another column has a schema with a column
+** less until that one is dropped, or renamed, which changes this text. */
+static void hold_last_column(struct log *log) {
+  sqlite3_stmt *last =
+      sdb_feed_prepare(log->db,
+                       sqlite3_mprintf("SELECT name FROM pragma_table_xinfo(%Q, %Q) ORDER BY cid DESC LIMIT 1",
+                                       log->table.name, log->schema),
+                       log->f);
+  if (last && sqlite3_step(last) == SQLITE_ROW)
+    sqlite3_str_appendf(log->body, "  SELECT NULL WHERE false AND NEW.\"%w\" IS NULL;\n",
+                        (const char *)sqlite3_column_text(last, 0));
+  all_read(log, last);
+}
+
 /* Rows that have the new values of that index, or rowid. */
 static void note_owners(struct log *log, const char *condition) {
   begin_note(log);
   add_key(log, "");
   sqlite3_str_appendf(log->body, " FROM \"%w\" WHERE %s ON CONFLICT DO NOTHING;\n", log->table.name, condition);
-}
-
-/* A text that has been collected; NULL: there is none, or *f says why. */
-static char *collected(struct log *log, sqlite3_str *text) {
-  bool has_some = sqlite3_str_length(text) > 0 || sqlite3_str_errcode(text) != SQLITE_OK;
-  char *all = sqlite3_str_finish(text);
-  if (!all && has_some && log->f->code == SQLITE_OK) sdb_failure_nomem(log->f);
-  return all;
-}
-
-/* All rows were read, or *f says why not. */
-static void all_read(struct log *log, sqlite3_stmt *rows) {
-  if (sqlite3_finalize(rows) != SQLITE_OK && log->f->code == SQLITE_OK) sdb_failure_nested(log->f, log->db);
 }
 
 static int make_trigger(struct log *log, int number, const char *when) {
@@ -185,6 +200,7 @@ static int make_triggers(struct log *log) {
   log->body = sqlite3_str_new(NULL);
   if (note_all_owners(log) == SQLITE_OK) make_trigger(log, 1, "BEFORE INSERT");
   if (log->f->code == SQLITE_OK) note(log, "NEW.");
+  if (log->f->code == SQLITE_OK) hold_last_column(log);
   if (log->f->code == SQLITE_OK) make_trigger(log, 2, "AFTER INSERT");
   if (log->f->code == SQLITE_OK && note_all_owners(log) == SQLITE_OK) make_trigger(log, 3, "BEFORE UPDATE");
   note(log, "OLD.");

@@ -91,11 +91,12 @@ static int check_table(sdb_feed *feed, const sdb_directory *directory, const sdb
   sqlite3_int64 sign = 0;
   if (sdb_feed_table_sign(feed->moment.read, "main", directory->name, table, &sign, f) != SQLITE_OK) return f->code;
   if (sign != table->sign)
-    return sdb_failure_set(f, SQLITE_SCHEMA,
-                           WORK
-                           ": the schema of table %s has changed: SELECT seqdb_replicate('%s'), then a new base: "
-                           "%s('%s', 0)",
-                           table->name, directory->name, WORK, directory->name);
+    return sdb_failure_set(
+        f, SQLITE_SCHEMA,
+        WORK
+        ": the schema of table %s, or its triggers, have changed: SELECT seqdb_replicate('%s'), then a new base: "
+        "%s('%s', 0)",
+        table->name, directory->name, WORK, directory->name);
   if (feed->from == 0 || feed->from >= table->since) return SQLITE_OK;
   return sdb_failure_set(f, SQLITE_RANGE,
                          WORK

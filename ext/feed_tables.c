@@ -198,15 +198,22 @@ void sdb_feed_table_free(sdb_feed_table *table) {
 
 /* ---- upstream ---------------------------------------------------------------------------------------------- */
 
+/* Of triggers the one that was made last fires first.  If that one is none of ours, and ends the statement before ours
+** fire (RAISE(IGNORE), RAISE(FAIL), a failure under OR FAIL), the row stays changed and is not noted.  So a trigger
+** that is newer than ours counts as a change: then ours are made anew. */
 int sdb_feed_table_sign(sqlite3 *db, const char *schema, const char *t, const sdb_feed_table *table,
                         sqlite3_int64 *sign, sdb_failure *f) {
   sqlite3_str *all = sqlite3_str_new(NULL);
   sqlite3_str_appendall(all, table->schema);
   sqlite3_stmt *rows = sdb_feed_prepare(
       db,
-      sqlite3_mprintf("SELECT sql FROM \"%w\".sqlite_master WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE"
-                      " AND substr(name, 1, length(%Q) + 5) = %Q || '_log_' ORDER BY name",
-                      schema, table->name, t, t),
+      sqlite3_mprintf(
+          "WITH these AS (SELECT rowid AS made, name, sql, substr(name, 1, length(%Q) + 5) = %Q || '_log_' AS"
+          " ours, instr(sql, 'VALUES(''touch'');') > 0 AS notes FROM \"%w\".sqlite_master"
+          " WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE)"
+          " SELECT sql FROM these WHERE ours OR (NOT notes AND made > (SELECT min(made) FROM these WHERE"
+          " ours)) ORDER BY name",
+          t, t, schema, table->name),
       f);
   while (step(rows, f))
     sqlite3_str_appendall(all, text(rows, 0));

@@ -29,7 +29,7 @@ typedef struct sdb_feed_table {
 /* Fills what the database says of it; `name` is the caller's.  A table that cannot travel is an error. */
 int sdb_feed_table_describe(sqlite3 *db, const char *schema, const char *name, sdb_feed_table *table, sdb_failure *f);
 void sdb_feed_table_free(sdb_feed_table *table);
-/* Of its schema and of its triggers <t>_log_<name>_<n>, as they are now. */
+/* Of its schema, of its triggers <t>_log_<name>_<n>, and of others that were made later, as they are now. */
 int sdb_feed_table_sign(sqlite3 *db, const char *schema, const char *t, const sdb_feed_table *table,
                         sqlite3_int64 *sign, sdb_failure *f);
 /* "prefix.key1 = suffix.k1 AND ..." or with `join` of your own: see the callers.  From sqlite3_malloc. */

@@ -27,8 +27,9 @@ typedef struct publisher {
   ship_source *source;
   source_state state;
   chain_epoch mine;
-  uint64_t tip;  /* the chain's end */
-  uint64_t seen; /* no change that travels lies between tip and this generation */
+  uint64_t tip;   /* the chain's end */
+  uint64_t seen;  /* no change that travels lies between tip and this generation */
+  int64_t schema; /* that the tables had then; 0: not looked yet */
   uint64_t objects, bytes, told_objects, told_bytes;
   int64_t forgot_at, told_at, base_at;
   uint64_t forgotten;
@@ -276,8 +277,12 @@ static ship_status heal_refusal(publisher *p) {
 /* Ships what is new, if anything. */
 static ship_status step(publisher *p) {
   uint64_t newest = 0, since = p->seen > p->tip ? p->seen : p->tip;
-  ship_status status = source_wait(p->source, since, WAIT_MS, &newest);
-  if (status || newest <= since) return status;
+  int64_t schema = p->schema;
+  ship_status status = source_schema(p->source, &schema);
+  if (!status) status = source_wait(p->source, since, schema == p->schema ? WAIT_MS : 0, &newest);
+  if (status || (newest <= since && schema == p->schema)) return status;
+  /* A change of the schema is no generation, but what was not noted because of it is told by asking. */
+  p->schema = schema;
   int64_t began = ship_now_ms();
   status = ship_object(p);
   if (status == SHIP_MISSING) {

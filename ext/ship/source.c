@@ -222,6 +222,16 @@ ship_status source_wait(ship_source *source, uint64_t generation, int timeout_ms
   return SHIP_OK;
 }
 
+ship_status source_schema(ship_source *source, int64_t *version) {
+  sqlite3_stmt *row = NULL;
+  if (sqlite3_prepare_v2(source->db, "PRAGMA schema_version", -1, &row, NULL) != SQLITE_OK)
+    return failed(source, "cannot prepare");
+  ship_status status = step(source, row, "PRAGMA schema_version");
+  if (!status) *version = sqlite3_column_int64(row, 0);
+  sqlite3_finalize(row);
+  return status;
+}
+
 /* ---- upstream ------------------------------------------------------------------------------------------------- */
 
 /* What the part says of itself. */

@@ -37,6 +37,8 @@ ship_status source_look(ship_source *source, source_state *state);
 ship_status source_make(ship_source *source, uint64_t since, uint64_t part, source_part *out);
 /* Sleeps for at most `timeout_ms`; *generation: the newest. */
 ship_status source_wait(ship_source *source, uint64_t generation, int timeout_ms, uint64_t *generation_now);
+/* A number that changes with the schema: that may make a base needed, and is no generation. */
+ship_status source_schema(ship_source *source, int64_t *version);
 /* Forgets what has been shipped up to the generation. */
 ship_status source_forget(ship_source *source, uint64_t generation);
 
