@@ -218,6 +218,7 @@ int sdb_feed_apply(sdb_directory *directory, const void *data, size_t bytes, boo
   if (sdb_part_open(data, bytes, &a.header, f) != SQLITE_OK || refuse_writing_statement(&a) != SQLITE_OK ||
       sdb_feed_state_read(directory, &a.state, f) != SQLITE_OK || check(&a, replaces, &skip) != SQLITE_OK)
     return f->code;
+  a.rows.keeps_own = !a.state.follows && !replaces;
   if (!skip && apply(&a) != SQLITE_OK) return f->code;
   *reached = a.state.generation;
   return SQLITE_OK;

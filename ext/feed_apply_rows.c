@@ -82,6 +82,21 @@ static int make_anew(sdb_apply_rows *rows, const char *name, const char *schema,
   return run_schema(db, name, schema, f);
 }
 
+/* Rows that nobody shipped are lost if a base comes in their place: only who says 'replace' wants that. */
+static int check_rows(const sdb_apply_rows *rows, const char *name, sdb_failure *f) {
+  sdb_directory *directory = rows->directory;
+  if (!rows->keeps_own || !is_first_of_base(rows)) return SQLITE_OK;
+  sqlite3_stmt *any = sdb_feed_prepare(
+      directory->connection->db, sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" LIMIT 1", directory->schema, name), f);
+  int rc = any ? sqlite3_step(any) : SQLITE_DONE;
+  if (sqlite3_finalize(any) != SQLITE_OK) return sdb_failure_nested(f, directory->connection->db);
+  if (f->code != SQLITE_OK || rc != SQLITE_ROW) return f->code;
+  return sdb_failure_set(f, SQLITE_ERROR,
+                         "%s: it follows no chain, and table %s has rows of its own: SELECT seqdb_apply(T, object, "
+                         "'replace') takes a base in place of all that is here",
+                         directory->name, name);
+}
+
 static int match_schema(sdb_apply_rows *rows, const char *name, const char *schema, sdb_feed_table *table,
                         sdb_failure *f) {
   sdb_directory *directory = rows->directory;
@@ -89,6 +104,10 @@ static int match_schema(sdb_apply_rows *rows, const char *name, const char *sche
   uint64_t sum = sdb_checksum(schema, strlen(schema));
   bool there = has_table(directory, name);
   if (there && sdb_feed_table_describe(db, directory->schema, name, table, f) != SQLITE_OK) return f->code;
+  if (there && check_rows(rows, name, f) != SQLITE_OK) {
+    sdb_feed_table_free(table);
+    return f->code;
+  }
   if (there && table->schema_sum == sum) {
     if (!is_first_of_base(rows) || sdb_feed_log_gap(directory, name, f) != SQLITE_OK) return f->code;
     return sdb_feed_run(db, sqlite3_mprintf("DELETE FROM \"%w\".\"%w\"", directory->schema, name), f);

@@ -14,6 +14,7 @@ typedef struct sdb_apply_rows {
   const sdb_part_header *header;
   sdb_feed_table *tables; /* of the part, as the follower has them; from sqlite3_malloc */
   size_t count;
+  bool keeps_own;          /* what the tables hold is not of a chain: a base may not take its place */
   sqlite3_stmt *statement; /* of the section */
 } sdb_apply_rows;
 
