@@ -44,6 +44,14 @@ static carrier_code failed(dir_carrier *d, const char *what, const char *name) {
                       strerror(errno));
 }
 
+/* While an object is made.  What is not there any more is its folder: the directory was moved away, or its disk, since
+** we looked; or prune() has removed it, since it was empty.  So that may pass. */
+static carrier_code failed_making(dir_carrier *d, const char *what, const char *name) {
+  bool gone = errno == ENOENT || errno == ENOTDIR;
+  carrier_code code = failed(d, what, name);
+  return gone ? CARRIER_AWAY : code;
+}
+
 /* root/name; NULL without memory. */
 static char *path_of(const dir_carrier *d, const char *name) {
   size_t bytes = strlen(d->root) + strlen(name) + 2;
@@ -102,15 +110,15 @@ static char *cut_folder(char *path) {
 /* The folder of an object, made if it is missing, durably. */
 static carrier_code make_folder(dir_carrier *d, const char *folder) {
   if (mkdir(folder, 0777) != 0) {
-    return errno == EEXIST ? CARRIER_OK : failed(d, "make the folder of", folder + strlen(d->root));
+    return errno == EEXIST ? CARRIER_OK : failed_making(d, "make the folder of", folder + strlen(d->root));
   }
-  return sync_folder(d->root) ? CARRIER_OK : failed(d, "sync", "");
+  return sync_folder(d->root) ? CARRIER_OK : failed_making(d, "sync", "");
 }
 
 /* A file with these bytes, synced, under a name of its own in the folder. */
 static carrier_code write_draft(dir_carrier *d, const char *draft, const void *data, size_t bytes) {
   int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (fd < 0) return failed(d, "make", draft + strlen(d->root) + 1);
+  if (fd < 0) return failed_making(d, "make", draft + strlen(d->root) + 1);
   bool good = write_all(fd, data, bytes) && fsync(fd) == 0;
   int error = errno;
   if (close(fd) != 0 && good) {
@@ -118,7 +126,7 @@ static carrier_code write_draft(dir_carrier *d, const char *draft, const void *d
     error = errno;
   }
   errno = error;
-  return good ? CARRIER_OK : failed(d, "write", draft + strlen(d->root) + 1);
+  return good ? CARRIER_OK : failed_making(d, "write", draft + strlen(d->root) + 1);
 }
 
 static carrier_code link_draft(dir_carrier *d, const char *draft, const char *folder, const char *path) {
@@ -126,9 +134,9 @@ static carrier_code link_draft(dir_carrier *d, const char *draft, const char *fo
     if (errno == EEXIST) {
       return carrier_fail(&d->base, CARRIER_EXISTS, "%s exists", path);
     }
-    return failed(d, "link", path + strlen(d->root) + 1);
+    return failed_making(d, "link", path + strlen(d->root) + 1);
   }
-  return sync_folder(folder) ? CARRIER_OK : failed(d, "sync the folder of", path + strlen(d->root) + 1);
+  return sync_folder(folder) ? CARRIER_OK : failed_making(d, "sync the folder of", path + strlen(d->root) + 1);
 }
 
 static carrier_code put(dir_carrier *d, char *path, const void *data, size_t bytes) {
