@@ -255,10 +255,12 @@ static void report(publisher *p) {
 /* Now and then, what has been shipped is forgotten in the database. */
 static ship_status forget(publisher *p) {
   int64_t now = ship_now_ms();
+  bool forgotten = false;
   if (p->forgotten == p->tip || now - p->forgot_at < FORGET_EVERY_MS) return SHIP_OK;
   p->forgot_at = now;
-  p->forgotten = p->tip;
-  return source_forget(p->source, p->tip);
+  ship_status status = source_forget(p->source, p->tip, &forgotten);
+  if (forgotten) p->forgotten = p->tip;
+  return status;
 }
 
 static ship_status renew_base(publisher *p) {
@@ -274,6 +276,13 @@ static ship_status heal_refusal(publisher *p) {
   return status ? status : new_base(p, false);
 }
 
+/* Who writes for minutes in one transaction is waited for; but not by who was told to come to an end. */
+static bool bears_with_writer(publisher *p, ship_status status) {
+  bool bears = status == SHIP_FAILED && source_is_busy(p->source) && !p->s->options->once;
+  if (bears) ship_say(p->s, "%s; trying again", p->s->message);
+  return bears;
+}
+
 /* Ships what is new, if anything. */
 static ship_status step(publisher *p) {
   uint64_t newest = 0, since = p->seen > p->tip ? p->seen : p->tip;
@@ -287,6 +296,10 @@ static ship_status step(publisher *p) {
   status = ship_object(p);
   if (status == SHIP_MISSING) {
     p->seen = newest;
+    return SHIP_OK;
+  }
+  if (bears_with_writer(p, status)) {
+    p->schema = 0;
     return SHIP_OK;
   }
   if (status == SHIP_NEEDS_BASE) status = heal_refusal(p);

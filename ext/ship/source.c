@@ -13,8 +13,9 @@
 #include "seqdb.h"
 #include "source.h"
 
-#define BUSY_MS  60000
-#define PAUSE_MS 20
+#define BUSY_MS        60000
+#define FORGET_BUSY_MS 2000
+#define PAUSE_MS       20
 
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const void *api);
 
@@ -278,14 +279,25 @@ void source_done(ship_source *source) {
   sqlite3_reset(source->make);
 }
 
-ship_status source_forget(ship_source *source, uint64_t generation) {
+bool source_is_busy(const ship_source *source) {
+  return (sqlite3_errcode(source->db) & 0xff) == SQLITE_BUSY;
+}
+
+/* Who writes for long is not waited for: the notes can be forgotten later. */
+ship_status source_forget(ship_source *source, uint64_t generation, bool *forgotten) {
   bool logs = false;
   ship_status status = has_table(source, "_log", &logs);
+  *forgotten = !status;
   if (status || !logs) return status;
-  return run_made(
+  sqlite3_busy_timeout(source->db, FORGET_BUSY_MS);
+  status = run_made(
       source,
       sqlite3_mprintf("SELECT seqdb_replicate_prune(%Q, %lld)", source->s->options->table, (sqlite3_int64)generation),
       "cannot forget what is shipped");
+  *forgotten = !status;
+  if (status && source_is_busy(source)) status = SHIP_OK;
+  sqlite3_busy_timeout(source->db, BUSY_MS);
+  return status;
 }
 
 ship_status source_renew(ship_source *source) {

@@ -39,9 +39,11 @@ ship_status source_make(ship_source *source, uint64_t since, uint64_t part, sour
 ship_status source_wait(ship_source *source, uint64_t generation, int timeout_ms, uint64_t *generation_now);
 /* A number that changes with the schema: that may make a base needed, and is no generation. */
 ship_status source_schema(ship_source *source, int64_t *version);
-/* Forgets what has been shipped up to the generation. */
-ship_status source_forget(ship_source *source, uint64_t generation);
+/* Forgets what has been shipped up to the generation; *forgotten is false if somebody else writes just now. */
+ship_status source_forget(ship_source *source, uint64_t generation, bool *forgotten);
 
+/* The last call failed since another connection has changed the database, and not committed for a minute. */
+bool source_is_busy(const ship_source *source);
 /* The call of source_make() whose part was used ends; a read transaction may end with it. */
 void source_done(ship_source *source);
 /* After a change of schema: the changes of the named tables are noted anew; a new base has to follow. */
