@@ -22,6 +22,7 @@ int sqlite3_seqdb_init(sqlite3 *db, char **error, const void *api);
 struct ship_source {
   ship *s;
   sqlite3 *db;
+  char *table;                 /* as the functions read it: quoted, since a name may have dots and quotes in it */
   char chain[CHAIN_UUID_TEXT]; /* of the directory, as it was looked at last */
   sqlite3_stmt *make, *info, *apply, *wait;
 };
@@ -54,7 +55,7 @@ static ship_status prepare(ship_source *source, sqlite3_stmt **statement, const 
     return SHIP_OK;
   }
   if (sqlite3_prepare_v2(source->db, sql, -1, statement, NULL) != SQLITE_OK) return failed(source, "cannot prepare");
-  sqlite3_bind_text(*statement, 1, source->s->options->table, -1, SQLITE_STATIC);
+  sqlite3_bind_text(*statement, 1, source->table, -1, SQLITE_STATIC);
   return SHIP_OK;
 }
 
@@ -94,6 +95,7 @@ void source_close(ship_source *source) {
   sqlite3_finalize(source->apply);
   sqlite3_finalize(source->wait);
   if (source->db && sqlite3_close(source->db) != SQLITE_OK) sqlite3_close_v2(source->db);
+  sqlite3_free(source->table);
   free(source);
 }
 
@@ -143,7 +145,8 @@ ship_status source_open(ship *s, bool create, ship_source **out) {
   *out = calloc(1, sizeof **out);
   if (!*out) return ship_fail(s, SHIP_FAILED, "out of memory");
   (*out)->s = s;
-  ship_status status = open_file(*out, create);
+  (*out)->table = sqlite3_mprintf("\"%w\"", s->options->table);
+  ship_status status = (*out)->table ? open_file(*out, create) : ship_fail(s, SHIP_FAILED, "out of memory");
   if (!status) status = open_table(*out, create);
   if (status) {
     source_close(*out);
@@ -290,10 +293,9 @@ ship_status source_forget(ship_source *source, uint64_t generation, bool *forgot
   *forgotten = !status;
   if (status || !logs) return status;
   sqlite3_busy_timeout(source->db, FORGET_BUSY_MS);
-  status = run_made(
-      source,
-      sqlite3_mprintf("SELECT seqdb_replicate_prune(%Q, %lld)", source->s->options->table, (sqlite3_int64)generation),
-      "cannot forget what is shipped");
+  status = run_made(source,
+                    sqlite3_mprintf("SELECT seqdb_replicate_prune(%Q, %lld)", source->table, (sqlite3_int64)generation),
+                    "cannot forget what is shipped");
   *forgotten = !status;
   if (status && source_is_busy(source)) status = SHIP_OK;
   sqlite3_busy_timeout(source->db, BUSY_MS);
@@ -304,7 +306,7 @@ ship_status source_renew(ship_source *source) {
   bool logs = false;
   ship_status status = has_table(source, "_logged", &logs);
   if (status || !logs) return status;
-  return run_made(source, sqlite3_mprintf("SELECT seqdb_replicate(%Q)", source->s->options->table),
+  return run_made(source, sqlite3_mprintf("SELECT seqdb_replicate(%Q)", source->table),
                   "cannot note the changes of rows anew");
 }
 
