@@ -276,13 +276,23 @@ static int add(sqlite3 *db, const char *schema, sqlite3_stmt *row, sdb_feed_tabl
   return SQLITE_OK;
 }
 
+/* A table that was dropped, or has another name now: nobody but the user knows what is meant. */
+static int check_there(sqlite3 *db, const char *schema, const char *t, const char *name, sdb_failure *f) {
+  if (sqlite3_table_column_metadata(db, schema, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
+    return SQLITE_OK;
+  return sdb_failure_set(f, SQLITE_ERROR,
+                         "table %s, whose rows travel with %s, is gone or has another name: SELECT "
+                         "seqdb_replicate_stop('%s', '%s'), and seqdb_replicate for the new one",
+                         name, t, t, name);
+}
+
 int sdb_feed_tables_list(sqlite3 *db, const char *schema, const char *t, sdb_feed_table **list, size_t *count,
                          sdb_failure *f) {
   sqlite3_stmt *rows = select_logged(db, schema, t, f);
   *list = NULL;
   *count = 0;
   while (f->code == SQLITE_OK && step(rows, f))
-    add(db, schema, rows, list, count, f);
+    if (check_there(db, schema, t, text(rows, 0), f) == SQLITE_OK) add(db, schema, rows, list, count, f);
   sqlite3_finalize(rows);
   if (f->code == SQLITE_OK) return SQLITE_OK;
   sdb_feed_tables_free(*list, *count);
