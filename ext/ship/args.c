@@ -92,7 +92,8 @@ static void help(void) {
     printf("%s%s", kind == carrier_kinds ? "" : " or ", (*kind)->form);
   printf(
       "\n\nOptions of a command: seqdb-ship COMMAND --help.\n"
-      "Status: 0 done, or ended by a signal; 1 failed; 2 wrong usage; 3 refused: another publisher, another chain;\n"
+      "Status: 0 done, publish and follow: or ended by a signal; 1 failed; 2 wrong usage; 3 refused: another "
+      "publisher, another chain;\n"
       "4 a newer base is needed; 5 another publisher has taken over; 6 the carrier was away for too long.\n");
 }
 

@@ -345,6 +345,7 @@ ship_status restore_command(ship *s) {
                      s->options->database);
   }
   ship_status status = follow(s, &reached);
+  if (!status && ship_stop) return SHIP_STOPPED;
   if (!status) printf("{\"generation\":%" PRIu64 "}\n", reached);
   return status;
 }

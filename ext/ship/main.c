@@ -23,9 +23,10 @@ static void catch_signals(void) {
   signal(SIGPIPE, SIG_IGN);
 }
 
-/* The statuses that never leave the program mean a plain failure here. */
-static int exit_status(ship_status status) {
-  if (status == SHIP_STOPPED) return SHIP_OK;
+/* The statuses that never leave the program mean a plain failure here.  A publisher and a follower that are stopped say
+** SHIP_OK themselves; what has an end of its own is not done. */
+static int exit_status(ship *s, ship_status status) {
+  if (status == SHIP_STOPPED) return (int)ship_fail(s, SHIP_FAILED, "ended by a signal, before it was done");
   return status < 0 ? SHIP_FAILED : (int)status;
 }
 
@@ -39,7 +40,7 @@ int main(int argc, char **argv) {
   catch_signals();
   status = command->run(&s);
   carrier_close(s.carrier);
-  int code = exit_status(status);
+  int code = exit_status(&s, status);
   if (code) ship_say(&s, "%s", s.message);
   if (fflush(stdout) != 0 && !code) return SHIP_FAILED;
   return code;
