@@ -276,13 +276,6 @@ static ship_status heal_refusal(publisher *p) {
   return status ? status : new_base(p, false);
 }
 
-/* Who writes for minutes in one transaction is waited for; but not by who was told to come to an end. */
-static bool bears_with_writer(publisher *p, ship_status status) {
-  bool bears = status == SHIP_FAILED && source_is_busy(p->source) && !p->s->options->once;
-  if (bears) ship_say(p->s, "%s; trying again", p->s->message);
-  return bears;
-}
-
 /* Ships what is new, if anything. */
 static ship_status step(publisher *p) {
   uint64_t newest = 0, since = p->seen > p->tip ? p->seen : p->tip;
@@ -298,7 +291,7 @@ static ship_status step(publisher *p) {
     p->seen = newest;
     return SHIP_OK;
   }
-  if (bears_with_writer(p, status)) {
+  if (source_bears(p->source, status)) {
     p->schema = 0;
     return SHIP_OK;
   }

@@ -24,6 +24,7 @@ struct ship_source {
   sqlite3 *db;
   char *table;                 /* as the functions read it: quoted, since a name may have dots and quotes in it */
   char chain[CHAIN_UUID_TEXT]; /* of the directory, as it was looked at last */
+  bool busy;                   /* what failed last did so since another connection has locked the database */
   sqlite3_stmt *make, *info, *apply, *wait;
 };
 
@@ -32,7 +33,9 @@ struct ship_source {
 /* What SQLite's last failure means here. */
 static ship_status failed(ship_source *source, const char *what) {
   ship_status status = SHIP_FAILED;
-  switch (sqlite3_errcode(source->db) & 0xff) {
+  int code = sqlite3_errcode(source->db) & 0xff;
+  source->busy = code == SQLITE_BUSY;
+  switch (code) {
     case SQLITE_RANGE:
     case SQLITE_SCHEMA:
       status = SHIP_NEEDS_BASE;
@@ -282,8 +285,11 @@ void source_done(ship_source *source) {
   sqlite3_reset(source->make);
 }
 
-bool source_is_busy(const ship_source *source) {
-  return (sqlite3_errcode(source->db) & 0xff) == SQLITE_BUSY;
+bool source_bears(ship_source *source, ship_status status) {
+  bool bears = status == SHIP_FAILED && source->busy && !source->s->options->once && !ship_stop;
+  source->busy = false;
+  if (bears) ship_say(source->s, "%s; trying again", source->s->message);
+  return bears;
 }
 
 /* Who writes for long is not waited for: the notes can be forgotten later. */
@@ -297,7 +303,8 @@ ship_status source_forget(ship_source *source, uint64_t generation, bool *forgot
                     sqlite3_mprintf("SELECT seqdb_replicate_prune(%Q, %lld)", source->table, (sqlite3_int64)generation),
                     "cannot forget what is shipped");
   *forgotten = !status;
-  if (status && source_is_busy(source)) status = SHIP_OK;
+  if (status && source->busy) status = SHIP_OK;
+  source->busy = false;
   sqlite3_busy_timeout(source->db, BUSY_MS);
   return status;
 }

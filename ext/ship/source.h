@@ -42,8 +42,9 @@ ship_status source_schema(ship_source *source, int64_t *version);
 /* Forgets what has been shipped up to the generation; *forgotten is false if somebody else writes just now. */
 ship_status source_forget(ship_source *source, uint64_t generation, bool *forgotten);
 
-/* The last call failed since another connection has changed the database, and not committed for a minute. */
-bool source_is_busy(const ship_source *source);
+/* Did the last call fail since another connection has locked the database for a minute?  True, and said: try again.
+** Whoever was told to come to an end (--once) does not wait. */
+bool source_bears(ship_source *source, ship_status status);
 /* The call of source_make() whose part was used ends; a read transaction may end with it. */
 void source_done(ship_source *source);
 /* After a change of schema: the changes of the named tables are noted anew; a new base has to follow. */

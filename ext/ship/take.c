@@ -32,8 +32,8 @@ static ship_status take_further(ship *s, ship_source *source, const chain_envelo
   return status;
 }
 
-ship_status take_changes(ship *s, ship_source *source, const char *chain, uint64_t from, chain_envelope *last,
-                         uint64_t *bytes) {
+static ship_status try_changes(ship *s, ship_source *source, const char *chain, uint64_t from, chain_envelope *last,
+                               uint64_t *bytes) {
   char name[CHAIN_NAME_TEXT];
   record_part part;
   chain_envelope wanted = {.from = from, .part = 1};
@@ -50,6 +50,15 @@ ship_status take_changes(ship *s, ship_source *source, const char *chain, uint64
   return end(source, status);
 }
 
+ship_status take_changes(ship *s, ship_source *source, const char *chain, uint64_t from, chain_envelope *last,
+                         uint64_t *bytes) {
+  ship_status status;
+  do {
+    status = try_changes(s, source, chain, from, last, bytes);
+  } while (source_bears(source, status));
+  return status;
+}
+
 static ship_status take_base_part(ship *s, ship_source *source, const chain_head *head, uint64_t number,
                                   bool replaces) {
   char name[CHAIN_NAME_TEXT];
@@ -64,7 +73,7 @@ static ship_status take_base_part(ship *s, ship_source *source, const chain_head
   return status;
 }
 
-ship_status take_base(ship *s, ship_source *source, const chain_head *head, bool replaces) {
+static ship_status try_base(ship *s, ship_source *source, const chain_head *head, bool replaces) {
   ship_status status = source_begin(source);
   for (uint64_t number = 1; number <= head->parts && !status; number++) {
     status = take_base_part(s, source, head, number, replaces);
@@ -74,6 +83,14 @@ ship_status take_base(ship *s, ship_source *source, const chain_head *head, bool
     if (!status && ship_stop) status = SHIP_STOPPED;
   }
   return end(source, status);
+}
+
+ship_status take_base(ship *s, ship_source *source, const chain_head *head, bool replaces) {
+  ship_status status;
+  do {
+    status = try_base(s, source, head, replaces);
+  } while (source_bears(source, status));
+  return status;
 }
 
 ship_status take_look_at_base(ship *s, const chain_head *head, bool *whole) {
