@@ -541,6 +541,10 @@ SEQDB_API uint64_t seqdb_claims_version(seqdb *db);
 ** has changes; INVALID: a uuid of zeros, or as many files have claims as there can be. */
 SEQDB_API int seqdb_claim_put(seqdb *db, const seqdb_claim *claim);
 
+/* The same, and another uuid (seqdb_new_uuid()), in one: a failure, or a crash, leaves both or neither.  For the file
+** that goes on in place of another one.  Errors: as of seqdb_claim_put(). */
+SEQDB_API int seqdb_take_over(seqdb *db, const seqdb_claim *claim);
+
 /* Which file does the path lead to?  Errors: NOTFOUND, IO, READONLY: no permission to look. */
 SEQDB_API int seqdb_identify(const char *path, seqdb_file_identity *identity);
 

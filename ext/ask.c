@@ -95,9 +95,12 @@ static bool is_same_file(const struct coordinator *coordinator, const seqdb_clai
 /* Its row of that directory.  SQLITE_NOTFOUND: it has none, or the file is another one. */
 static int read_row(const struct coordinator *coordinator, const uint8_t directory[SEQDB_UUID_BYTES],
                     const seqdb_claim *claim, sdb_row *row) {
+  sdb_row_key key = {.count = 1};
   sdb_failure f = {0};
   bool found = false;
-  int rc = sdb_row_lookup(coordinator->db, coordinator->schema, directory, row, &found, &f);
+  memcpy(key.directory, directory, sizeof key.directory);
+  memcpy(key.files[0], claim->file, sizeof key.files[0]);
+  int rc = sdb_row_lookup(coordinator->db, coordinator->schema, &key, row, &found, &f);
   sdb_failure_clear(&f);
   if (rc == SQLITE_OK && !found && is_same_file(coordinator, claim)) {
     memset(row, 0, sizeof *row); /* its CREATE was rolled back: unless it had settled commits, it has none */
@@ -133,13 +136,12 @@ int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_T
   }
 }
 
-bool sdb_ask_newest(const sdb_asking *asking, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row) {
+bool sdb_ask_newest(const sdb_asking *asking, const sdb_row_key *key, sdb_row *row) {
   struct coordinator file = {0};
   sdb_failure f = {0};
   bool found = false;
   const char *path = sdb_path_file(asking->connection->db, asking->schema);
-  if (path && open_path(asking, path, &file) == SQLITE_OK)
-    sdb_row_lookup(file.db, file.schema, directory, row, &found, &f);
+  if (path && open_path(asking, path, &file) == SQLITE_OK) sdb_row_lookup(file.db, file.schema, key, row, &found, &f);
   bool done = found && f.code == SQLITE_OK;
   sdb_failure_clear(&f);
   let_go(&file);

@@ -16,9 +16,9 @@ typedef struct sdb_asking {
   const char *path; /* of the directory */
 } sdb_asking;
 int sdb_ask(void *context, const seqdb_question *question, uint8_t token[SEQDB_TOKEN_BYTES]);
-/* What the row of `directory` in the asking connection's own file says now, whatever its snapshot shows.  false: there
+/* What the row of a directory in the asking connection's own file says now, whatever its snapshot shows.  false: there
 ** is none, or it cannot be read at once. */
-bool sdb_ask_newest(const sdb_asking *asking, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row);
+bool sdb_ask_newest(const sdb_asking *asking, const sdb_row_key *key, sdb_row *row);
 
 /* Settles the commits of another SQLite file, through that file, if it can be read at once; else nothing happens.
 ** `buries`: where one was rolled back an empty commit of that file is made; without it no statement is run in the

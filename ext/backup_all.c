@@ -216,13 +216,14 @@ static int compare(struct work *w, const struct table *t) {
 }
 
 static int pin(struct work *w, struct table *t) {
-  uint8_t uuid[SEQDB_UUID_BYTES];
+  sdb_row_key key;
   seqdb *engine = t->directory->engine;
-  seqdb_get_uuid(engine, uuid);
-  if (t->directory->atomic && sdb_row_lookup(w->moment.read, "main", uuid, &t->row, &t->has_row, w->f) != SQLITE_OK)
+  int rc = sdb_row_key_take(engine, &key);
+  if (rc != SEQDB_OK) return sdb_failure_engine(w->f, engine, rc);
+  if (t->directory->atomic && sdb_row_lookup(w->moment.read, "main", &key, &t->row, &t->has_row, w->f) != SQLITE_OK)
     return w->f->code;
   if (t->has_row && sdb_moment_agree(&w->moment, t->directory, &t->row, w->f) != SQLITE_OK) return w->f->code;
-  int rc = seqdb_backup_begin(engine, &t->point);
+  rc = seqdb_backup_begin(engine, &t->point);
   if (rc != SEQDB_OK) return sdb_failure_engine(w->f, engine, rc);
   t->generation = seqdb_backup_generation(t->point);
   return t->has_row ? compare(w, t) : SQLITE_OK;

@@ -108,11 +108,12 @@ static int check_table(sdb_feed *feed, const sdb_directory *directory, const sdb
 
 /* The moment is taken: nobody commits. */
 static int pin(sdb_feed *feed, sdb_directory *directory, sdb_failure *f) {
-  uint8_t uuid[SEQDB_UUID_BYTES];
   bool found = false;
+  sdb_row_key key;
   sdb_row row;
-  seqdb_get_uuid(directory->engine, uuid);
-  if (sdb_row_lookup(feed->moment.read, "main", uuid, &row, &found, f) != SQLITE_OK) return f->code;
+  int rc = sdb_row_key_take(directory->engine, &key);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  if (sdb_row_lookup(feed->moment.read, "main", &key, &row, &found, f) != SQLITE_OK) return f->code;
   if (found && sdb_moment_agree(&feed->moment, directory, &row, f) != SQLITE_OK) return f->code;
   return open_changes(feed, directory, f);
 }

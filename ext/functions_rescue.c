@@ -228,6 +228,13 @@ static void resolve_function(sqlite3_context *context, int argc, sqlite3_value *
 
 /* ---- takeover ---------------------------------------------------------------------------------------------- */
 
+/* Its commit would have the row with it, and so much later than the directory's header (owner.c). */
+static int refuse_writing(sdb_directory *directory, sdb_failure *f) {
+  if (sqlite3_txn_state(directory->connection->db, NULL) != SQLITE_TXN_WRITE) return SQLITE_OK;
+  return sdb_failure_set(f, SQLITE_ERROR, "%s: cannot take over in a statement that writes: use a SELECT of its own",
+                         directory->name);
+}
+
 static void takeover_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
   sdb_connection *connection = sqlite3_user_data(context);
   sdb_directory *directory = NULL;
@@ -235,7 +242,8 @@ static void takeover_function(sqlite3_context *context, int argc, sqlite3_value 
   sdb_failure f = {0};
   (void)argc;
   if (find(connection, argv[0], &directory, &f) == SQLITE_OK) {
-    if (check_reopen(directory, "take over", &f) == SQLITE_OK) sdb_owner_take_over(directory, &from, &f);
+    if (check_reopen(directory, "take over", &f) == SQLITE_OK && refuse_writing(directory, &f) == SQLITE_OK)
+      sdb_owner_take_over(directory, &from, &f);
     if (f.code == SQLITE_OK)
       text = from ? sqlite3_mprintf("taken over from %s", from) : sqlite3_mprintf("there is nothing to take over");
     sdb_directory_release(directory);

@@ -135,8 +135,8 @@ static void settle_before(sdb_directory *directory) {
   directory->owner.state = state;
 }
 
-/* Row, then claim: a crash in between leaves what was, or what takes over again.  The row says of the file what the
-** claim does: its newest commit, or that it has made none. */
+/* Row, then claim: a crash in between leaves what was, or what claims again.  The row says of the file what the claim
+** does: its newest commit, or that it has made none. */
 static int claim(sdb_directory *directory, struct evidence *e, bool creating, sdb_failure *f) {
   seqdb_claim mine;
   bool keep = e->has_row && !e->named && is_new(e->row.token);
@@ -272,9 +272,10 @@ static bool contradicts(const struct evidence *e) {
 static int look_again(sdb_directory *directory, struct evidence *e, bool *sure, sdb_failure *f) {
   const sdb_asking asking = {directory->connection, directory->schema, directory->path};
   struct evidence after;
-  uint8_t uuid[SEQDB_UUID_BYTES];
-  seqdb_get_uuid(directory->engine, uuid);
-  *sure = sdb_ask_newest(&asking, uuid, &e->row) && !seqdb_is_marked(directory->engine);
+  sdb_row_key key;
+  int rc = sdb_row_key_take(directory->engine, &key);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  *sure = sdb_ask_newest(&asking, &key, &e->row) && !seqdb_is_marked(directory->engine);
   if (!*sure) return SQLITE_OK;
   if (look(directory, &after, f) != SQLITE_OK) return f->code;
   *sure = after.count == e->count && memcmp(after.claims, e->claims, e->count * sizeof *e->claims) == 0;
@@ -305,7 +306,7 @@ int sdb_owner_may_read(sdb_directory *directory, sdb_failure *f) {
   return differ ? sdb_agree_refuse_times(directory, SQLITE_CANTOPEN, f) : SQLITE_OK;
 }
 
-/* ---- CREATE, takeover -------------------------------------------------------------------------------------- */
+/* ---- CREATE ------------------------------------------------------------------------------------------------ */
 
 int sdb_owner_create(sdb_directory *directory, sdb_failure *f) {
   struct evidence e;
@@ -313,6 +314,70 @@ int sdb_owner_create(sdb_directory *directory, sdb_failure *f) {
   if (seqdb_is_readonly(directory->engine, NULL)) return SQLITE_OK; /* made when it is first written */
   if (look(directory, &e, f) != SQLITE_OK) return f->code;
   return directory->owner.twin && !e.has_row ? SQLITE_OK : claim(directory, &e, true, f);
+}
+
+/* ---- takeover ----------------------------------------------------------------------------------------------
+**
+** A takeover begins another history: the directory gets another uuid in the header that has the claim
+** (seqdb_take_over()).  Row and header cannot change at once.  So a row is known by its file's uuid, too (row.h),
+** whatever uuid the directory has got meanwhile, by this takeover or another file's; the next commit writes the new
+** one into it.  And of row and header that is written last which decides; the other one is durable before:
+**
+**   the file                            written first                     decides
+**   is a copy: its row means a claim    the row has the claim's token:    the header, with uuid and claim.  Before that
+**   of another file                     nobody asks a copy's row          the file is a copy
+**   has lost its row, or is of another  the header, with uuid, and the    the row.  Before that the file is refused as
+**   time than the directory             token that the row will have      it was: nobody can write it
+**   is not known to the directory       the same                          the header: the row is made when the file
+**                                                                         writes
+**
+** INVARIANT: whatever fails, or ends, in between, the file is the owner, or is what it was and may take over again.
+*/
+
+/* What row and claim will say.  The file's uuid stays what it was, if there was one: its other copies are told as such.
+*/
+static int plan(sdb_directory *directory, const struct evidence *e, seqdb_claim *claim, sdb_row *row, sdb_failure *f) {
+  const seqdb_claim *old = e->named; /* of a copy: the original is the copy from now on */
+  if (!old && (!e->has_row || e->count == SEQDB_CLAIMS_MAX)) old = e->ours;
+  if (sdb_file_claim(directory->path, e->path, claim, f) != SQLITE_OK) return f->code;
+  *row = (sdb_row){.generation = 0};
+  if (old) {
+    memcpy(row->file, old->file, sizeof row->file);
+    memcpy(row->token, old->settled, sizeof row->token);
+  } else if (e->has_row) {
+    memcpy(row->file, e->row.file, sizeof row->file);
+  } else {
+    sqlite3_randomness((int)sizeof row->file, row->file);
+  }
+  memcpy(claim->file, row->file, sizeof claim->file);
+  memcpy(claim->settled, row->token, sizeof claim->settled);
+  return SQLITE_OK;
+}
+
+/* Durable at once: no commit of regions waits for it. */
+static int put_row(sdb_directory *directory, const struct evidence *e, sdb_row *row, sdb_failure *f) {
+  sqlite3 *db = directory->connection->db;
+  seqdb_get_uuid(directory->engine, row->directory);
+  int rc = e->has_row ? sdb_row_replace(db, directory->schema, &e->row, row, f) : sdb_shadow_put(directory, row, f);
+  return rc == SQLITE_OK ? sdb_file_sync(db, directory->schema, f) : rc;
+}
+
+static int take_over(sdb_directory *directory, struct evidence *e, sdb_failure *f) {
+  bool copy = e->named && e->ours != e->named;
+  seqdb_claim mine;
+  sdb_row row;
+  if (plan(directory, e, &mine, &row, f) != SQLITE_OK) return f->code;
+  seqdb_set_file(directory->engine, row.file, 1);
+  memcpy(directory->owner.file, row.file, sizeof directory->owner.file);
+  settle_before(directory);
+  if (copy && put_row(directory, e, &row, f) != SQLITE_OK) return f->code;
+  int rc = seqdb_take_over(directory->engine, &mine);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  if (!copy && put_row(directory, e, &row, f) != SQLITE_OK) return f->code;
+  e->row = row;
+  e->version = seqdb_claims_version(directory->engine);
+  settle(directory, SDB_OWNER_THIS, e);
+  return SQLITE_OK;
 }
 
 int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f) {
@@ -329,6 +394,6 @@ int sdb_owner_take_over(sdb_directory *directory, char **from, sdb_failure *f) {
   *from = other ? sdb_file_of_claim(directory->path, other) : NULL;
   if (!*from) *from = sqlite3_mprintf("nobody");
   if (!*from) return sdb_failure_nomem(f);
-  e.ours = e.named ? e.named : e.ours; /* the copy has the original's uuid, and the original is the copy now */
-  return claim(directory, &e, false, f);
+  if (take_over(directory, &e, f) != SQLITE_OK) sdb_owner_forget(directory);
+  return f->code;
 }

@@ -30,7 +30,7 @@ void sdb_row_encode(const sdb_row *row, uint8_t p[SDB_ROW_BYTES]) {
   memset(p, 0, SDB_ROW_BYTES);
   memcpy(p, magic, sizeof magic);
   put64(p + 8, 1);
-  memcpy(p + 16, row->directory, sizeof row->directory);
+  memcpy(p + SDB_ROW_DIRECTORY_AT, row->directory, sizeof row->directory);
   memcpy(p + 32, row->file, sizeof row->file);
   put64(p + SDB_ROW_STATE_AT, row->generation);
   memcpy(p + 56, row->token, sizeof row->token);
@@ -42,20 +42,38 @@ void sdb_row_encode_state(uint64_t generation, const uint8_t token[SEQDB_TOKEN_B
   memcpy(state + 8, token, SEQDB_TOKEN_BYTES);
 }
 
-/* false: not the row of that directory. */
-bool sdb_row_decode(const uint8_t *p, size_t bytes, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row) {
+bool sdb_row_decode(const uint8_t *p, size_t bytes, sdb_row *row) {
   if (bytes != SDB_ROW_BYTES || memcmp(p, magic, sizeof magic) != 0 || get64(p + 8) != 1) return false;
-  memcpy(row->directory, p + 16, sizeof row->directory);
+  memcpy(row->directory, p + SDB_ROW_DIRECTORY_AT, sizeof row->directory);
   memcpy(row->file, p + 32, sizeof row->file);
   row->generation = get64(p + SDB_ROW_STATE_AT);
   memcpy(row->token, p + 56, sizeof row->token);
-  return memcmp(row->directory, directory, sizeof row->directory) == 0;
+  return true;
+}
+
+/* ---- whose it is ------------------------------------------------------------------------------------------- */
+
+int sdb_row_key_take(seqdb *engine, sdb_row_key *key) {
+  seqdb_claim claims[SEQDB_CLAIMS_MAX];
+  key->count = 0;
+  int rc = seqdb_claims(engine, claims, &key->count);
+  for (uint32_t i = 0; i < key->count; i++)
+    memcpy(key->files[i], claims[i].file, sizeof key->files[i]);
+  seqdb_get_uuid(engine, key->directory); /* as the claims were followed */
+  return rc;
+}
+
+bool sdb_row_is_of(const sdb_row *row, const sdb_row_key *key) {
+  bool is = memcmp(row->directory, key->directory, sizeof row->directory) == 0;
+  for (uint32_t i = 0; i < key->count && !is; i++)
+    is = memcmp(row->file, key->files[i], sizeof row->file) == 0;
+  return is;
 }
 
 /* ---- of a directory that is not open yet ------------------------------------------------------------------- */
 
 /* Where the row may be: the statement returns the blobs of one table. */
-static int look_through(sqlite3 *db, char *sql, const uint8_t *uuid, sdb_row *row, bool *found, sdb_failure *f) {
+static int look_through(sqlite3 *db, char *sql, const sdb_row_key *key, sdb_row *row, bool *found, sdb_failure *f) {
   sqlite3_stmt *select = NULL;
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
@@ -63,7 +81,8 @@ static int look_through(sqlite3 *db, char *sql, const uint8_t *uuid, sdb_row *ro
   if (rc == SQLITE_ERROR) return SQLITE_OK; /* no table of ours */
   while (rc == SQLITE_OK && !*found && (rc = sqlite3_step(select)) == SQLITE_ROW) {
     const uint8_t *blob = sqlite3_column_blob(select, 0);
-    *found = blob && sdb_row_decode(blob, (size_t)sqlite3_column_bytes(select, 0), uuid, row);
+    bool is_row = blob && sdb_row_decode(blob, (size_t)sqlite3_column_bytes(select, 0), row);
+    *found = is_row && sdb_row_is_of(row, key);
     rc = SQLITE_OK;
   }
   if (rc != SQLITE_OK && rc != SQLITE_DONE) sdb_failure_nested(f, db);
@@ -96,7 +115,7 @@ static int each_table(sqlite3 *db, const char *schema, bool *found, sdb_failure 
 struct search {
   sqlite3 *db;
   const char *schema;
-  const uint8_t *directory;
+  const sdb_row_key *key;
   sdb_row *row;
   bool *found;
   sdb_failure *f;
@@ -104,13 +123,12 @@ struct search {
 
 static void look(void *context, const char *table) {
   struct search *s = context;
-  look_through(s->db, sqlite3_mprintf("SELECT " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", s->schema, table), s->directory,
-               s->row, s->found, s->f);
+  look_through(s->db, sqlite3_mprintf("SELECT " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", s->schema, table), s->key, s->row,
+               s->found, s->f);
 }
 
-int sdb_row_lookup(sqlite3 *db, const char *schema, const uint8_t directory[SEQDB_UUID_BYTES], sdb_row *row,
-                   bool *found, sdb_failure *f) {
-  struct search search = {db, schema, directory, row, found, f};
+int sdb_row_lookup(sqlite3 *db, const char *schema, const sdb_row_key *key, sdb_row *row, bool *found, sdb_failure *f) {
+  struct search search = {db, schema, key, row, found, f};
   return each_table(db, schema, found, f, look, &search);
 }
 

@@ -2,7 +2,8 @@
 **
 ** shadow.c: see shadow.h.
 **
-**   CREATE TABLE "<table>_commit"(seqdb_state BLOB);     one row for each directory, found by the directory's uuid
+**   CREATE TABLE "<table>_commit"(seqdb_state BLOB);     one row for each directory, found by its uuid, or by
+**                                                         that of the SQLite file, which has a claim in it
 **
 ** Another one, <table>_follow, is that of feed_state.c: both go where the virtual table goes.
 **
@@ -21,19 +22,31 @@
 
 /* ---- finding ----------------------------------------------------------------------------------------------- */
 
+/* SQLITE_OK: *is tells.  Claims are asked only where the uuid is another one: that is rare. */
+static int is_of(const sdb_directory *directory, const sdb_row *row, bool *is, sdb_failure *f) {
+  sdb_row_key key = {.count = 0};
+  seqdb_get_uuid(directory->engine, key.directory);
+  *is = sdb_row_is_of(row, &key);
+  if (*is) return SQLITE_OK;
+  int rc = sdb_row_key_take(directory->engine, &key);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  *is = sdb_row_is_of(row, &key);
+  return SQLITE_OK;
+}
+
 /* Open the blob where the row was seen last; NULL: it is not there. */
-static sqlite3_blob *open_known(sdb_directory *directory, bool write, sdb_row *row) {
+static sqlite3_blob *open_known(sdb_directory *directory, bool write, sdb_row *row, sdb_failure *f) {
   sdb_owner *owner = &directory->owner;
-  uint8_t bytes[SDB_ROW_BYTES], uuid[SEQDB_UUID_BYTES];
+  uint8_t bytes[SDB_ROW_BYTES];
+  bool is = false;
   sqlite3_blob *blob = NULL;
   if (!owner->shadow) return NULL;
   int rc = sqlite3_blob_open(directory->connection->db, directory->schema, owner->shadow, SDB_ROW_COLUMN, owner->rowid,
                              write, &blob);
   if (rc == SQLITE_OK && sqlite3_blob_bytes(blob) == SDB_ROW_BYTES &&
-      sqlite3_blob_read(blob, bytes, SDB_ROW_BYTES, 0) == SQLITE_OK) {
-    seqdb_get_uuid(directory->engine, uuid);
-    if (sdb_row_decode(bytes, SDB_ROW_BYTES, uuid, row)) return blob;
-  }
+      sqlite3_blob_read(blob, bytes, SDB_ROW_BYTES, 0) == SQLITE_OK && sdb_row_decode(bytes, SDB_ROW_BYTES, row) &&
+      is_of(directory, row, &is, f) == SQLITE_OK && is)
+    return blob;
   sqlite3_blob_close(blob);
   return NULL;
 }
@@ -46,20 +59,20 @@ static void forget(sdb_owner *owner) {
 /* Look through the table of that name; owner->shadow is set if it has the row. */
 static int search_table(sdb_directory *directory, const char *shadow, sdb_failure *f) {
   sqlite3 *db = directory->connection->db;
-  uint8_t uuid[SEQDB_UUID_BYTES];
   sqlite3_stmt *select = NULL;
+  bool is = false;
   sdb_row row;
   char *sql = sqlite3_mprintf("SELECT rowid, " SDB_ROW_COLUMN " FROM \"%w\".\"%w\"", directory->schema, shadow);
   if (!sql) return sdb_failure_nomem(f);
   int rc = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
   sqlite3_free(sql);
   if (rc == SQLITE_ERROR) return SQLITE_OK; /* there is no such table, or it is no table of ours */
-  seqdb_get_uuid(directory->engine, uuid);
-  while (rc == SQLITE_OK && !directory->owner.shadow && (rc = sqlite3_step(select)) == SQLITE_ROW) {
+  while (rc == SQLITE_OK && f->code == SQLITE_OK && !directory->owner.shadow &&
+         (rc = sqlite3_step(select)) == SQLITE_ROW) {
     const uint8_t *blob = sqlite3_column_blob(select, 1);
     size_t bytes = (size_t)sqlite3_column_bytes(select, 1);
     rc = SQLITE_OK;
-    if (!blob || !sdb_row_decode(blob, bytes, uuid, &row)) continue;
+    if (!blob || !sdb_row_decode(blob, bytes, &row) || is_of(directory, &row, &is, f) != SQLITE_OK || !is) continue;
     directory->owner.rowid = sqlite3_column_int64(select, 0);
     directory->owner.shadow = sqlite3_mprintf("%s", shadow);
     if (!directory->owner.shadow) sdb_failure_nomem(f);
@@ -168,11 +181,11 @@ static int search(sdb_directory *directory, sdb_failure *f) {
 
 /* *blob is NULL if there is no such row. */
 static int open_row(sdb_directory *directory, bool write, sdb_row *row, sqlite3_blob **blob, sdb_failure *f) {
-  *blob = open_known(directory, write, row);
-  if (*blob) return SQLITE_OK;
+  *blob = open_known(directory, write, row, f);
+  if (*blob || f->code != SQLITE_OK) return f->code;
   if (search(directory, f) != SQLITE_OK || !directory->owner.shadow) return f->code;
-  *blob = open_known(directory, write, row);
-  return *blob ? SQLITE_OK : sdb_failure_nested(f, directory->connection->db);
+  *blob = open_known(directory, write, row, f);
+  return *blob || f->code != SQLITE_OK ? f->code : sdb_failure_nested(f, directory->connection->db);
 }
 
 /* ---- reading, writing -------------------------------------------------------------------------------------- */
@@ -187,7 +200,7 @@ int sdb_shadow_read(sdb_directory *directory, sdb_row *row, bool *found, sdb_fai
 
 int sdb_shadow_write(sdb_directory *directory, uint64_t generation, const uint8_t token[SEQDB_TOKEN_BYTES],
                      sdb_row *before, sdb_failure *f) {
-  uint8_t state[SDB_ROW_STATE_BYTES];
+  uint8_t state[SDB_ROW_STATE_BYTES], uuid[SEQDB_UUID_BYTES];
   sqlite3_blob *blob = NULL;
   if (open_row(directory, true, before, &blob, f) != SQLITE_OK) return f->code;
   if (!blob) {
@@ -196,7 +209,10 @@ int sdb_shadow_write(sdb_directory *directory, uint64_t generation, const uint8_
                            directory->name, directory->name, directory->name);
   }
   sdb_row_encode_state(generation, token, state);
+  seqdb_get_uuid(directory->engine, uuid); /* the writer lock is ours: it stays */
   int rc = sqlite3_blob_write(blob, state, SDB_ROW_STATE_BYTES, SDB_ROW_STATE_AT);
+  if (rc == SQLITE_OK && memcmp(before->directory, uuid, sizeof uuid) != 0)
+    rc = sqlite3_blob_write(blob, uuid, (int)sizeof uuid, SDB_ROW_DIRECTORY_AT);
   if (rc != SQLITE_OK) sdb_failure_nested(f, directory->connection->db);
   rc = sqlite3_blob_close(blob);
   if (rc != SQLITE_OK && f->code == SQLITE_OK) sdb_failure_nested(f, directory->connection->db);

@@ -334,7 +334,9 @@ void sdb_board_set_uuid(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES]) 
 }
 
 int sdb_board_same(const sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], const sdb_op *op) {
-  if (sdb_lock_file_has_uuid(board, uuid)) return SEQDB_OK;
+  uint64_t writing = 0;
+  bool known = sdb_word_get(board, &board->file->writing, &writing);
+  if ((known && writing != 0) || sdb_lock_file_has_uuid(board, uuid)) return SEQDB_OK;
   return refused(board, SEQDB_CANTOPEN, "its file lock belongs to another database: remove this one", op);
 }
 

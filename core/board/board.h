@@ -57,7 +57,8 @@ enum sdb_board_role sdb_board_role_of(const sdb_board *board);
 ** published is on the disk; else the next writer mends (S5).  Errors: IO, LOCKED; then leave. */
 int sdb_board_ready(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], sdb_published *published, bool durable,
                     const sdb_op *op);
-/* JOINS: are these the files that the board is about?  CANTOPEN if not. */
+/* JOINS: are these the files that the board is about?  CANTOPEN if not.  While somebody writes, or has died writing,
+** nobody knows: they may get another uuid. */
 int sdb_board_same(const sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES], const sdb_op *op);
 /* The files have got another uuid.  The writer's. */
 void sdb_board_set_uuid(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES]);

@@ -84,9 +84,10 @@ uint64_t sdb_twin_set(const sdb_board *board, sdb_twin *twin, const uint64_t val
 
 /* ---- what makes a file a board */
 
+/* Without the uuid, which may change: who does so may be killed at any word. */
 static uint64_t identity_of(const sdb_lock_file *file) {
-  const uint64_t parts[] = {sdb_word_load(&file->magic),  sdb_word_load(&file->epoch),   sdb_word_load(&file->boot),
-                            sdb_word_load(&file->folder), sdb_word_load(&file->uuid[0]), sdb_word_load(&file->uuid[1])};
+  const uint64_t parts[] = {sdb_word_load(&file->magic), sdb_word_load(&file->epoch), sdb_word_load(&file->boot),
+                            sdb_word_load(&file->folder)};
   return sdb_hash_bytes(parts, sizeof parts, 0);
 }
 
@@ -100,6 +101,7 @@ int sdb_lock_file_reset(sdb_board *board) {
   sdb_word_store(&file->epoch, board->epoch);
   sdb_word_store(&file->boot, sdb_os_boot());
   sdb_word_store(&file->folder, board->folder);
+  sdb_word_store(&file->identity_sum, identity_of(file));
   sdb_word *const zeros[] = {&file->ready,    &file->door_pid, &file->slots_used, &file->writer_slot,
                              &file->applied,  &file->mark,     &file->unproven,   &file->mode,
                              &file->poisoned, &file->sleeping, &file->waiting};
@@ -121,7 +123,6 @@ void sdb_lock_file_set_uuid(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTE
   uuid_words(uuid, words);
   for (int i = 0; i < 2; i++)
     sdb_word_store(&board->file->uuid[i], words[i]);
-  sdb_word_store(&board->file->identity_sum, identity_of(board->file));
 }
 
 bool sdb_lock_file_has_uuid(const sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES]) {

@@ -133,13 +133,16 @@ static int change_header(sdb_store *store, const sdb_journal_header *with, const
       store->path);
 }
 
+static int no_room(const sdb_store *store, const sdb_op *op) {
+  return sdb_error_set(op, SEQDB_INVALID, "journal", 0, "%s belongs to %u SQLite files: there is no room for another",
+                       store->path, SDB_CLAIMS_MAX);
+}
+
 static int claim_put(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   sdb_store *store = db->store;
   sdb_journal_header header = store->journal.header;
   sdb_claim *place = place_of(&header, claim);
-  if (!place)
-    return sdb_error_set(op, SEQDB_INVALID, "journal", 0, "%s belongs to %u SQLite files: there is no room for another",
-                         store->path, SDB_CLAIMS_MAX);
+  if (!place) return no_room(store, op);
   if (memcmp(place, claim, sizeof *claim) == 0) return SEQDB_OK;
   *place = *claim;
   return change_header(store, &header, op);
@@ -161,23 +164,30 @@ static int between(seqdb *db, int (*call)(seqdb *db, const sdb_claim *claim, con
   return sdb_leave(db, rc, op);
 }
 
-int seqdb_claim_put(seqdb *db, const seqdb_claim *given) {
-  seqdb_error error;
-  sdb_op op = {"claim", &error};
+static int put(seqdb *db, const seqdb_claim *given, int (*call)(seqdb *db, const sdb_claim *claim, const sdb_op *op),
+               const sdb_op *op) {
   sdb_claim claim;
-  int rc = sdb_writable(db, &op);
+  int rc = sdb_writable(db, op);
   if (rc == SEQDB_OK && !sdb_claim_take(given, &claim))
-    rc = sdb_error_set(&op, SEQDB_INVALID, NULL, 0, "claim: a uuid of zeros, or a path that cannot be one");
-  return rc == SEQDB_OK ? between(db, claim_put, &claim, &op) : sdb_fail(db, rc, &op);
+    rc = sdb_error_set(op, SEQDB_INVALID, NULL, 0, "%s: a uuid of zeros, or a path that cannot be one", op->operation);
+  return rc == SEQDB_OK ? between(db, call, &claim, op) : sdb_fail(db, rc, op);
 }
 
-/* What changed before belongs to the history that it leaves. */
-static int new_uuid(seqdb *db, const sdb_claim *none, const sdb_op *op) {
+int seqdb_claim_put(seqdb *db, const seqdb_claim *claim) {
+  seqdb_error error;
+  sdb_op op = {"claim", &error};
+  return put(db, claim, claim_put, &op);
+}
+
+/* What changed before belongs to the history that it leaves.  `claim`: NULL, or it goes into the same header. */
+static int new_uuid(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   sdb_store *store = db->store;
   sdb_journal_header header = store->journal.header;
   uint64_t floor = store->changes_floor;
+  sdb_claim *place = claim ? place_of(&header, claim) : NULL;
+  if (claim && !place) return no_room(store, op);
+  if (claim) *place = *claim;
   int os = sdb_os_random(header.uuid, sizeof header.uuid);
-  (void)none;
   if (os) return sdb_error_os(op, os, NULL, 0, "%s: no random bytes for a uuid", op->operation);
   store->changes_floor = store->committed->generation;
   int rc = change_header(store, &header, op);
@@ -195,6 +205,12 @@ int seqdb_new_uuid(seqdb *db) {
   sdb_op op = {"new uuid", &error};
   int rc = sdb_writable(db, &op);
   return rc == SEQDB_OK ? between(db, new_uuid, NULL, &op) : sdb_fail(db, rc, &op);
+}
+
+int seqdb_take_over(seqdb *db, const seqdb_claim *claim) {
+  seqdb_error error;
+  sdb_op op = {"take over", &error};
+  return put(db, claim, new_uuid, &op);
 }
 
 /* ---- settling */

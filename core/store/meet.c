@@ -136,6 +136,16 @@ void sdb_meet_join_still(sdb_store *store) {
   sdb_board_unpin(store->board);
 }
 
+/* They may have got another uuid since they were read. */
+static int be_same(sdb_store *store, const sdb_op *op) {
+  if (sdb_board_same(store->board, store->journal.header.uuid, &sdb_unheard) != SEQDB_OK) {
+    int rc = sdb_member_catch_up(store, op);
+    if (rc != SEQDB_OK) return rc;
+  }
+  memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
+  return sdb_board_same(store->board, store->uuid, op);
+}
+
 int sdb_meet_join(sdb_store *store, const sdb_op *op) {
   sdb_tree nothing = {0};
   store->mine = (sdb_published){0};
@@ -144,10 +154,10 @@ int sdb_meet_join(sdb_store *store, const sdb_op *op) {
   share(store);
   int rc = sdb_member_catch_up(store, op);
   if (rc != SEQDB_OK) return rc;
-  memcpy(store->uuid, store->journal.header.uuid, sizeof store->uuid);
   store->recovered = true;
+  rc = be_same(store, op);
   sdb_board_unpin(store->board);
-  return sdb_board_same(store->board, store->uuid, op);
+  return rc;
 }
 
 int sdb_meet_again(sdb_store *store, const seqdb_options *options, const sdb_op *op) {
