@@ -91,13 +91,15 @@ static ship_status find_end(ship *s, const chain_head *newest, const char *chain
   return status;
 }
 
-ship_status base_make(ship *s, ship_source *source, uint64_t epoch, bool chain_goes_on, chain_head *made) {
+ship_status base_make(const base_for *what, bool chain_goes_on, chain_head *made) {
+  ship *s = what->s;
+  ship_source *source = what->source;
   source_state state;
   chain_head newest;
   uint64_t start = 0;
   bool known = false;
-  ship_status status = source_look(source, &state);
-  if (!status) status = describe(s, &state, epoch, made);
+  ship_status status = source_look_again(source, what->chain, &state);
+  if (!status) status = describe(s, &state, what->epoch, made);
   if (!status) status = owner_check_chain(s, state.chain, true, &newest);
   if (!status && chain_goes_on) status = find_end(s, &newest, state.chain, &known, &start);
   if (!status) status = create_parts(s, source, made);
@@ -120,7 +122,8 @@ ship_status base_make(ship *s, ship_source *source, uint64_t epoch, bool chain_g
 
 /* The chain's last object is damaged, so where it ended is not known.  If nobody publishes now, the chain can start
 ** again with this base. */
-static ship_status start_again(ship *s, ship_source *source, const chain_epoch *owner, chain_head *made) {
+static ship_status start_again(const base_for *what, const chain_epoch *owner, chain_head *made) {
+  ship *s = what->s;
   char why[SHIP_MESSAGE_MAX];
   bool ended = false;
   memcpy(why, s->message, sizeof why);
@@ -130,7 +133,7 @@ static ship_status start_again(ship *s, ship_source *source, const chain_epoch *
     return ship_fail(s, SHIP_FAILED, "%.600s. Start the publisher again: it makes a base itself", why);
   }
   ship_say(s, "%s: the chain starts again with this base", why);
-  return base_make(s, source, owner->epoch, false, made);
+  return base_make(what, false, made);
 }
 
 ship_status base_command(ship *s) {
@@ -154,8 +157,9 @@ ship_status base_command(ship *s) {
                        owner.epoch ? "another chain is published there now"
                                    : "nothing was published there yet: `publish` makes the first base");
   }
-  if (!status) status = base_make(s, source, owner.epoch, true, &made);
-  if (status == SHIP_DAMAGED) status = start_again(s, source, &owner, &made);
+  const base_for what = {s, source, state.chain, owner.epoch};
+  if (!status) status = base_make(&what, true, &made);
+  if (status == SHIP_DAMAGED) status = start_again(&what, &owner, &made);
   source_close(source);
   return status;
 }

@@ -7,9 +7,17 @@
 
 #include "source.h"
 
-/* Makes one in that epoch.  `chain_goes_on`: objects may follow from where the chain ends now; else it starts again
-** with the base.  *made: its head. */
-ship_status base_make(ship *s, ship_source *source, uint64_t epoch, bool chain_goes_on, chain_head *made);
+/* Of what. */
+typedef struct base_for {
+  ship *s;
+  ship_source *source;
+  const char *chain; /* it is to be of this one, still */
+  uint64_t epoch;
+} base_for;
+
+/* Makes one.  `chain_goes_on`: objects may follow from where the chain ends now; else it starts again with the base.
+** *made: its head. */
+ship_status base_make(const base_for *what, bool chain_goes_on, chain_head *made);
 
 /* The command. */
 ship_status base_command(ship *s);

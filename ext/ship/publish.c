@@ -136,7 +136,8 @@ static ship_status check_not_ahead(publisher *p) {
 
 static ship_status new_base(publisher *p, bool chain_goes_on) {
   chain_head made;
-  ship_status status = base_make(p->s, p->source, p->mine.epoch, chain_goes_on, &made);
+  const base_for what = {p->s, p->source, p->state.chain, p->mine.epoch};
+  ship_status status = base_make(&what, chain_goes_on, &made);
   if (status == SHIP_DAMAGED && chain_goes_on) return new_base(p, false); /* the chain's last object */
   if (status) return status;
   p->base_at = ship_now_ms();
@@ -199,7 +200,9 @@ static ship_status find_tip(publisher *p) {
 
 /* The database no longer knows what changed after the chain's end. */
 static ship_status heal_gap(publisher *p) {
-  ship_status status = source_look(p->source, &p->state);
+  char chain[CHAIN_UUID_TEXT];
+  memcpy(chain, p->state.chain, sizeof chain);
+  ship_status status = source_look_again(p->source, chain, &p->state);
   if (status || p->state.floor <= p->tip) return status;
   ship_say(p->s,
            "GAP: the database knows its changes since generation %" PRIu64 ", the chain ends at %" PRIu64

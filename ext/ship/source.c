@@ -239,6 +239,19 @@ ship_status source_schema(ship_source *source, int64_t *version) {
   return status;
 }
 
+/* What it says now is not for the chain that has been begun. */
+static ship_status check_chain(ship_source *source, const char *chain, const char *now) {
+  if (strcmp(chain, now) == 0) return SHIP_OK;
+  return ship_fail(source->s, SHIP_REFUSED,
+                   "the database has started another chain, %s, in place of %s: publish it with --new-chain", now,
+                   chain);
+}
+
+ship_status source_look_again(ship_source *source, const char *chain, source_state *state) {
+  ship_status status = source_look(source, state);
+  return status ? status : check_chain(source, chain, state->chain);
+}
+
 /* ---- upstream ------------------------------------------------------------------------------------------------- */
 
 /* What the part says of itself. */
@@ -260,10 +273,7 @@ static ship_status describe(ship_source *source, source_part *part) {
   part->last = sqlite3_column_int(source->info, 3) != 0;
   sqlite3_reset(source->info);
   sqlite3_clear_bindings(source->info);
-  if (strcmp(chain, source->chain) == 0) return SHIP_OK;
-  return ship_fail(source->s, SHIP_REFUSED,
-                   "the database has started another chain, %s, in place of %s: publish it with --new-chain", chain,
-                   source->chain);
+  return check_chain(source, source->chain, chain);
 }
 
 ship_status source_make(ship_source *source, uint64_t since, uint64_t part, source_part *out) {

@@ -33,6 +33,8 @@ ship_status source_open(ship *s, bool create, ship_source **out);
 void source_close(ship_source *source);
 
 ship_status source_look(ship_source *source, source_state *state);
+/* The same, for who has begun to ship this chain.  SHIP_REFUSED: it is another one now. */
+ship_status source_look_again(ship_source *source, const char *chain, source_state *state);
 /* Part 1 begins with the newest commit, further ones are of the same.  SHIP_MISSING: nothing has changed. */
 ship_status source_make(ship_source *source, uint64_t since, uint64_t part, source_part *out);
 /* Sleeps for at most `timeout_ms`; *generation: the newest. */
