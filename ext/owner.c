@@ -362,6 +362,20 @@ static int put_row(sdb_directory *directory, const struct evidence *e, sdb_row *
   return rc == SQLITE_OK ? sdb_file_sync(db, directory->schema, f) : rc;
 }
 
+static int put_claim(seqdb *engine, void *claim) {
+  return seqdb_take_over(engine, claim);
+}
+
+/* Who was waited for has committed, perhaps. */
+static int put_header(sdb_directory *directory, seqdb_claim *claim, sdb_failure *f) {
+  int rc = sdb_directory_patiently(directory, put_claim, claim);
+  if (rc == SEQDB_BUSY) {
+    settle_before(directory);
+    rc = put_claim(directory->engine, claim);
+  }
+  return sdb_failure_engine(f, directory->engine, rc);
+}
+
 static int take_over(sdb_directory *directory, struct evidence *e, sdb_failure *f) {
   bool copy = e->named && e->ours != e->named;
   seqdb_claim mine;
@@ -371,8 +385,7 @@ static int take_over(sdb_directory *directory, struct evidence *e, sdb_failure *
   memcpy(directory->owner.file, row.file, sizeof directory->owner.file);
   settle_before(directory);
   if (copy && put_row(directory, e, &row, f) != SQLITE_OK) return f->code;
-  int rc = seqdb_take_over(directory->engine, &mine);
-  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  if (put_header(directory, &mine, f) != SQLITE_OK) return f->code;
   if (!copy && put_row(directory, e, &row, f) != SQLITE_OK) return f->code;
   e->row = row;
   e->version = seqdb_claims_version(directory->engine);
