@@ -191,10 +191,13 @@ int sdb_journal_turn(sdb_journal *journal, const sdb_journal *next, const sdb_jo
                         (unsigned)(turned.header.sequence & 1));
   if (next->limit && turned.zeroed >= next->limit) turned.zeroed = journal->zeroed; /* the old records' blocks follow */
   turned.limit = 0;
-  uint64_t keep = SDB_MAX(sdb_page_up(turned.tail), KEEP_BYTES);
   *journal = turned;
-  if (turned.zeroed > keep && sdb_os_truncate(journal->fd, keep) == 0) journal->zeroed = keep;
   return SEQDB_OK;
+}
+
+void sdb_journal_trim(sdb_journal *journal) {
+  uint64_t keep = SDB_MAX(sdb_page_up(journal->tail), KEEP_BYTES);
+  if (journal->zeroed > keep && sdb_os_truncate(journal->fd, keep) == 0) journal->zeroed = keep;
 }
 
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op) {

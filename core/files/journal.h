@@ -65,6 +65,10 @@ int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op);
 ** whole: FULL, and the present header stays. */
 int sdb_journal_reset(sdb_journal *journal, const sdb_journal_header *header, bool *poison, const sdb_op *op);
 
+/* What the file keeps of its room once a header is new.  Cuts old records off: whoever reads them must know of the
+** header. */
+void sdb_journal_trim(sdb_journal *journal);
+
 /* Start anew with a record of kind overlay, in three steps: plan(), fill(), turn().  `next` is a copy of
 ** the journal that shares its descriptor, with another salt, where such a record of `bytes` bytes with `spare_bytes`
 ** behind it meets no record of the present header: at the front if there is room before the first of them, else behind

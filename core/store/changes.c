@@ -36,7 +36,7 @@ enum step { NO_REGION, NAME, LENGTH, WRITES };
 
 /* ---- gathering */
 
-#define TRIES 64u /* with headers that change meanwhile */
+#define TRIES 64u /* while headers change */
 
 static void where_it_stands(sdb_store *store, sdb_journal *journal) {
   pthread_mutex_lock(&store->files_mutex);
@@ -44,38 +44,39 @@ static void where_it_stands(sdb_store *store, sdb_journal *journal) {
   pthread_mutex_unlock(&store->files_mutex);
 }
 
-/* Other processes' checkpoints came in between each time; if none did, the records are damaged. */
-static int not_reached(const sdb_store *store, uint64_t tail, bool overtaken, const sdb_op *op) {
-  if (overtaken)
-    return sdb_error_set(op, SEQDB_BUSY, "journal", 0,
-                         "%s: %s has checkpoints faster than its records can be read; try again", op->operation,
-                         store->path);
+static int overtaken(const sdb_store *store, const sdb_op *op) {
+  return sdb_error_set(op, SEQDB_BUSY, "journal", 0,
+                       "%s: %s has checkpoints faster than its records can be read; try again", op->operation,
+                       store->path);
+}
+
+static int damaged(const sdb_store *store, uint64_t tail, const sdb_op *op) {
   return sdb_error_set(op, SEQDB_CORRUPT, "journal", tail, "%s: the records of %s cannot be read up to byte %llu",
                        op->operation, store->path, (unsigned long long)tail);
 }
 
-/* All that is known of the commits up to `generation`.  Repeated while a checkpoint, of any process, comes between. */
+/* All that is known of the commits up to `generation`.  Repeated while a checkpoint, of any process, comes between: its
+** header is published before anything changes that the one before leads to.  So where the header has not changed,
+** records that cannot be read are damaged. */
 static int gather(sdb_store *store, uint64_t generation, sdb_change_list *list, const sdb_op *op) {
   sdb_changes_found found = {.known = false};
   sdb_journal journal, after;
-  bool reached = false, overtaken = false;
+  bool reached = false, same = false;
   int rc = SEQDB_OK;
-  for (unsigned tries = 0; rc == SEQDB_OK && !reached; tries++) {
+  for (unsigned tries = 0; rc == SEQDB_OK && !same; tries++) {
     sdb_change_list_free(&found.list);
     where_it_stands(store, &journal);
     if (journal.fd < 0) { /* rawdb's */
       list->floor = generation;
       return SEQDB_OK;
     }
-    if (tries == TRIES) return not_reached(store, journal.tail, overtaken, op);
-    if (tries > 1) sdb_os_give_way(true); /* a new header is there before all know of it */
+    if (tries == TRIES) return overtaken(store, op);
     rc = sdb_changes_gather(store, &journal, generation, &found, &reached, op);
     if (rc == SEQDB_OK) rc = sdb_member_catch_up(store, op);
     where_it_stands(store, &after);
-    bool same = after.header.salt == journal.header.salt;
-    overtaken = overtaken || !same;
-    reached = reached && same;
+    same = after.header.salt == journal.header.salt;
   }
+  if (rc == SEQDB_OK && !reached) rc = damaged(store, journal.tail, op);
   if (rc != SEQDB_OK) sdb_change_list_free(&found.list);
   *list = found.list;
   return rc;

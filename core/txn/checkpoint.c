@@ -263,6 +263,14 @@ static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_
   return SEQDB_OK;
 }
 
+/* The new salt.  Until others know of it they read the old records: so these are cut off only then. */
+static void publish_header(sdb_store *store) {
+  sdb_store_publish(store);
+  pthread_mutex_lock(&store->files_mutex);
+  sdb_journal_trim(&store->journal);
+  pthread_mutex_unlock(&store->files_mutex);
+}
+
 static bool has_something_to_fold(const sdb_store *store) {
   return store->journal.tail != SDB_JOURNAL_START || SDB_NEVER(store->named_count) || !store->recovered ||
          store->journal.header.version != store->version || store->claims_changed;
@@ -280,7 +288,7 @@ static int attempt(sdb_store *store, bool unclean, bool *folded, const sdb_op *o
     pthread_mutex_lock(&store->files_mutex);
     rc = fold(store, unclean, NULL, op); /* 2 to 6 */
     pthread_mutex_unlock(&store->files_mutex);
-    if (rc == SEQDB_OK) sdb_store_publish(store); /* the new salt */
+    if (rc == SEQDB_OK) publish_header(store);
   }
   *folded = rc == SEQDB_OK;
   return rc;
@@ -299,7 +307,7 @@ static int rewrite_journal(sdb_store *store, const sdb_op *op) {
   pthread_mutex_unlock(&store->files_mutex);
   if (rc == SEQDB_OK) {
     sdb_rewrite_done(store, &rewrite);
-    sdb_store_publish(store); /* the new salt */
+    publish_header(store);
     pthread_mutex_lock(&store->mutex);
     punch_listed(store);
     pthread_mutex_unlock(&store->mutex);

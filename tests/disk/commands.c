@@ -25,6 +25,7 @@
 **   sdb_fault log start ?KINDS? | stop | get    get -> list of {kind file offset bytes errno}
 **   sdb_fault stop N | calls | stopped | go     crash point after N changing calls ("stop count" only counts)
 **   sdb_fault random SEED | window BYTES  0 = as the system has it
+**   sdb_fault meanwhile WORK SCRIPT       SCRIPT; before each of its system calls WORK is evaluated
 **
 **   sdb_sim reset | cut SEED | outcomes | nth INDEX | restart | evict | unsynced | failseed SEED | tear BOOL |
 **           noise FILE
@@ -324,6 +325,63 @@ static int fault_window(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
   return set_number(interp, argv[0], sdb_fault_set_map_window);
 }
 
+/* ---- work between the calls of a script */
+
+struct meanwhile {
+  Tcl_Interp *interp;
+  Tcl_Obj *work;
+  bool inside;
+  uint64_t accesses; /* to memory that processes share; these are no system calls, and come under locks */
+  Tcl_Obj *failure; /* of the work; NULL: none */
+};
+
+static void meanwhile_point(void *context) {
+  struct meanwhile *m = context;
+  uint64_t accesses = sdb_fault_accesses();
+  bool access = accesses != m->accesses;
+  m->accesses = accesses;
+  if (access || m->inside || m->failure) {
+    return;
+  }
+  m->inside = true;
+  if (Tcl_EvalObjEx(m->interp, m->work, TCL_EVAL_GLOBAL) != TCL_OK) {
+    m->failure = Tcl_GetObjResult(m->interp);
+    Tcl_IncrRefCount(m->failure);
+  }
+  m->inside = false;
+  m->accesses = sdb_fault_accesses();
+}
+
+static void meanwhile_sleep(void *context, uint64_t ms) {
+  (void)context;
+  sdb_real_give_way(ms > 0);
+}
+
+static uint64_t meanwhile_now_ms(void *context) {
+  (void)context;
+  return sdb_real_now_ms();
+}
+
+static uint64_t meanwhile_pid(void *context) {
+  (void)context;
+  return sdb_real_pid();
+}
+
+static int fault_meanwhile(Tcl_Interp *interp, int argc, Tcl_Obj *const argv[]) {
+  struct meanwhile m = {.interp = interp, .work = argv[0], .accesses = sdb_fault_accesses()};
+  const sdb_fault_scheduler between = {meanwhile_point, meanwhile_sleep, meanwhile_now_ms, meanwhile_pid, &m};
+  (void)argc;
+  sdb_fault_set_scheduler(&between);
+  int code = Tcl_EvalObjEx(interp, argv[1], 0);
+  sdb_fault_set_scheduler(NULL);
+  if (m.failure) {
+    Tcl_SetObjResult(interp, m.failure);
+    Tcl_DecrRefCount(m.failure);
+    code = TCL_ERROR;
+  }
+  return code;
+}
+
 static const sdb_test_sub fault_subs[] = {{"add", 2, -1, "kinds n ?option ...?", fault_add},
                                           {"bytes", 0, 0, NULL, fault_bytes},
                                           {"calls", 0, 0, NULL, fault_calls},
@@ -333,6 +391,7 @@ static const sdb_test_sub fault_subs[] = {{"add", 2, -1, "kinds n ?option ...?",
                                           {"hits", 1, 1, "rule", fault_hits},
                                           {"live", 0, 0, NULL, fault_live},
                                           {"log", 1, 2, "start|stop|get ?kinds?", fault_log},
+                                          {"meanwhile", 2, 2, "work script", fault_meanwhile},
                                           {"random", 1, 1, "seed", fault_random},
                                           {"remove", 1, 1, "rule", fault_remove},
                                           {"reset", 0, 0, NULL, fault_reset},
