@@ -340,8 +340,34 @@ static int checkpoint(sdb_store *store, bool due, bool cuts, const sdb_op *op) {
   return rc;
 }
 
+/* Commits may be lost that somebody knows the numbers of, or the state is not the one that its number meant: the header
+** has another number, so that nobody takes one for the other. */
+static int skip_and_checkpoint(sdb_store *store, const sdb_op *op) {
+  sdb_catalog *committed = store->committed;
+  uint64_t before = committed->generation, settled = store->settled_generation;
+  if (store->before_prepare || store->unsettled) store->skip = 0;
+  store->changes_floor = before + store->skip;
+  pthread_mutex_lock(&store->mutex);
+  committed->generation = before + store->skip;
+  pthread_mutex_unlock(&store->mutex);
+  store->settled_generation = committed->generation;
+  int rc = checkpoint(store, false, false, op);
+  bool written = store->journal.header.base_generation == committed->generation;
+  if (written) store->skip = 0;
+  if (written || SDB_NEVER(store->leads)) return rc;
+  pthread_mutex_lock(&store->mutex);
+  committed->generation = before;
+  pthread_mutex_unlock(&store->mutex);
+  store->settled_generation = settled;
+  return rc;
+}
+
+bool sdb_checkpoint_skips(const sdb_store *store) {
+  return store->skip > 0 && sdb_store_is_settled(store);
+}
+
 int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
-  return checkpoint(store, false, false, op);
+  return sdb_checkpoint_skips(store) ? skip_and_checkpoint(store, op) : checkpoint(store, false, false, op);
 }
 
 int sdb_checkpoint_cut(sdb_store *store, const sdb_op *op) {
@@ -364,28 +390,6 @@ static int keep_candidates(sdb_store *store, const sdb_op *op) {
   return rc;
 }
 
-/* Commits may be lost that somebody knows the numbers of, or the state is not the one that its number meant: the header
-** has another number, so that nobody takes one for the other. */
-static int skip_and_checkpoint(sdb_store *store, const sdb_op *op) {
-  sdb_catalog *committed = store->committed;
-  uint64_t before = committed->generation, settled = store->settled_generation;
-  if (store->before_prepare || store->unsettled) store->skip = 0;
-  store->changes_floor = before + store->skip;
-  pthread_mutex_lock(&store->mutex);
-  committed->generation = before + store->skip;
-  pthread_mutex_unlock(&store->mutex);
-  store->settled_generation = committed->generation;
-  int rc = sdb_checkpoint(store, op);
-  bool written = store->journal.header.base_generation == committed->generation;
-  if (written) store->skip = 0;
-  if (written || SDB_NEVER(store->leads)) return rc;
-  pthread_mutex_lock(&store->mutex);
-  committed->generation = before;
-  pthread_mutex_unlock(&store->mutex);
-  store->settled_generation = settled;
-  return rc;
-}
-
 /* After an unclean end nothing that may be in the page cache alone is believed (R6): header, last record, sizes and
 ** entries are written once more before anything relies on them.  The steps have the letters of FORMAT.md 5, Reading,
 ** step 5. */
@@ -401,7 +405,7 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
   }
   if (rc != SEQDB_OK || !(store->unclean || !store->recovered)) return rc;
   if (!sdb_store_is_settled(store)) return keep_candidates(store, op);
-  return store->skip ? skip_and_checkpoint(store, op) : sdb_checkpoint(store, op); /* c, d */
+  return sdb_checkpoint(store, op); /* c, d */
 }
 
 /* The larger the database, the longer the journal may grow: a checkpoint then costs each commit less.  What was given
@@ -421,6 +425,7 @@ static bool is_due(sdb_store *store, bool *punch) {
 
 void sdb_checkpoint_if_due(sdb_store *store) {
   bool punch, due = is_due(store, &punch);
+  if (store->skip) return; /* the next transaction begins with it, once all is settled */
   if (punch && sdb_checkpoint_punch_part(store, UINT64_MAX, 1, false))
     return; /* the next commits go on: none waits for all */
   if (due || sdb_rewrite_pays(store, true))
