@@ -332,7 +332,7 @@ struct meanwhile {
   Tcl_Obj *work;
   bool inside;
   uint64_t accesses; /* to memory that processes share; these are no system calls, and come under locks */
-  Tcl_Obj *failure; /* of the work; NULL: none */
+  Tcl_Obj *failure;  /* of the work; NULL: none */
 };
 
 static void meanwhile_point(void *context) {
