@@ -11,6 +11,7 @@
 #include <errno.h>
 #include "os/os.h"
 #include "txn/begin.h"
+#include "txn/changes_copy.h"
 #include "txn/checkpoint.h"
 #include "txn/follow.h"
 #include "txn/handle.h"
@@ -189,10 +190,10 @@ static int new_uuid(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   if (claim) *place = *claim;
   int os = sdb_os_random(header.uuid, sizeof header.uuid);
   if (os) return sdb_error_os(op, os, NULL, 0, "%s: no random bytes for a uuid", op->operation);
-  store->changes_floor = store->committed->generation;
+  sdb_changes_set_floor(store, store->committed->generation);
   int rc = change_header(store, &header, op);
   if (rc != SEQDB_OK) {
-    store->changes_floor = floor;
+    sdb_changes_set_floor(store, floor);
     return rc;
   }
   memcpy(store->uuid, header.uuid, sizeof store->uuid);

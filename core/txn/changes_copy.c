@@ -61,16 +61,25 @@ static size_t most_items(const sdb_store *store) {
 
 /* ---- asking */
 
-int sdb_changes_gather(const sdb_store *store, const sdb_journal *journal, uint64_t generation,
-                       sdb_changes_found *found, bool *reached, const sdb_op *op) {
+int sdb_changes_gather(sdb_store *store, const sdb_journal *journal, uint64_t generation, sdb_changes_found *found,
+                       bool *reached, const sdb_op *op) {
   const sdb_changes_state base = base_of(&journal->header);
+  pthread_mutex_lock(&store->files_mutex);
   struct taking t = {&found->list, generation, 2 * most_items(store), op};
+  uint64_t floor = store->changes_floor;
+  pthread_mutex_unlock(&store->files_mutex);
   int rc = sdb_changes_file_read(store->dir, journal->header.uuid, &base, found);
   if (rc != SEQDB_OK) return sdb_error_nomem(op);
   rc = take_records(journal, &t, reached);
-  sdb_change_list_raise_floor(&found->list, store->changes_floor);
+  sdb_change_list_raise_floor(&found->list, floor);
   if (rc != SEQDB_OK) sdb_change_list_free(&found->list);
   return rc;
+}
+
+void sdb_changes_set_floor(sdb_store *store, uint64_t floor) {
+  pthread_mutex_lock(&store->files_mutex);
+  store->changes_floor = floor;
+  pthread_mutex_unlock(&store->files_mutex);
 }
 
 /* ---- a checkpoint */

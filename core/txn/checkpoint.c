@@ -346,7 +346,7 @@ static int skip_and_checkpoint(sdb_store *store, const sdb_op *op) {
   sdb_catalog *committed = store->committed;
   uint64_t before = committed->generation, settled = store->settled_generation;
   if (store->before_prepare || store->unsettled) store->skip = 0;
-  store->changes_floor = before + store->skip;
+  sdb_changes_set_floor(store, before + store->skip);
   pthread_mutex_lock(&store->mutex);
   committed->generation = before + store->skip;
   pthread_mutex_unlock(&store->mutex);

@@ -322,10 +322,26 @@ static bool region_verify(crew *c, seqdb *db, seqdb_snapshot *snapshot, const se
   return good;
 }
 
+/* What has changed since the reader's last snapshot is no gap. */
+static bool changes_follow(crew *c, seqdb *db, seqdb_snapshot *snapshot, uint64_t *since) {
+  seqdb_changes *changes = NULL;
+  seqdb_change change = SEQDB_CHANGE_INIT;
+  uint64_t to = *since;
+  int rc = seqdb_changes_open(db, snapshot, *since, &to, &changes);
+  if (rc == SEQDB_BUSY) return true;
+  if (failed(c, db, "changes", rc)) return false;
+  while (seqdb_changes_next(changes, &change) == SEQDB_OK) {
+  }
+  seqdb_changes_close(changes);
+  *since = to;
+  return true;
+}
+
 static void work_mix_read(member *m) {
   crew *c = m->crew;
   seqdb *db = mix_open(c);
   seqdb_region_info info;
+  uint64_t since = 0;
   while (db != NULL && !atomic_load(&c->stop)) {
     seqdb_snapshot *snapshot = NULL;
     int rc = seqdb_snapshot_open(db, &snapshot);
@@ -335,8 +351,9 @@ static void work_mix_read(member *m) {
       if (!region_verify(c, db, snapshot, &info))
         complain(c, "read", "a snapshot shows bytes that were never appended");
     }
+    bool followed = changes_follow(c, db, snapshot, &since);
     seqdb_snapshot_close(snapshot);
-    if (failed(c, db, "iterate", rc)) break;
+    if (failed(c, db, "iterate", rc) || !followed) break;
     atomic_fetch_add(&c->snapshots, 1);
     atomic_fetch_add(&c->progress, 1);
     sleep_ms(1);
