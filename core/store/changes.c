@@ -38,9 +38,11 @@ enum step { NO_REGION, NAME, LENGTH, WRITES };
 
 #define TRIES 64u /* while headers change */
 
+/* Only what reading needs: the rest belongs to the writer. */
 static void where_it_stands(sdb_store *store, sdb_journal *journal) {
   pthread_mutex_lock(&store->files_mutex);
-  *journal = store->journal;
+  const sdb_journal *now = &store->journal;
+  *journal = (sdb_journal){.fd = now->fd, .header = now->header, .tail = now->tail, .previous = now->previous};
   pthread_mutex_unlock(&store->files_mutex);
 }
 
