@@ -13,6 +13,10 @@
 **
 ** Keys come before rows, in all tables: the follower removes all that may have changed, then puts what is there now.
 ** So values that were exchanged between rows are never in each other's way.
+**
+** Zeros are not sent where the follower makes them: in a region that is new to it, and, where a change reaches the end
+** of one, behind the first long run of them.  There it cuts and extends the region, whatever it had.  So a region that
+** was grown by zeros costs no more bytes, and is as sparse as upstream.
 */
 #include "feed_make.h"
 #include <string.h>
@@ -26,6 +30,7 @@
 #define WORK        "seqdb_object"
 #define PIECE_BYTES ((uint64_t)512 << 10) /* of content, in one change */
 #define PIECE_LEAST ((uint64_t)4096)      /* a smaller one begins the next part */
+#define ZEROS_BYTES ((size_t)64 << 10)    /* so many are a run that is not sent */
 
 enum stage { STAGE_KEYS, STAGE_ROWS, STAGE_REGIONS, STAGE_END };
 
@@ -45,10 +50,11 @@ struct sdb_feed {
   bool row_waits;     /* it stands on a row that did not fit */
   bool change_waits;
   seqdb_change change;
-  uint64_t written;    /* of its content */
-  uint64_t made_entry; /* of the region that was made last: zeros need not be told; UINT64_MAX: none */
-  uint32_t part;       /* made so far */
-  uint64_t previous;   /* sum of its header */
+  uint64_t written;     /* of its content */
+  uint64_t length;      /* of its region */
+  uint64_t zeros_entry; /* of the region whose rest the follower has made zeros; UINT64_MAX: none */
+  uint32_t part;        /* made so far */
+  uint64_t previous;    /* sum of its header */
   sdb_part out;
   bool full, begun; /* the part that is being made; it has something */
 };
@@ -152,7 +158,7 @@ static sdb_feed *new_feed(sdb_directory *directory, uint64_t since, sdb_failure 
   }
   *feed = (sdb_feed){.connection = connection, .identity = directory->identity, .from = since};
   feed->moment = (sdb_moment){.connection = connection, .schema = directory->schema, .work = WORK};
-  feed->made_entry = UINT64_MAX;
+  feed->zeros_entry = UINT64_MAX;
   connection->feed = feed;
   connection->feed_end = sdb_feed_end;
   return feed;
@@ -250,13 +256,46 @@ static bool is_zero(const uint8_t *piece, size_t bytes) {
   return piece[0] == 0 && memcmp(piece, piece + 1, bytes - 1) == 0;
 }
 
-/* A piece of content.  In a region that is new to the follower zeros are there already. */
+/* The run that the data begin with: of blocks that are zeros, or, if the first one is not, up to one that is. */
+static size_t run_of(const uint8_t *data, size_t bytes, bool *zeros) {
+  size_t at = 0, block = bytes < ZEROS_BYTES ? bytes : ZEROS_BYTES;
+  *zeros = is_zero(data, block);
+  for (; at < bytes; at += block) {
+    block = bytes - at < ZEROS_BYTES ? bytes - at : ZEROS_BYTES;
+    if (is_zero(data + at, block) != *zeros && (*zeros || block == ZEROS_BYTES)) break;
+  }
+  return at;
+}
+
+/* May zeros of this change be left out?  What it says reaches the end, and no other one says more behind it. */
+static bool leaves_out(const sdb_feed *feed) {
+  const seqdb_change *c = &feed->change;
+  return feed->zeros_entry == c->entry || c->offset + c->bytes == feed->length;
+}
+
+static void add_length(sdb_feed *feed, uint64_t length) {
+  const seqdb_change *c = &feed->change;
+  sdb_region_change change = {.op = SEQDB_CHANGE_LENGTH, .entry = c->entry, .created = c->created, .offset = length};
+  sdb_part_item(&feed->out);
+  sdb_part_change(&feed->out, &change);
+}
+
+/* A run of zeros.  Unless the follower has made them already it cuts the region there, and extends it. */
+static void add_zeros(sdb_feed *feed, uint64_t from) {
+  if (feed->zeros_entry == feed->change.entry) return;
+  add_length(feed, from);
+  add_length(feed, feed->length);
+  feed->zeros_entry = feed->change.entry;
+}
+
+/* A piece of content, up to a run of zeros that need not be sent; or such a run. */
 static int add_piece(sdb_feed *feed, seqdb *engine, sdb_failure *f) {
   sdb_part *out = &feed->out;
   const seqdb_change *c = &feed->change;
   sdb_region_change piece = {.op = c->op, .entry = c->entry, .created = c->created};
   uint64_t left = c->bytes - feed->written;
-  size_t got = 0, least = (size_t)(left < PIECE_LEAST ? left : PIECE_LEAST) + SDB_REGION_CHANGE_BYTES;
+  bool zeros = false;
+  size_t got = 0, least = (size_t)(left < PIECE_LEAST ? left : PIECE_LEAST) + 2 * SDB_REGION_CHANGE_BYTES;
   if (!fits(feed, least)) return SQLITE_OK;
   uint64_t room = SDB_PART_BYTES_MAX - out->bytes - SDB_SECTION_HEADER_BYTES - SDB_REGION_CHANGE_BYTES;
   piece.bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
@@ -264,7 +303,7 @@ static int add_piece(sdb_feed *feed, seqdb *engine, sdb_failure *f) {
   piece.offset = c->offset + feed->written;
   sdb_part_section(out, SDB_SECTION_REGIONS, 0);
   size_t before = out->bytes;
-  sdb_part_change(out, &piece);
+  sdb_part_change(out, &piece); /* the header again below, when it is known how much is sent */
   uint8_t *data = sdb_part_room(out, (size_t)piece.bytes);
   if (!data) return SQLITE_OK;
   int rc =
@@ -273,10 +312,15 @@ static int add_piece(sdb_feed *feed, seqdb *engine, sdb_failure *f) {
   if (got != piece.bytes)
     return sdb_failure_set(f, SQLITE_INTERNAL, WORK ": entry %u ends before byte %llu, which has changed", c->entry,
                            (unsigned long long)(piece.offset + piece.bytes));
-  if (feed->made_entry == c->entry && is_zero(data, got))
-    out->bytes = before;
-  else
+  if (leaves_out(feed)) piece.bytes = run_of(data, got, &zeros);
+  out->bytes = before;
+  if (zeros && (feed->zeros_entry == c->entry || piece.bytes >= ZEROS_BYTES)) {
+    add_zeros(feed, piece.offset);
+  } else {
     sdb_part_item(out);
+    sdb_part_change(out, &piece);
+    (void)sdb_part_room(out, (size_t)piece.bytes);
+  }
   feed->written += piece.bytes;
   feed->change_waits = feed->written < c->bytes;
   return SQLITE_OK;
@@ -287,7 +331,8 @@ static void add_small(sdb_feed *feed) {
   bool named = c->op == SEQDB_CHANGE_CREATE || c->op == SEQDB_CHANGE_RENAME;
   size_t bytes = named ? c->name_bytes : 0;
   if (!fits(feed, SDB_REGION_CHANGE_BYTES + bytes)) return;
-  if (c->op == SEQDB_CHANGE_CREATE) feed->made_entry = c->entry;
+  if (c->op == SEQDB_CHANGE_CREATE) feed->zeros_entry = c->entry;
+  if (c->op == SEQDB_CHANGE_LENGTH) feed->length = c->offset;
   sdb_region_change change = {.op = c->op, .entry = c->entry, .created = c->created, .offset = c->offset};
   change.bytes = bytes;
   sdb_part_section(&feed->out, SDB_SECTION_REGIONS, 0);
