@@ -201,7 +201,7 @@ static int apply(struct apply *a) {
   if (run(a, "SAVEPOINT seqdb_apply") != SQLITE_OK) return a->f->code;
   rest(a);
   apply_all(a);
-  sdb_apply_rows_free(&a->rows);
+  sdb_apply_rows_free(&a->rows, a->f);
   wake(a);
   if (a->f->code == SQLITE_OK) run(a, "RELEASE seqdb_apply");
   if (a->f->code != SQLITE_OK) undo(a);

@@ -176,12 +176,25 @@ static char *insert_sql(const sdb_apply_rows *rows, const sdb_feed_table *table)
   return sqlite3_str_finish(sql);
 }
 
+/* A row that upstream wrote with ignore_check_constraints comes in here, too.  The pragma makes the connection's
+** statements anew, those that are running as well: so it is set only where there is such a row. */
+static bool ignore_checks(sdb_apply_rows *rows) {
+  sqlite3 *db = rows->directory->connection->db;
+  if (sqlite3_extended_errcode(db) != SQLITE_CONSTRAINT_CHECK || rows->ignores_checks) return false;
+  rows->ignores_checks = sqlite3_exec(db, "PRAGMA ignore_check_constraints = 1", NULL, NULL, NULL) == SQLITE_OK;
+  return rows->ignores_checks;
+}
+
 static int apply_item(sdb_apply_rows *rows, sdb_section *section, int values, sdb_failure *f) {
   for (int i = 1; i <= values; i++)
     if (sdb_section_bind(section, rows->statement, i, f) != SQLITE_OK) return f->code;
   sqlite3_step(rows->statement);
-  if (sqlite3_reset(rows->statement) != SQLITE_OK) sdb_failure_nested(f, rows->directory->connection->db);
-  return f->code;
+  int rc = sqlite3_reset(rows->statement);
+  if (rc != SQLITE_OK && ignore_checks(rows)) {
+    sqlite3_step(rows->statement);
+    rc = sqlite3_reset(rows->statement);
+  }
+  return rc == SQLITE_OK ? SQLITE_OK : sdb_failure_nested(f, rows->directory->connection->db);
 }
 
 int sdb_apply_row_section(sdb_apply_rows *rows, sdb_section *section, sdb_failure *f) {
@@ -200,6 +213,10 @@ int sdb_apply_row_section(sdb_apply_rows *rows, sdb_section *section, sdb_failur
   return f->code;
 }
 
-void sdb_apply_rows_free(sdb_apply_rows *rows) {
+void sdb_apply_rows_free(sdb_apply_rows *rows, sdb_failure *f) {
+  sqlite3 *db = rows->directory->connection->db;
   sdb_feed_tables_free(rows->tables, rows->count);
+  if (!rows->ignores_checks) return;
+  int rc = sqlite3_exec(db, "PRAGMA ignore_check_constraints = 0", NULL, NULL, NULL);
+  if (rc != SQLITE_OK && f->code == SQLITE_OK) sdb_failure_nested(f, db);
 }

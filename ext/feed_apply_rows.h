@@ -15,12 +15,13 @@ typedef struct sdb_apply_rows {
   sdb_feed_table *tables; /* of the part, as the follower has them; from sqlite3_malloc */
   size_t count;
   bool keeps_own;          /* what the tables hold is not of a chain: a base may not take its place */
+  bool ignores_checks;     /* the connection does, until sdb_apply_rows_free() */
   sqlite3_stmt *statement; /* of the section */
 } sdb_apply_rows;
 
 /* A section of kind TABLE, KEYS or ROWS.  Triggers and foreign keys rest. */
 int sdb_apply_table(sdb_apply_rows *rows, sdb_section *section, sdb_failure *f);
 int sdb_apply_row_section(sdb_apply_rows *rows, sdb_section *section, sdb_failure *f);
-void sdb_apply_rows_free(sdb_apply_rows *rows);
+void sdb_apply_rows_free(sdb_apply_rows *rows, sdb_failure *f);
 
 #endif /* SDB_FEED_APPLY_ROWS_H */
