@@ -12,10 +12,13 @@
 **
 ** Then only a newer base helps.  That is told, and with --auto-base taken; it replaces what is there in one commit.
 */
+#include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "follow.h"
 #include "record.h"
@@ -322,30 +325,91 @@ static ship_status begin(follower *f) {
   return status;
 }
 
-static ship_status follow(ship *s, uint64_t *reached) {
+/* *has_base: the database follows a chain, so that there is something in it. */
+static ship_status follow(ship *s, uint64_t *reached, bool *has_base) {
   follower f = {.s = s, .told_at = ship_now_ms()};
   ship_status status = begin(&f);
   if (!status) status = go_on(&f);
   if (status == SHIP_STOPPED) status = SHIP_OK;
   if (!status) ship_say(s, "ended at generation %" PRIu64, f.reached);
   *reached = f.reached;
+  *has_base = f.chain[0] != '\0';
   source_close(f.source);
   return status;
 }
 
 ship_status follow_command(ship *s) {
   uint64_t reached = 0;
-  return follow(s, &reached);
+  bool has_base = false;
+  return follow(s, &reached, &has_base);
 }
 
+/* ---- restore -------------------------------------------------------------------------------------------------- */
+
+#define MADE_FILES 4
+
+/* What a new database is made of: those that were not there before. */
+typedef struct made {
+  char *directory;
+  char *files[MADE_FILES]; /* NULL: it was there */
+} made;
+
+static char *path_of(const ship *s, const char *suffix, const char *more) {
+  size_t bytes = strlen(s->options->database) + strlen(suffix) + strlen(more) + 1;
+  char *path = malloc(bytes), *kept = NULL;
+  struct stat found;
+  if (!path) return NULL;
+  snprintf(path, bytes, "%s%s%s", s->options->database, suffix, more);
+  if (lstat(path, &found) != 0 && errno == ENOENT) kept = path;
+  if (!kept) free(path);
+  return kept;
+}
+
+static made made_begin(const ship *s) {
+  static const char *const suffixes[MADE_FILES] = {"", "-wal", "-shm", "-journal"};
+  made m;
+  m.directory = path_of(s, "-", s->options->table);
+  for (size_t i = 0; i < MADE_FILES; i++)
+    m.files[i] = path_of(s, suffixes[i], "");
+  return m;
+}
+
+static void remove_directory(const char *path) {
+  DIR *directory = opendir(path);
+  if (!directory) return;
+  for (const struct dirent *entry; (entry = readdir(directory));)
+    (void)unlinkat(dirfd(directory), entry->d_name, 0); /* not . and .., which are directories */
+  closedir(directory);
+  (void)rmdir(path);
+}
+
+/* With `removes` it is as if nothing had been made. */
+static void made_end(made *m, bool removes) {
+  if (removes && m->directory) remove_directory(m->directory);
+  for (size_t i = 0; i < MADE_FILES; i++) {
+    if (removes && m->files[i]) (void)unlink(m->files[i]);
+    free(m->files[i]);
+  }
+  free(m->directory);
+}
+
+/* What has not come to a base is removed: the next restore would be refused because of it.  A base, and what came
+** after it, may be all that can be had: it stays, and says how it goes on. */
 ship_status restore_command(ship *s) {
   uint64_t reached = 0;
+  bool has_base = false;
   if (access(s->options->database, F_OK) == 0) {
     return ship_fail(s, SHIP_REFUSED, "%s exists: restore makes a new one; `follow` goes on with one that it made",
                      s->options->database);
   }
-  ship_status status = follow(s, &reached);
-  if (!status && ship_stop) return SHIP_STOPPED;
+  made m = made_begin(s);
+  ship_status status = follow(s, &reached, &has_base);
+  if (!status && ship_stop) status = SHIP_STOPPED;
+  made_end(&m, status && !has_base);
+  if (status && has_base) {
+    ship_say(s, "%s is not done, it stands at generation %" PRIu64 ": `follow` goes on with it", s->options->database,
+             reached);
+  }
   if (!status) printf("{\"generation\":%" PRIu64 "}\n", reached);
   return status;
 }
