@@ -33,6 +33,8 @@ static const args_command commands[] = {
      "cDT", "give-up", status_command},
 };
 
+#define STATUS_GIVE_UP_S 5 /* who asks how it is wants an answer */
+
 typedef struct option {
   const char *name, *value, *what;
   size_t number, flag; /* where in ship_options; 0: not this kind */
@@ -55,7 +57,7 @@ static const option known[] = {
     {"keep-days", "N", "and those made in the last N days (0)", NUMBER(keep_days), 0, 1000000},
     {"dry-run", NULL, "remove nothing, only count", FLAG(dry_run)},
     {"report", "S", "a line of progress on stderr so often (10; 0: none)", NUMBER(report_s), 0, 1000000},
-    {"give-up", "S", "end if the carrier is away for so long (0: never)", NUMBER(give_up_s), 0, 1000000000},
+    {"give-up", "S", "end if the carrier is away for so long (0: never; status: 5)", NUMBER(give_up_s), 0, 1000000000},
 };
 #define KNOWN (sizeof known / sizeof known[0])
 
@@ -215,6 +217,7 @@ ship_status args_read(int argc, char **argv, ship_options *options, const args_c
   if (!found) return wrong("unknown command", argv[1], "seqdb-ship --help lists them");
   options->command = found->name;
   options->once = found->run == restore_command;
+  if (found->run == status_command) options->give_up_s = STATUS_GIVE_UP_S;
   ship_status status = read_words(found, argv, options, &helped);
   if (!status && !helped) *command = found;
   return status;
