@@ -359,6 +359,10 @@ static int put_row(sdb_directory *directory, const struct evidence *e, sdb_row *
   sqlite3 *db = directory->connection->db;
   seqdb_get_uuid(directory->engine, row->directory);
   int rc = e->has_row ? sdb_row_replace(db, directory->schema, &e->row, row, f) : sdb_shadow_put(directory, row, f);
+  if (rc == SQLITE_NOTFOUND) {
+    sdb_failure_clear(f);
+    rc = sdb_failure_set(f, SQLITE_BUSY, "%s: another connection has taken over meanwhile; try again", directory->name);
+  }
   return rc == SQLITE_OK ? sdb_file_sync(db, directory->schema, f) : rc;
 }
 
@@ -366,11 +370,21 @@ static int put_claim(seqdb *engine, void *claim) {
   return seqdb_take_over(engine, claim);
 }
 
+/* What the original of a copy has left, with the same uuid, only that file can tell, and bury. */
+static void settle_taken(sdb_directory *directory, bool copy, const seqdb_claim *claim) {
+  memset(directory->owner.file, 0, sizeof directory->owner.file);
+  if (!copy) memcpy(directory->owner.file, claim->file, sizeof directory->owner.file);
+  seqdb_set_file(directory->engine, copy ? NULL : claim->file, 1);
+  settle_before(directory);
+  memcpy(directory->owner.file, claim->file, sizeof directory->owner.file);
+  seqdb_set_file(directory->engine, claim->file, 1);
+}
+
 /* Who was waited for has committed, perhaps. */
-static int put_header(sdb_directory *directory, seqdb_claim *claim, sdb_failure *f) {
+static int put_header(sdb_directory *directory, bool copy, seqdb_claim *claim, sdb_failure *f) {
   int rc = sdb_directory_patiently(directory, put_claim, claim);
   if (rc == SEQDB_BUSY) {
-    settle_before(directory);
+    settle_taken(directory, copy, claim);
     rc = put_claim(directory->engine, claim);
   }
   return sdb_failure_engine(f, directory->engine, rc);
@@ -381,11 +395,9 @@ static int take_over(sdb_directory *directory, struct evidence *e, sdb_failure *
   seqdb_claim mine;
   sdb_row row;
   if (plan(directory, e, &mine, &row, f) != SQLITE_OK) return f->code;
-  seqdb_set_file(directory->engine, row.file, 1);
-  memcpy(directory->owner.file, row.file, sizeof directory->owner.file);
-  settle_before(directory);
+  settle_taken(directory, copy, &mine);
   if (copy && put_row(directory, e, &row, f) != SQLITE_OK) return f->code;
-  if (put_header(directory, &mine, f) != SQLITE_OK) return f->code;
+  if (put_header(directory, copy, &mine, f) != SQLITE_OK) return f->code;
   if (!copy && put_row(directory, e, &row, f) != SQLITE_OK) return f->code;
   e->row = row;
   e->version = seqdb_claims_version(directory->engine);

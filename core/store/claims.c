@@ -180,6 +180,13 @@ int seqdb_claim_put(seqdb *db, const seqdb_claim *claim) {
   return put(db, claim, claim_put, &op);
 }
 
+/* Another process has taken over for the same file since the claim was planned, and committed, perhaps: that stays. */
+static void take_place(sdb_claim *place, const sdb_claim *claim) {
+  sdb_claim next = *claim;
+  next.settled = place->settled;
+  if (memcmp(place, &next, sizeof next) != 0) *place = *claim;
+}
+
 /* What changed before belongs to the history that it leaves.  `claim`: NULL, or it goes into the same header. */
 static int new_uuid(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   sdb_store *store = db->store;
@@ -187,7 +194,7 @@ static int new_uuid(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   uint64_t floor = store->changes_floor;
   sdb_claim *place = claim ? place_of(&header, claim) : NULL;
   if (claim && !place) return no_room(store, op);
-  if (claim) *place = *claim;
+  if (claim) take_place(place, claim);
   int os = sdb_os_random(header.uuid, sizeof header.uuid);
   if (os) return sdb_error_os(op, os, NULL, 0, "%s: no random bytes for a uuid", op->operation);
   sdb_changes_set_floor(store, store->committed->generation);
