@@ -242,11 +242,22 @@ static int claims_say(sdb_directory *directory, const uint8_t *file, const uint8
   return SQLITE_OK;
 }
 
+/* Another copy of the file may have taken over since the owner was judged: then the claim means that one. */
+static int refuse_copy(sdb_directory *directory, sdb_failure *f) {
+  struct evidence e;
+  if (look(directory, &e, f) != SQLITE_OK) return f->code;
+  if (e.named && e.ours != e.named) return is_copy(directory, &e, f);
+  directory->owner.claims_version = e.version;
+  return SQLITE_OK;
+}
+
 int sdb_owner_confirm(sdb_directory *directory, const uint8_t token[SEQDB_TOKEN_BYTES], sdb_failure *f) {
   bool same;
-  if (claims_say(directory, directory->owner.file, token, &same, f) != SQLITE_OK || same) return f->code;
+  if (claims_say(directory, directory->owner.file, token, &same, f) != SQLITE_OK) return f->code;
+  if (same && directory->owner.claims_version == seqdb_claims_version(directory->engine)) return SQLITE_OK;
+  if (refuse_copy(directory, f) == SQLITE_OK && same) return SQLITE_OK;
   sdb_owner_forget(directory);
-  return sdb_agree_refuse_times(directory, SQLITE_READONLY, f);
+  return f->code != SQLITE_OK ? f->code : sdb_agree_refuse_times(directory, SQLITE_READONLY, f);
 }
 
 /* ---- reading (T6) ------------------------------------------------------------------------------------------ */

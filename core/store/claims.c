@@ -187,20 +187,35 @@ static void take_place(sdb_claim *place, const sdb_claim *claim) {
   if (memcmp(place, &next, sizeof next) != 0) *place = *claim;
 }
 
+/* The newest commit may be of another file with that uuid: the original, which committed after the claim was planned.
+** It is nobody's from now on: else whoever reads the header takes it for the claim's. */
+static void disown_tip(sdb_store *store, const sdb_claim *place) {
+  bool same = memcmp(&store->tip_file, &place->file, sizeof place->file) == 0;
+  if (!same || sdb_token_is(&place->settled, &store->tip)) return;
+  pthread_mutex_lock(&store->files_mutex);
+  memset(&store->tip_file, 0, sizeof store->tip_file);
+  pthread_mutex_unlock(&store->files_mutex);
+}
+
 /* What changed before belongs to the history that it leaves.  `claim`: NULL, or it goes into the same header. */
 static int new_uuid(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   sdb_store *store = db->store;
   sdb_journal_header header = store->journal.header;
   uint64_t floor = store->changes_floor;
+  sdb_file_uuid tip_file = store->tip_file;
   sdb_claim *place = claim ? place_of(&header, claim) : NULL;
   if (claim && !place) return no_room(store, op);
-  if (claim) take_place(place, claim);
   int os = sdb_os_random(header.uuid, sizeof header.uuid);
   if (os) return sdb_error_os(op, os, NULL, 0, "%s: no random bytes for a uuid", op->operation);
+  if (claim) {
+    take_place(place, claim);
+    disown_tip(store, place);
+  }
   sdb_changes_set_floor(store, store->committed->generation);
   int rc = change_header(store, &header, op);
   if (rc != SEQDB_OK) {
     sdb_changes_set_floor(store, floor);
+    store->tip_file = tip_file;
     return rc;
   }
   memcpy(store->uuid, header.uuid, sizeof store->uuid);
