@@ -187,14 +187,18 @@ static void take_place(sdb_claim *place, const sdb_claim *claim) {
   if (memcmp(place, &next, sizeof next) != 0) *place = *claim;
 }
 
+static void set_tip_file(sdb_store *store, const sdb_file_uuid *file) {
+  pthread_mutex_lock(&store->files_mutex);
+  store->tip_file = *file;
+  pthread_mutex_unlock(&store->files_mutex);
+}
+
 /* The newest commit may be of another file with that uuid: the original, which committed after the claim was planned.
 ** It is nobody's from now on: else whoever reads the header takes it for the claim's. */
 static void disown_tip(sdb_store *store, const sdb_claim *place) {
+  const sdb_file_uuid nobody = {{0}};
   bool same = memcmp(&store->tip_file, &place->file, sizeof place->file) == 0;
-  if (!same || sdb_token_is(&place->settled, &store->tip)) return;
-  pthread_mutex_lock(&store->files_mutex);
-  memset(&store->tip_file, 0, sizeof store->tip_file);
-  pthread_mutex_unlock(&store->files_mutex);
+  if (same && !sdb_token_is(&place->settled, &store->tip)) set_tip_file(store, &nobody);
 }
 
 /* What changed before belongs to the history that it leaves.  `claim`: NULL, or it goes into the same header. */
@@ -215,7 +219,7 @@ static int new_uuid(seqdb *db, const sdb_claim *claim, const sdb_op *op) {
   int rc = change_header(store, &header, op);
   if (rc != SEQDB_OK) {
     sdb_changes_set_floor(store, floor);
-    store->tip_file = tip_file;
+    set_tip_file(store, &tip_file);
     return rc;
   }
   memcpy(store->uuid, header.uuid, sizeof store->uuid);

@@ -14,6 +14,7 @@
 */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -393,16 +394,26 @@ static void made_end(made *m, bool removes) {
   free(m->directory);
 }
 
+/* An empty file is a database.  Of two restores at once only one makes it, so that none removes what the other made.
+** What else is wrong with the path SQLite tells. */
+static bool is_first(const ship *s) {
+  int fd = open(s->options->database, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  bool exists = fd < 0 && errno == EEXIST;
+  if (fd >= 0) close(fd);
+  return !exists;
+}
+
 /* What has not come to a base is removed: the next restore would be refused because of it.  A base, and what came
 ** after it, may be all that can be had: it stays, and says how it goes on. */
 ship_status restore_command(ship *s) {
   uint64_t reached = 0;
   bool has_base = false;
-  if (access(s->options->database, F_OK) == 0) {
+  made m = made_begin(s);
+  if (!is_first(s)) {
+    made_end(&m, false);
     return ship_fail(s, SHIP_REFUSED, "%s exists: restore makes a new one; `follow` goes on with one that it made",
                      s->options->database);
   }
-  made m = made_begin(s);
   ship_status status = follow(s, &reached, &has_base);
   if (!status && ship_stop) status = SHIP_STOPPED;
   made_end(&m, status && !has_base);

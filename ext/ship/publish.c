@@ -172,8 +172,7 @@ static ship_status after_damage(publisher *p, bool same_file) {
   memcpy(why, p->s->message, sizeof why);
   return ship_fail(p->s, SHIP_REFUSED,
                    "%.400s; so nobody can say how far the chain went, and this is not the file that was published, but "
-                   "a copy of it, "
-                   "or it was moved here from another disk: publish it into another carrier",
+                   "a copy of it, or it was moved here from another disk: publish it into another carrier",
                    why);
 }
 
