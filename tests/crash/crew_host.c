@@ -44,11 +44,12 @@ static struct {
   fibre *current;
   uint64_t random, steps, limit, clock_us;
   unsigned kill_rate, stop_rate, pause_rate, cut_rate, fault_rate; /* in a million points */
-  int fault;                                                       /* the rule that lets a sync fail; 0: none */
+  int fault;         /* the rule that lets a sync or a write fail; 0: none */
   uint64_t poisoned; /* the epoch of the board while a sync failed; 0: none has */
   const fibre *met;  /* whose sync it was */
   uint64_t cut_at;   /* the step of a power cut that follows a death; 0: none */
-  bool loud, finishing, failed, changed, faulty, no_room, lonely, hot;
+  bool loud, finishing, failed, changed, faulty, lonely, hot;
+  bool fault_binds; /* it is a sync of a file that the engine needs */
   crew_outcome *outcome;
   char trace[TRACE_LINES][TRACE_BYTES];
   size_t lines;
@@ -352,29 +353,34 @@ static void cut_power(void) {
 
 /* ---- syncs that fail (S6), and writes for which there is no room */
 
+/* What the engine needs; and what can be made anew, where a failure is nobody's (FORMAT.md, sections 8 and 9). */
+#define NEEDED_FILES "[!c]*"
+#define SPARE_FILES  "c*"
+
 static void set_fault(void) {
-  static const char *const files[] = {"data", "journal", "regions", NULL};
-  sdb_fault_rule rule = {.kinds = SDB_CALL_BIT(SDB_CALL_FDATASYNC), .file = files[chance(4)], .nth = 1, .error = EIO};
+  static const char *const files[] = {"data", "journal", "regions", NEEDED_FILES, SPARE_FILES};
+  sdb_fault_rule rule = {.kinds = SDB_CALL_BIT(SDB_CALL_FDATASYNC), .file = files[chance(5)], .nth = 1, .error = EIO};
   if (w.fault != 0) {
     return;
   }
-  w.no_room = chance(2) == 0;
-  if (w.no_room) {
+  bool no_room = chance(2) == 0, needed = strcmp(rule.file, SPARE_FILES) != 0;
+  if (no_room) {
     rule.kinds = SDB_CALL_BIT(SDB_CALL_PWRITE) | SDB_CALL_BIT(SDB_CALL_TRUNCATE) | SDB_CALL_BIT(SDB_CALL_ALLOCATE);
     rule.error = ENOSPC;
   }
+  w.fault_binds = needed && !no_room;
   sdb_sim_set_fail_seed(chance(1000));
   w.fault = sdb_fault_add(&rule);
-  w.faulty = true;
-  crew_say("the next %s of %s fails", w.no_room ? "write" : "sync", rule.file != NULL ? rule.file : "any file");
+  w.faulty = w.faulty || needed;
+  crew_say("the next %s of %s fails", no_room ? "write" : "sync", rule.file);
 }
 
-/* From the failure on nobody commits, until all are gone. */
+/* From a failure that binds on nobody commits, until all are gone. */
 static void watch_fault(const fibre *last) {
   if (w.fault != 0 && sdb_fault_hits(w.fault, NULL) > 0) {
     sdb_fault_remove(w.fault);
     w.fault = 0;
-    w.poisoned = w.no_room ? w.poisoned : epoch();
+    w.poisoned = w.fault_binds ? epoch() : w.poisoned;
     w.met = last;
     w.outcome->faults++;
     crew_say("it has failed");
