@@ -3,7 +3,8 @@
 ** source.c: see source.h.  All by SQL, on one connection; engine and extension are in this program.
 **
 ** A publisher reads.  What it writes, each some seconds: the notes on rows that are shipped are forgotten.  A statement
-** that is busy is tried again for a minute: SQLite waits for locks, but not for what a writer's checkpoints overtake.
+** that is busy is tried again for a minute, or until a signal says stop: SQLite itself waits for a second each time, but
+** hears no signal meanwhile, and does not wait for what a writer's checkpoints overtake.
 */
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -15,6 +16,7 @@
 
 #define BUSY_MS        60000
 #define FORGET_BUSY_MS 2000
+#define SQLITE_BUSY_MS 1000
 #define PAUSE_MS       20
 
 int sqlite3_seqdb_init(sqlite3 *db, char **error, const void *api);
@@ -25,6 +27,7 @@ struct ship_source {
   char *table;                 /* as the functions read it: quoted, since a name may have dots and quotes in it */
   char chain[CHAIN_UUID_TEXT]; /* of the directory, as it was looked at last */
   bool busy;                   /* what failed last did so since another connection has locked the database */
+  int64_t busy_ms;             /* for so long what is busy is tried again */
   sqlite3_stmt *make, *info, *apply, *wait;
 };
 
@@ -36,6 +39,9 @@ static ship_status failed(ship_source *source, const char *what) {
   int code = sqlite3_errcode(source->db) & 0xff;
   source->busy = code == SQLITE_BUSY;
   switch (code) {
+    case SQLITE_BUSY:
+      if (ship_stop) status = SHIP_STOPPED;
+      break;
     case SQLITE_RANGE:
     case SQLITE_SCHEMA:
       status = SHIP_NEEDS_BASE;
@@ -52,23 +58,50 @@ static ship_status failed(ship_source *source, const char *what) {
   return ship_fail(source->s, status, "%s: %s", what, sqlite3_errmsg(source->db));
 }
 
+/* One statement, for as long as it is busy. */
+typedef struct attempt {
+  int64_t until;
+  bool autocommit; /* a transaction that has ended meanwhile is not gone on with */
+} attempt;
+
+static attempt begin_attempt(const ship_source *source) {
+  return (attempt){.until = ship_now_ms() + source->busy_ms, .autocommit = sqlite3_get_autocommit(source->db) != 0};
+}
+
+/* After a pause, if `rc` is worth it. */
+static bool tries_again(const ship_source *source, const attempt *a, int rc) {
+  bool tries = (rc & 0xff) == SQLITE_BUSY && ship_now_ms() < a->until && !ship_stop &&
+               (sqlite3_get_autocommit(source->db) != 0) == a->autocommit;
+  if (tries) ship_sleep(PAUSE_MS);
+  return tries;
+}
+
+/* To prepare is to read the schema, which may be locked. */
+static ship_status prepare_text(ship_source *source, sqlite3_stmt **statement, const char *sql) {
+  attempt a = begin_attempt(source);
+  int rc;
+  do {
+    rc = sqlite3_prepare_v2(source->db, sql, -1, statement, NULL);
+  } while (tries_again(source, &a, rc));
+  return rc == SQLITE_OK ? SHIP_OK : failed(source, "cannot prepare");
+}
+
 static ship_status prepare(ship_source *source, sqlite3_stmt **statement, const char *sql) {
   if (*statement) {
     sqlite3_reset(*statement);
     return SHIP_OK;
   }
-  if (sqlite3_prepare_v2(source->db, sql, -1, statement, NULL) != SQLITE_OK) return failed(source, "cannot prepare");
-  sqlite3_bind_text(*statement, 1, source->table, -1, SQLITE_STATIC);
-  return SHIP_OK;
+  ship_status status = prepare_text(source, statement, sql);
+  if (!status) sqlite3_bind_text(*statement, 1, source->table, -1, SQLITE_STATIC);
+  return status;
 }
 
-/* SHIP_OK: there is a row. */
+/* SHIP_OK: there is a row; SHIP_MISSING: there is none. */
 static ship_status step(ship_source *source, sqlite3_stmt *statement, const char *what) {
-  int64_t until = ship_now_ms() + BUSY_MS;
+  attempt a = begin_attempt(source);
   int rc = sqlite3_step(statement);
-  while (rc == SQLITE_BUSY && sqlite3_get_autocommit(source->db) && ship_now_ms() < until && !ship_stop) {
+  while (tries_again(source, &a, rc)) {
     sqlite3_reset(statement);
-    ship_sleep(PAUSE_MS);
     rc = sqlite3_step(statement);
   }
   if (rc == SQLITE_ROW) return SHIP_OK;
@@ -78,8 +111,14 @@ static ship_status step(ship_source *source, sqlite3_stmt *statement, const char
   return status;
 }
 
+/* One statement: it may be repeated. */
 static ship_status run(ship_source *source, const char *sql, const char *what) {
-  return sqlite3_exec(source->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SHIP_OK : failed(source, what);
+  attempt a = begin_attempt(source);
+  int rc;
+  do {
+    rc = sqlite3_exec(source->db, sql, NULL, NULL, NULL);
+  } while (tries_again(source, &a, rc));
+  return rc == SQLITE_OK ? SHIP_OK : failed(source, what);
 }
 
 /* A text of sqlite3_mprintf, which is freed. */
@@ -109,19 +148,21 @@ static ship_status open_file(ship_source *source, bool create) {
   if (sqlite3_open_v2(file, &source->db, flags, NULL) != SQLITE_OK) {
     return ship_fail(source->s, SHIP_FAILED, "cannot open %s: %s", file, sqlite3_errmsg(source->db));
   }
-  sqlite3_busy_timeout(source->db, BUSY_MS);
+  sqlite3_busy_timeout(source->db, SQLITE_BUSY_MS);
   return SHIP_OK;
 }
 
 static ship_status has_table(ship_source *source, const char *suffix, bool *has) {
   sqlite3_stmt *statement = NULL;
   char *name = sqlite3_mprintf("%s%s", source->s->options->table, suffix);
-  int rc = sqlite3_prepare_v2(
-      source->db, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?1)", -1, &statement, NULL);
-  if (rc == SQLITE_OK) sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-  rc = rc == SQLITE_OK ? sqlite3_step(statement) : rc;
-  *has = rc == SQLITE_ROW;
-  ship_status status = *has || rc == SQLITE_DONE ? SHIP_OK : failed(source, source->s->options->database);
+  ship_status status =
+      prepare_text(source, &statement, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?1)");
+  if (!status) {
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    status = step(source, statement, source->s->options->database);
+  }
+  *has = status == SHIP_OK;
+  if (status == SHIP_MISSING) status = SHIP_OK;
   sqlite3_finalize(statement);
   sqlite3_free(name);
   return status;
@@ -148,6 +189,7 @@ ship_status source_open(ship *s, bool create, ship_source **out) {
   *out = calloc(1, sizeof **out);
   if (!*out) return ship_fail(s, SHIP_FAILED, "out of memory");
   (*out)->s = s;
+  (*out)->busy_ms = BUSY_MS;
   (*out)->table = sqlite3_mprintf("\"%w\"", s->options->table);
   ship_status status = (*out)->table ? open_file(*out, create) : ship_fail(s, SHIP_FAILED, "out of memory");
   if (!status) status = open_table(*out, create);
@@ -231,9 +273,8 @@ ship_status source_wait(ship_source *source, uint64_t generation, int timeout_ms
 
 ship_status source_schema(ship_source *source, int64_t *version) {
   sqlite3_stmt *row = NULL;
-  if (sqlite3_prepare_v2(source->db, "PRAGMA schema_version", -1, &row, NULL) != SQLITE_OK)
-    return failed(source, "cannot prepare");
-  ship_status status = step(source, row, "PRAGMA schema_version");
+  ship_status status = prepare_text(source, &row, "PRAGMA schema_version");
+  if (!status) status = step(source, row, "PRAGMA schema_version");
   if (!status) *version = sqlite3_column_int64(row, 0);
   sqlite3_finalize(row);
   return status;
@@ -257,15 +298,14 @@ ship_status source_look_again(ship_source *source, const char *chain, source_sta
 /* What the part says of itself. */
 static ship_status describe(ship_source *source, source_part *part) {
   char chain[CHAIN_UUID_TEXT];
-  if (!source->info && sqlite3_prepare_v2(source->db,
-                                          "SELECT i ->> 'chain', i ->> 'from', i ->> 'to', i ->> 'last' "
-                                          "FROM (SELECT seqdb_object_info(?1) AS i)",
-                                          -1, &source->info, NULL) != SQLITE_OK) {
-    return failed(source, "cannot prepare");
-  }
+  ship_status status = source->info ? SHIP_OK
+                                    : prepare_text(source, &source->info,
+                                                   "SELECT i ->> 'chain', i ->> 'from', i ->> 'to', i ->> 'last' "
+                                                   "FROM (SELECT seqdb_object_info(?1) AS i)");
+  if (status) return status;
   sqlite3_reset(source->info);
   sqlite3_bind_blob64(source->info, 1, part->data, part->bytes, SQLITE_STATIC);
-  ship_status status = step(source, source->info, "seqdb_object_info");
+  status = step(source, source->info, "seqdb_object_info");
   if (status) return status;
   take_word(chain, sizeof chain, source->info, 0);
   part->from = (uint64_t)sqlite3_column_int64(source->info, 1);
@@ -308,14 +348,14 @@ ship_status source_forget(ship_source *source, uint64_t generation, bool *forgot
   ship_status status = has_table(source, "_log", &logs);
   *forgotten = !status;
   if (status || !logs) return status;
-  sqlite3_busy_timeout(source->db, FORGET_BUSY_MS);
+  source->busy_ms = FORGET_BUSY_MS;
   status = run_made(source,
                     sqlite3_mprintf("SELECT seqdb_replicate_prune(%Q, %lld)", source->table, (sqlite3_int64)generation),
                     "cannot forget what is shipped");
   *forgotten = !status;
   if (status && source->busy) status = SHIP_OK;
   source->busy = false;
-  sqlite3_busy_timeout(source->db, BUSY_MS);
+  source->busy_ms = BUSY_MS;
   return status;
 }
 
