@@ -2,7 +2,7 @@
 **
 ** os.h: everything the engine asks of the operating system and of the allocator.
 ** This header is the whole platform contract: os_posix.c implements it, os_shared.c what processes share, os_linux.c,
-** os_darwin.c and os_freebsd.c the few parts that differ (fdatasync, hole punching, futexes); meson picks the file.
+** os_darwin.c, os_freebsd.c and os_bsd.c the few parts that differ (fdatasync, hole punching, futexes); meson picks.
 **
 ** RETURNS: 0 or an errno value (> 0), unless said otherwise; errno itself is not part of the contract.  EINTR and
 ** short reads and writes never reach the caller.

@@ -3,8 +3,8 @@
 ** source.c: see source.h.  All by SQL, on one connection; engine and extension are in this program.
 **
 ** A publisher reads.  What it writes, each some seconds: the notes on rows that are shipped are forgotten.  A statement
-** that is busy is tried again for a minute, or until a signal says stop: SQLite itself waits for a second each time, but
-** hears no signal meanwhile, and does not wait for what a writer's checkpoints overtake.
+** that is busy is tried again for a minute, or until a signal says stop: SQLite itself waits for a second each time,
+** but hears no signal meanwhile, and does not wait for what a writer's checkpoints overtake.
 */
 #include <inttypes.h>
 #include <sqlite3.h>
