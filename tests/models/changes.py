@@ -7,7 +7,8 @@ default: all rules; -rule leaves one out; v prints the steps of the first counte
 The disk: each write of a file or header is lost, kept or torn by a power cut until its sync.  Others' acts: `changes`
 is deleted, damaged, of an earlier moment or of a copy; an older program commits and checkpoints without lists; a
 foreign program changes entries and is adopted; the journal's tail is lost (what it said is forgotten by its followers,
-too); all files are restored from an earlier moment (then the uuid changes); sessions without syncs lose commits.
+too); all files are restored from an earlier moment (then the uuid changes); sessions without syncs lose commits.  Who
+recovers after that may be a member that only reads: others join it, ask, and change the database first.
 Invariants: a follower that is told no gap gets every key in which its state differs from the newest one; and as long as
 nobody but power cuts interferes, with syncs, the floor does not rise."""
 import random, sys
@@ -22,6 +23,7 @@ RULES = {
     'drop': 'dropping the oldest raises the floor',
     'listed': 'a record without a list raises the floor',
     'skip': 'after lost or foreign changes the next header skips numbers',
+    'told': 'who joins is told of it, while that header is not written',
     'uuid': 'a restored directory gets another uuid',
     'missing': 'without a file that leads to the base the floor is the base',
 }
@@ -117,7 +119,8 @@ class Model:
             fresh = [i for i in fresh if i[1] > raised] + (r['items'] or [])
         return known, items, max(floor, self.lost), blocks, fresh, raised
 
-    lost = 0
+    lost = 0  # the number that the next header has at least, and the floor until then
+    waits = False  # who has recovered only reads
 
     def fit(self, items, floor):
         items = sorted([list(i) for i in {tuple(i) for i in items}], key=lambda i: i[1])
@@ -183,15 +186,31 @@ class Model:
         self.lost = self.newest + skip if lost else 0
         if lost:
             self.clean = False
-        self.newest += skip
         self.off = False
-        self.checkpoint()
+        self.waits = lost and self.rng.random() < 0.6
+        if not self.waits:
+            self.newest += skip
+            self.checkpoint()
+            self.lost = 0
+
+    def lead(self, cut=None):
+        """A member that joined is the first one to change anything; `cut`: in its first checkpoint."""
+        if not self.waits:
+            return self.checkpoint(cut) if cut else None
+        self.waits = False
+        if R['told']:
+            self.newest = self.lost
+            self.checkpoint(cut)
         self.lost = 0
 
     # ---- followers
 
     def ask(self, f):
+        knows = self.lost
+        if self.waits and not R['told'] and self.rng.random() < 0.5:  # of a member that joined
+            self.lost = 0
         known, items, floor, blocks, fresh, raised = self.gather()
+        self.lost = knows
         floor = max(floor, raised)
         if self.clean and floor > self.calm:
             raise Bad(f'the floor rose from {self.calm} to {floor}')
@@ -215,6 +234,8 @@ class Model:
                     restore=1, old_changes=1, off=1, tail=3)
         act = rng.choices(list(acts), list(acts.values()))[0]
         self.log.append(act)
+        if act not in ('ask', 'cut', 'power', 'moment', 'delete', 'damage', 'old_changes'):
+            self.lead()
         if act == 'commit':
             self.commit()
         elif act == 'ask':
@@ -222,7 +243,7 @@ class Model:
         elif act == 'checkpoint':
             self.checkpoint()
         elif act == 'cut':  # in a checkpoint
-            self.checkpoint(cut=rng.choice(['changes', 'header']))
+            self.lead(cut=rng.choice(['changes', 'header']))
             d.cut(rng)
             self.recover()
         elif act == 'power':
