@@ -102,9 +102,9 @@ int sdb_lock_file_reset(sdb_board *board) {
   sdb_word_store(&file->boot, sdb_os_boot());
   sdb_word_store(&file->folder, board->folder);
   sdb_word_store(&file->identity_sum, identity_of(file));
-  sdb_word *const zeros[] = {&file->ready,    &file->door_pid, &file->slots_used, &file->writer_slot,
-                             &file->applied,  &file->mark,     &file->unproven,   &file->mode,
-                             &file->poisoned, &file->sleeping, &file->waiting};
+  sdb_word *const zeros[] = {&file->ready,       &file->door_pid, &file->slots_used, &file->floor,
+                             &file->writer_slot, &file->applied,  &file->mark,       &file->unproven,
+                             &file->mode,        &file->poisoned, &file->sleeping,   &file->waiting};
   for (size_t i = 0; i < sizeof zeros / sizeof zeros[0]; i++)
     sdb_word_set(board, zeros[i], 0);
   sdb_word_set(board, &file->writing, 1);
@@ -143,7 +143,7 @@ const char *sdb_lock_file_join(sdb_board *board) {
     return "another machine has it open; several machines cannot share one database";
   if (sdb_word_load(&file->folder) != board->folder)
     return "its file lock is in use in another directory: remove this one, which is no more than a name of that";
-  if (!sdb_word_get(board, &file->ready, &ready) || ready != 1)
+  if (!sdb_word_get(board, &file->ready, &ready) || ready != 1 || !sdb_word_get(board, &file->floor, &board->floor))
     return "somebody has overwritten the file lock while it was in use: close the database everywhere";
   return NULL;
 }

@@ -20,7 +20,7 @@
 #define SDB_BOARD_BYTES 65536u
 #define SDB_BOARD_MAX   (((uint64_t)1 << 48) - 1)
 
-#define SDB_BOARD_VERSION 1u
+#define SDB_BOARD_VERSION 2u
 #define SDB_BOARD_MAGIC   (UINT64_C(0x006b636f4c716573) | (uint64_t)SDB_BOARD_VERSION << 56) /* "seqLock", version */
 
 /* Locked bytes; slot i is SDB_BYTE_SLOT + i. */
@@ -47,7 +47,8 @@ typedef struct sdb_lock_file {
   sdb_word ready; /* 1: the first member has published */
   /* Under the door. */
   sdb_word door_pid, slots_used; /* slots from this one on were never taken */
-  sdb_word under_door[6];
+  sdb_word floor;                /* stored by the first member, before it is ready */
+  sdb_word under_door[5];
   /* The writer's. */
   sdb_word writer_slot; /* its slot + 1 */
   sdb_word writing, applied, mark, unproven;
@@ -77,6 +78,7 @@ typedef struct sdb_board {
   sdb_lock_file *file;
   uint64_t epoch, folder;
   uint64_t pin, since_ms; /* as its slot has them */
+  uint64_t floor;         /* as the first member has stored it */
   uint32_t slot;
   int role; /* enum sdb_board_role */
   bool has_door, has_writer, has_folder;
@@ -99,7 +101,7 @@ uint64_t sdb_twin_set(const sdb_board *board, sdb_twin *twin, const uint64_t val
 int sdb_lock_file_reset(sdb_board *board);
 void sdb_lock_file_set_uuid(sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES]);
 bool sdb_lock_file_has_uuid(const sdb_board *board, const uint8_t uuid[SEQDB_UUID_BYTES]);
-/* Take the epoch over from the file: NULL, or why this is no board of ours. */
+/* Take the epoch and the floor over from the file: NULL, or why this is no board of ours. */
 const char *sdb_lock_file_join(sdb_board *board);
 /* Who says that he has the door, read from a file that is not mapped yet; 0: nobody. */
 uint64_t sdb_lock_file_door_pid(sdb_fd fd);

@@ -65,6 +65,16 @@ int sdb_board_wait(sdb_board *board, uint64_t generation, const sdb_board_patien
 
 /* ---- single words */
 
+uint64_t sdb_board_floor(const sdb_board *board) {
+  return board->floor;
+}
+
+void sdb_board_set_floor(sdb_board *board, uint64_t floor) {
+  assert(board->has_door);
+  board->floor = floor;
+  sdb_word_set(board, &board->file->floor, floor);
+}
+
 uint64_t sdb_board_applied(const sdb_board *board) {
   uint64_t value;
   (void)sdb_word_get(board, &board->file->applied, &value);

@@ -38,6 +38,10 @@ int sdb_board_wait(sdb_board *board, uint64_t generation, const sdb_board_patien
 
 /* ---- single words; the setters are the writer's but for poison */
 
+/* What changed up to that generation nobody knows, and the next header has at least that number; 0: nothing of the
+** kind.  It is the first member's, stored before it is ready, and stays: so nobody who dies leaves it half done. */
+uint64_t sdb_board_floor(const sdb_board *board);
+void sdb_board_set_floor(sdb_board *board, uint64_t floor);
 uint64_t sdb_board_applied(const sdb_board *board); /* S4; of noise: 0 */
 void sdb_board_set_applied(sdb_board *board, uint64_t generation);
 bool sdb_board_poisoned(const sdb_board *board); /* S6; of noise: true */

@@ -152,6 +152,7 @@ int sdb_meet_join(sdb_store *store, const sdb_op *op) {
   store->committed = sdb_catalog_new(&store->space.catalogs, &nothing, SDB_CATALOG_COMMITTED, 0);
   if (!store->committed) return sdb_error_nomem(op);
   share(store);
+  store->changes_floor = sdb_board_floor(store->board);
   int rc = sdb_member_catch_up(store, op);
   if (rc != SEQDB_OK) return rc;
   store->recovered = true;
@@ -191,6 +192,7 @@ int sdb_meet_ready(sdb_store *store, const sdb_op *op) {
   } else {
     sdb_store_stand(store);
     if (!durable) rc = sdb_follow_hold(store, op); /* the records stay, for the next writer */
+    sdb_board_set_floor(store->board, store->changes_floor);
     store->unsettled = store->undecided;
     store->recovered = true; /* ... who finds the board's mark instead */
   }

@@ -146,8 +146,8 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   store->blind = found->blind;
   store->keep_next = found->kept_last;
   store->differs = found->differs;
-  store->skip = found->sync_was_off ? SDB_SKIP_LOST : found->adopted;
-  if (store->skip) store->changes_floor = found->generation + store->skip;
+  uint64_t skip = found->sync_was_off ? SDB_SKIP_LOST : found->adopted;
+  if (skip) store->changes_floor = found->generation + skip;
   store->recovered = have_journal && found->records == 0 && !found->adopted && !found->unclean &&
                      store->journal.header.sync_off == store->sync_off;
   return SEQDB_OK;

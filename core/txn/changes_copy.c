@@ -105,7 +105,7 @@ static void write_file(sdb_store *store, sdb_changes_found *found, sdb_change_li
 
 void sdb_changes_copy_write(sdb_store *store) {
   const sdb_journal *journal = &store->journal;
-  sdb_changes_block block = {.from = base_of(&journal->header), .to = {store->committed->generation, store->tip}};
+  sdb_changes_block block = {.from = base_of(&journal->header), .to = {sdb_store_base(store), store->tip}};
   sdb_changes_found found;
   sdb_change_list fresh = {.items = NULL};
   struct taking t = {&fresh, block.to.generation, most_items(store), &sdb_unheard};

@@ -29,6 +29,7 @@
 #include "txn/changes_copy.h"
 #include "txn/decide.h"
 #include "txn/follow.h"
+#include "txn/handle.h"
 #include "txn/rewrite.h"
 #include "txn/settle.h"
 
@@ -122,7 +123,7 @@ static int turn_journal(sdb_store *store, const sdb_rewrite *rewrite, const sdb_
   bool poison = false;
   header.version = store->version;
   header.sync_off = store->sync_off;
-  header.base_generation = store->committed->generation;
+  header.base_generation = sdb_store_base(store);
   header.data_bytes = sdb_store_end(store);
   header.regions_bytes = store->regions.pages * SDB_ENTRY_BYTES;
   header.entries = tree->entries;
@@ -240,6 +241,21 @@ void sdb_checkpoint_punch_early(sdb_store *store) {
 
 #define KEEP_NAMED 1024u
 
+/* Commits may be lost that somebody knows the numbers of, or the state is not the one that its number meant: the header
+** has another number, so that nobody takes one for the other.  Nobody has seen it before it is durable: a number that a
+** crash took back would be given to another state. */
+static void take_base(sdb_store *store) {
+  if (!sdb_store_skips(store)) return;
+  pthread_mutex_lock(&store->mutex);
+  store->committed->generation = store->settled_generation = store->journal.header.base_generation;
+  pthread_mutex_unlock(&store->mutex);
+}
+
+/* A transaction that is open has its number. */
+static bool may_skip(const sdb_store *store) {
+  return !sdb_store_skips(store) || !store->writer || !sdb_txn_is_open(&store->writer->txn);
+}
+
 /* Steps 2 to 6; `rewrite`: NULL, or of these.  files_mutex held. */
 static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_op *op) {
   int rc = sdb_checkpoint_guard(store, op);
@@ -250,6 +266,7 @@ static int fold(sdb_store *store, bool unclean, sdb_rewrite *rewrite, const sdb_
   if (rc == SEQDB_OK) sdb_changes_copy_write(store);                                /* 4' */
   if (rc == SEQDB_OK) rc = turn_journal(store, rewrite, op);                        /* 5, 6 */
   if (rc != SEQDB_OK) return rc;
+  take_base(store);
   store->rewrite_at = store->tip_at = 0;
   sdb_catalog_copy_note(store);
   store->named_count = 0;
@@ -273,7 +290,7 @@ static void publish_header(sdb_store *store) {
 
 static bool has_something_to_fold(const sdb_store *store) {
   return store->journal.tail != SDB_JOURNAL_START || SDB_NEVER(store->named_count) || !store->recovered ||
-         store->journal.header.version != store->version || store->claims_changed;
+         store->journal.header.version != store->version || store->claims_changed || sdb_store_skips(store);
 }
 
 /* Steps 1 to 6.  *folded: the journal is empty now. */
@@ -323,6 +340,7 @@ static int rewrite_journal(sdb_store *store, const sdb_op *op) {
 ** and recovery punches all of it. */
 static int checkpoint(sdb_store *store, bool due, bool cuts, const sdb_op *op) {
   bool unclean = store->unclean, folded;
+  if (!may_skip(store)) return sdb_checkpoint_drain(store, op);
   int rc = attempt(store, unclean, &folded, op);
   if (rc == SEQDB_FULL && !sdb_is_poisoned(store)) {
     punch(store); /* what may be punched already makes room: a full disk must not keep itself full */
@@ -340,34 +358,12 @@ static int checkpoint(sdb_store *store, bool due, bool cuts, const sdb_op *op) {
   return rc;
 }
 
-/* Commits may be lost that somebody knows the numbers of, or the state is not the one that its number meant: the header
-** has another number, so that nobody takes one for the other. */
-static int skip_and_checkpoint(sdb_store *store, const sdb_op *op) {
-  sdb_catalog *committed = store->committed;
-  uint64_t before = committed->generation, settled = store->settled_generation;
-  if (store->before_prepare || store->unsettled) store->skip = 0;
-  sdb_changes_set_floor(store, before + store->skip);
-  pthread_mutex_lock(&store->mutex);
-  committed->generation = before + store->skip;
-  pthread_mutex_unlock(&store->mutex);
-  store->settled_generation = committed->generation;
-  int rc = checkpoint(store, false, false, op);
-  bool written = store->journal.header.base_generation == committed->generation;
-  if (written) store->skip = 0;
-  if (written || SDB_NEVER(store->leads)) return rc;
-  pthread_mutex_lock(&store->mutex);
-  committed->generation = before;
-  pthread_mutex_unlock(&store->mutex);
-  store->settled_generation = settled;
-  return rc;
-}
-
 bool sdb_checkpoint_skips(const sdb_store *store) {
-  return store->skip > 0 && sdb_store_is_settled(store);
+  return sdb_store_skips(store) && sdb_store_is_settled(store);
 }
 
 int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
-  return sdb_checkpoint_skips(store) ? skip_and_checkpoint(store, op) : checkpoint(store, false, false, op);
+  return checkpoint(store, false, false, op);
 }
 
 int sdb_checkpoint_cut(sdb_store *store, const sdb_op *op) {
@@ -403,7 +399,7 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
     if (rc == SEQDB_OK && store->undecided && (rc = sdb_decide(store, op)) == SEQDB_OK) /* b */
       store->undecided = false;
   }
-  if (rc != SEQDB_OK || !(store->unclean || !store->recovered)) return rc;
+  if (rc != SEQDB_OK || !(store->unclean || !store->recovered || sdb_store_skips(store))) return rc;
   if (!sdb_store_is_settled(store)) return keep_candidates(store, op);
   return sdb_checkpoint(store, op); /* c, d */
 }
@@ -425,7 +421,7 @@ static bool is_due(sdb_store *store, bool *punch) {
 
 void sdb_checkpoint_if_due(sdb_store *store) {
   bool punch, due = is_due(store, &punch);
-  if (store->skip) return; /* the next transaction begins with it, once all is settled */
+  if (sdb_store_skips(store)) return; /* the next transaction begins with it, once all is settled */
   if (punch && sdb_checkpoint_punch_part(store, UINT64_MAX, 1, false))
     return; /* the next commits go on: none waits for all */
   if (due || sdb_rewrite_pays(store, true))

@@ -13,7 +13,6 @@
 */
 #include "txn/mend.h"
 
-#include "txn/changes_copy.h"
 #include "txn/checkpoint.h"
 #include "txn/decide.h"
 #include "txn/delta.h"
@@ -90,8 +89,6 @@ int sdb_mend(sdb_store *store, bool drop, const sdb_op *op) {
   if (rc == SEQDB_OK) store->must_decide = false;
   if (rc == SEQDB_OK) rc = apply_again(store, op);
   if (rc != SEQDB_OK) return rc;
-  if (store->journal.header.sync_off)
-    sdb_changes_set_floor(store, SDB_MAX(store->changes_floor, store->committed->generation));
   if (store->shared) sdb_board_set_uuid(store->board, store->journal.header.uuid);
   store->unclean = true; /* garbage of the dead one may lie wherever nothing else does */
   sdb_store_publish(store);

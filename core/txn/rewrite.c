@@ -60,7 +60,7 @@ static int fill(sdb_store *store, sdb_rewrite *rewrite, sdb_record_writer *write
   *header = (sdb_record_header){.kind = SDB_RECORD_OVERLAY,
                                 .salt = rewrite->next.header.salt,
                                 .position = rewrite->next.tail,
-                                .generation = store->committed->generation,
+                                .generation = sdb_store_base(store),
                                 .previous = rewrite->next.previous,
                                 .parent = store->tip,
                                 .data_bytes = SDB_MAX(space_end, sdb_page_up(end)),

@@ -37,6 +37,14 @@ uint64_t sdb_store_generation(sdb_store *store) {
   return generation;
 }
 
+bool sdb_store_skips(const sdb_store *store) {
+  return store->changes_floor > store->committed->generation;
+}
+
+uint64_t sdb_store_base(const sdb_store *store) {
+  return SDB_MAX(store->changes_floor, store->committed->generation);
+}
+
 sdb_catalog *sdb_store_add_catalog(sdb_store *store, const sdb_tree *tree, enum sdb_catalog_kind kind,
                                    uint64_t generation) {
   sdb_tree shared = sdb_tree_share(tree);

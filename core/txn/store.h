@@ -27,7 +27,7 @@
 struct seqdb;          /* handle.h */
 struct seqdb_snapshot; /* handle.h */
 
-/* More commits than a session without syncs can lose: see sdb_checkpoint_recovered(). */
+/* More commits than a session without syncs can lose: see changes_floor. */
 #define SDB_SKIP_LOST (UINT64_C(1) << 24)
 
 /* What the file `catalog` is known to say; [w]. */
@@ -59,8 +59,9 @@ typedef struct sdb_store {
   sdb_journal journal;      /* [w] */
   sdb_names *names;
   uint8_t uuid[16];
-  uint64_t changes_floor; /* what changed up to that generation nobody knows, whatever `changes` says */
-  uint64_t skip; /* [w] numbers that the first header leaves out: of commits that may be lost, or of others' changes */
+  /* What changed up to that generation nobody knows, whatever `changes` says; `files_mutex`.  No header has a smaller
+  ** one: after recovery it lies beyond all that may be lost, or others have changed.  All members know it. */
+  uint64_t changes_floor;
 
   /* health */
   _Atomic bool poisoned;  /* an fdatasync failed (R7): nothing is written any more */
@@ -136,6 +137,11 @@ typedef struct sdb_store {
 
   _Atomic uint64_t buffer_bytes; /* of all append buffers */
 } sdb_store;
+
+/* Is the floor above the last commit?  The next header skips the numbers between.  The writer. */
+bool sdb_store_skips(const sdb_store *store);
+/* The number that a header has, when all is settled and decided.  The writer. */
+uint64_t sdb_store_base(const sdb_store *store);
 
 /* No more writing: a failed fdatasync, or a journal in an unknown state. */
 void sdb_poison(sdb_store *store);
