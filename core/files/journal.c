@@ -20,6 +20,11 @@ static uint64_t record_bytes(uint64_t bytes) {
   return (bytes + SDB_RECORD_ALIGN - 1) / SDB_RECORD_ALIGN * SDB_RECORD_ALIGN;
 }
 
+/* Before a header says that there are no syncs, a crash must not lose what it would not excuse. */
+static bool syncs(const sdb_journal *journal) {
+  return !journal->sync_off || !journal->header.sync_off;
+}
+
 /* ---- headers */
 
 /* The newer valid header, or the one of `salt` unless that is 0. */
@@ -119,7 +124,7 @@ static int forget_first(sdb_journal *journal, bool *poison) {
     os = sdb_os_truncate(journal->fd, start);
     journal->zeroed = SDB_MIN(journal->zeroed, start);
   }
-  if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
+  if (!os && syncs(journal)) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
   return os;
 }
 
@@ -136,7 +141,7 @@ int sdb_journal_restate(sdb_journal *journal, bool *poison, const sdb_op *op) {
   int os = rewrite_header(journal);
   if (!os) os = rewrite_last(journal);
   if (!os) os = lengthen(journal);
-  if (!os && !journal->header.sync_off) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
+  if (!os && syncs(journal)) *poison = (os = sdb_os_fdatasync(journal->fd)) != 0;
   if (!os && journal->last_bytes == 0) os = forget_first(journal, poison);
   if (!os) return SEQDB_OK;
   *poison |= !sdb_error_is_full(os) && os != ENOMEM; /* without memory nothing was written */
@@ -280,7 +285,7 @@ static void kill_record(sdb_journal *journal, uint64_t zeroed, bool *poison) {
   int os = sdb_os_pwrite(journal->fd, zeros, sizeof zeros, journal->tail);
   uint64_t to = os ? journal->tail : SDB_MAX(zeroed, journal->tail + SDB_PAGE);
   int cut = os || journal->cramped ? sdb_os_truncate(journal->fd, to) : 0;
-  if ((os && cut) || (!journal->header.sync_off && sdb_os_fdatasync(journal->fd) != 0)) *poison = true;
+  if ((os && cut) || (syncs(journal) && sdb_os_fdatasync(journal->fd) != 0)) *poison = true;
   journal->zeroed = SDB_MIN(zeroed, to);
 }
 
@@ -305,7 +310,7 @@ int sdb_journal_append(sdb_journal *journal, const uint8_t *record, const sdb_re
     kill_record(journal, zeroed, poison);
     return refused(journal, header, os, op);
   }
-  bool sync = !journal->header.sync_off;
+  bool sync = syncs(journal);
   if (sync && (os = sdb_os_fdatasync(journal->fd)) != 0) {
     *poison = true; /* R7: nobody can tell what reached the disk */
     return sdb_error_os(op, os, "journal", journal->tail, "journal: fdatasync failed");
@@ -324,7 +329,7 @@ int sdb_journal_fill(sdb_journal *next, const uint8_t *record, const sdb_record_
   int os = zero_ahead(next, end, end + spare_bytes);
   if (!os) os = sdb_os_pwrite(next->fd, record, (size_t)header->bytes, next->tail);
   if (os) return refused(next, header, os, op);
-  if (!next->header.sync_off && (os = sdb_os_fdatasync(next->fd)) != 0) {
+  if (syncs(next) && (os = sdb_os_fdatasync(next->fd)) != 0) {
     *poison = true;
     return sdb_error_os(op, os, "journal", next->tail, "journal: fdatasync failed");
   }

@@ -25,6 +25,7 @@ typedef struct sdb_journal {
   bool cramped;              /* there was no room to allocate as far ahead as usual */
   bool headers_allocated;    /* both pages, by us */
   bool one_header;           /* the other header page was not valid when it was read */
+  bool sync_off;             /* nothing is to be synced, once the header says so, too */
   bool both_off;             /* both headers are of sessions without syncs, by us */
 } sdb_journal;
 

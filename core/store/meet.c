@@ -177,7 +177,7 @@ int sdb_meet_again(sdb_store *store, const seqdb_options *options, const sdb_op 
 
 /* What is read here differs from what the files alone say: nobody can follow. */
 static bool cannot_be_followed(const sdb_store *store) {
-  return store->damage.count || store->journal.fd < 0 || store->left_undecided ||
+  return store->damage.count || store->journal.fd < 0 || store->left_undecided || (store->apart && !store->writing) ||
          (store->undecided && !store->keep_next);
 }
 

@@ -81,7 +81,7 @@ static sdb_store *store_new(const char *path, const seqdb_options *options) {
   sdb_overlay_init(&store->overlay, &store->data);
   store->fork_count = sdb_os_fork_count();
   store->files_writable = !(options->flags & SEQDB_OPEN_READONLY);
-  store->sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
+  store->sync_off = store->journal.sync_off = options->flags & SEQDB_OPEN_SYNC_OFF;
   store->not_atomic = options->flags & SEQDB_OPEN_NOT_ATOMIC;
   store->no_mmap = options->flags & SEQDB_OPEN_NO_MMAP;
   store->immutable = options->flags & SEQDB_OPEN_IMMUTABLE;
@@ -146,6 +146,7 @@ static int take_recovered(sdb_store *store, sdb_recovered *found, const sdb_op *
   store->blind = found->blind;
   store->keep_next = found->kept_last;
   store->differs = found->differs;
+  store->apart = found->apart;
   uint64_t skip = found->sync_was_off ? SDB_SKIP_LOST : found->adopted;
   if (skip) store->changes_floor = found->generation + skip;
   store->recovered = have_journal && found->records == 0 && !found->adopted && !found->unclean &&
@@ -276,7 +277,7 @@ static int join(sdb_store *store, const seqdb_options *options, const sdb_op *op
   if (rc != SEQDB_OK || (!store->damage.count && !store->files_writable)) return rc;
   bool alone = store->still && !store->damage.count;
   if (alone && (rc = sdb_meet_again(store, options, op)) != SEQDB_OK) return rc;
-  store->sync_off = sync_off;
+  store->sync_off = store->journal.sync_off = sync_off;
   store->not_atomic = not_atomic;
   if (store->journal.fd >= 0 && store->journal.header.sync_off != sync_off) store->recovered = false;
   rc = sdb_store_make_writable(store, options, op);

@@ -477,6 +477,7 @@ static int check_counts(const struct recovery *r) {
 
 static int check(struct recovery *r) {
   r->differ = sums_differ(r);
+  r->out->apart = r->load.odd_bytes || (r->out->sync_was_off && r->differ);
   int rc = check_pages(r);
   if (rc == SEQDB_OK) rc = check_missing_journal(r);
   if (rc == SEQDB_OK) rc = check_records(r);

@@ -55,6 +55,7 @@ typedef struct sdb_recovered {
   bool undecided;    /* the last record is a prepare that a coordinator decides about */
   bool kept_last;    /* the last record is a prepare, of whomever, and was counted as committed */
   bool differs;      /* entries are not what the header says */
+  bool apart;        /* who joins would find something else in the files, as long as this is not durable */
   bool sync_was_off; /* the last session crashed while it ran with sync=off: only broken structure is damage */
   sdb_damage damage;
   bool listed;              /* the entries were read from `catalog`, ... */

@@ -37,7 +37,7 @@ static void apply_overlays(sdb_store *store) {
 
 /* What is owed before the first change. */
 static int prepare_store(sdb_store *store, const sdb_op *op) {
-  int rc = store->recovered && !sdb_checkpoint_skips(store) ? SEQDB_OK : sdb_checkpoint_recovered(store, op);
+  int rc = store->recovered && !sdb_checkpoint_is_owed(store) ? SEQDB_OK : sdb_checkpoint_recovered(store, op);
   if (rc == SEQDB_OK) apply_overlays(store);
   if (rc == SEQDB_OK) rc = sdb_checkpoint_upgrade(store, op);
   if (rc != SEQDB_OK || store->journal.header.version == SDB_FORMAT_VERSION) return rc;

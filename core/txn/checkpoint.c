@@ -83,13 +83,15 @@ int sdb_checkpoint_sync_data(sdb_store *store, bool unclean, const sdb_op *op) {
 
 /* ---- step 3: write entries */
 
-/* Room for all that are named; after an unclean end a page more, as for `data`. */
+/* Room for all that are named; after an unclean end a page more, as for `data`.  Without syncs a power cut could keep
+** an entry behind the old guard and lose the new one, and the session would seem to have ended cleanly: so that one is
+** durable first. */
 static int size_regions(sdb_store *store, bool unclean, const sdb_op *op) {
   sdb_regions_file *regions = &store->regions;
   uint64_t pages = regions->pages, need = store->named_count ? (uint64_t)store->named[store->named_count - 1] + 1 : 0;
-  if (need > pages) return sdb_regions_resize(regions, need, op);
-  if (!unclean) return SEQDB_OK;
-  return sdb_regions_resize(regions, SDB_MIN(pages + 1, SDB_INDEX_MAX), op);
+  if (need <= pages && !unclean) return SEQDB_OK;
+  int rc = sdb_regions_resize(regions, need > pages ? need : SDB_MIN(pages + 1, SDB_INDEX_MAX), op);
+  return rc == SEQDB_OK && store->sync_off ? sdb_store_sync_anyway(store, regions->fd, "regions", op) : rc;
 }
 
 /* Runs of neighbouring entries in one write each. */
@@ -288,9 +290,14 @@ static void publish_header(sdb_store *store) {
   pthread_mutex_unlock(&store->files_mutex);
 }
 
+/* The present one has a number that could mean two states, or is of another mode. */
+static bool wants_header(const sdb_store *store) {
+  return sdb_store_skips(store) || store->journal.header.sync_off != store->sync_off;
+}
+
 static bool has_something_to_fold(const sdb_store *store) {
   return store->journal.tail != SDB_JOURNAL_START || SDB_NEVER(store->named_count) || !store->recovered ||
-         store->journal.header.version != store->version || store->claims_changed || sdb_store_skips(store);
+         store->journal.header.version != store->version || store->claims_changed || wants_header(store);
 }
 
 /* Steps 1 to 6.  *folded: the journal is empty now. */
@@ -358,8 +365,8 @@ static int checkpoint(sdb_store *store, bool due, bool cuts, const sdb_op *op) {
   return rc;
 }
 
-bool sdb_checkpoint_skips(const sdb_store *store) {
-  return sdb_store_skips(store) && sdb_store_is_settled(store);
+bool sdb_checkpoint_is_owed(const sdb_store *store) {
+  return wants_header(store) && sdb_store_is_settled(store);
 }
 
 int sdb_checkpoint(sdb_store *store, const sdb_op *op) {
@@ -399,7 +406,7 @@ int sdb_checkpoint_recovered(sdb_store *store, const sdb_op *op) {
     if (rc == SEQDB_OK && store->undecided && (rc = sdb_decide(store, op)) == SEQDB_OK) /* b */
       store->undecided = false;
   }
-  if (rc != SEQDB_OK || !(store->unclean || !store->recovered || sdb_store_skips(store))) return rc;
+  if (rc != SEQDB_OK || !(store->unclean || !store->recovered || wants_header(store))) return rc;
   if (!sdb_store_is_settled(store)) return keep_candidates(store, op);
   return sdb_checkpoint(store, op); /* c, d */
 }

@@ -13,8 +13,9 @@
 ** makes it shorter (rewrite.h).  Errors: IO, FULL, NOMEM; what was not
 ** done is done by the next one, unless the store is poisoned. */
 int sdb_checkpoint(sdb_store *store, const sdb_op *op);
-/* Numbers of lost commits are left out by the first header behind all that an SQLite file may go back to: it is due. */
-bool sdb_checkpoint_skips(const sdb_store *store);
+/* Is a header due before the next change?  One that leaves out the numbers of lost commits, or says that there are no
+** syncs; it comes as soon as no SQLite file may go back to the present one. */
+bool sdb_checkpoint_is_owed(const sdb_store *store);
 /* A checkpoint; if the journal is empty then, `data` ends where the header says.  Errors as above. */
 int sdb_checkpoint_cut(sdb_store *store, const sdb_op *op);
 /* A checkpoint if the journal has grown long enough, or much space was given up; a rewriting if it has grown to a

@@ -121,9 +121,6 @@ static int begin_to_lead(sdb_store *store, bool mend, bool drop, const sdb_op *o
   if (rc == SEQDB_OK && (store->stale || mend)) rc = look_at_files(store, op);
   if (rc == SEQDB_OK && mend) rc = sdb_mend(store, drop, op);
   if (rc != SEQDB_OK) return rc;
-  pthread_mutex_lock(&store->files_mutex);
-  store->journal.header.sync_off = store->sync_off; /* as all who write have agreed; the next header says so */
-  pthread_mutex_unlock(&store->files_mutex);
   sdb_overlay_drop(&store->overlay, sdb_board_applied(store->board));
   (void)sdb_store_oldest_elsewhere(store);
   sdb_store_remember_sizes(store);

@@ -26,7 +26,7 @@ static int restate_guard(sdb_store *store, const sdb_op *op) {
   if (regions->odd_guard && (rc = sdb_regions_zero_guard(regions, op)) == SEQDB_OK)
     rc = sdb_store_sync(store, regions->fd, "regions", op);
   if (rc == SEQDB_OK) (void)sdb_regions_resize(regions, SDB_MIN(regions->pages + 1, SDB_INDEX_MAX), &sdb_unheard);
-  return rc == SEQDB_OK ? sdb_store_sync(store, regions->fd, "regions", op) : rc;
+  return rc == SEQDB_OK ? sdb_store_sync_anyway(store, regions->fd, "regions", op) : rc;
 }
 
 /* Header and last record, under the guard. */

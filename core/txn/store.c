@@ -16,11 +16,16 @@ bool sdb_is_poisoned(const sdb_store *store) {
   return atomic_load(&store->poisoned) || (store->shared && sdb_board_poisoned(store->board));
 }
 
-int sdb_store_sync(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
-  int os = store->sync_off ? 0 : sdb_os_fdatasync(fd);
+int sdb_store_sync_anyway(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
+  int os = sdb_os_fdatasync(fd);
   if (!os) return SEQDB_OK;
   sdb_poison(store);
   return sdb_error_os(op, os, file, 0, "%s: fdatasync failed", file);
+}
+
+int sdb_store_sync(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op) {
+  bool off = store->sync_off && store->journal.header.sync_off;
+  return off ? SEQDB_OK : sdb_store_sync_anyway(store, fd, file, op);
 }
 
 uint64_t sdb_store_end(sdb_store *store) {

@@ -51,6 +51,7 @@ typedef struct sdb_store {
   bool names_synced;       /* of the files and the directory, by us */
   bool blind;              /* ... because an SQLite file could not be asked */
   bool left_undecided;     /* ... and nobody here has decided */
+  bool apart;              /* recovery has found what who joins would not, until it is durable */
   bool undecided, differs; /* recovery decided about a coordinator's prepare; entries differ from the header's hash */
   sdb_os_parent kept;      /* its descriptors, from children of fork() */
   sdb_fd dir;
@@ -146,8 +147,10 @@ uint64_t sdb_store_base(const sdb_store *store);
 /* No more writing: a failed fdatasync, or a journal in an unknown state. */
 void sdb_poison(sdb_store *store);
 bool sdb_is_poisoned(const sdb_store *store);
-/* fdatasync, unless sync is off.  A failure poisons (R7).  `file` names it in messages. */
+/* fdatasync, unless sync is off and the header says so.  A failure poisons (R7).  `file` names it in messages. */
 int sdb_store_sync(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op);
+/* The same, though sync is off. */
+int sdb_store_sync_anyway(sdb_store *store, sdb_fd fd, const char *file, const sdb_op *op);
 
 /* No extent of `data` reaches beyond.  A snapshot that is closed may lower it at any time. */
 uint64_t sdb_store_end(sdb_store *store);
