@@ -129,6 +129,7 @@ int sdb_table_attach(sdb_table *table, bool create, sdb_failure *f) {
     if (other != directory && sdb_directory_has_name(other, table->schema, table->name)) sdb_directory_lose_name(other);
   }
   table->directory = directory;
+  sdb_transaction_forget_look(directory);
   return SQLITE_OK;
 }
 

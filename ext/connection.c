@@ -4,8 +4,9 @@
 **
 ** It is kept alive by every registration that carries it: SQLite frees them when the connection is closed.
 **
-** It keeps two statements.  SQLite disconnects tables before it looks for statements that are not finalized: so they
-** are finalized with the last directory and cursor, and never keep sqlite3_close() from succeeding.
+** It keeps two statements, and each directory one.  SQLite disconnects tables before it looks for statements that are
+** not finalized: so they are finalized with the last directory and cursor, and never keep sqlite3_close() from
+** succeeding.
 **
 ** THREADS.  Everything that hangs on it runs under the mutex of its sqlite3 connection; there is no global state but
 ** who uses the extension's file (sqlite_api.h).
@@ -27,7 +28,7 @@ sdb_connection *sdb_connection_ref(sdb_connection *connection) {
 /* ---- what it keeps ----------------------------------------------------------------------------------------- */
 
 /* A program that closes in a loop over sqlite3_next_stmt() may have finalized it. */
-static void finalize(sdb_connection *connection, sqlite3_stmt **kept) {
+void sdb_connection_finalize(sdb_connection *connection, sqlite3_stmt **kept) {
   for (sqlite3_stmt *at = NULL; *kept && (at = sqlite3_next_stmt(connection->db, at)) != NULL;) {
     if (at != *kept) continue;
     sqlite3_finalize(at);
@@ -41,12 +42,12 @@ void sdb_connection_forget_found(sdb_connection *connection) {
     sqlite3_free(connection->found[i].text);
     connection->found[i].text = NULL;
   }
-  finalize(connection, &connection->sentinel);
+  sdb_connection_finalize(connection, &connection->sentinel);
 }
 
 static void free_kept(sdb_connection *connection) {
   sdb_connection_forget_found(connection);
-  finalize(connection, &connection->probe);
+  sdb_connection_finalize(connection, &connection->probe);
 }
 
 void sdb_connection_rest(sdb_connection *connection) {

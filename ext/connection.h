@@ -60,6 +60,8 @@ typedef struct sdb_function {
 int sdb_connection_add_functions(sdb_connection *connection, const sdb_function *functions, size_t count);
 
 void sdb_connection_forget_found(sdb_connection *connection);
+/* A statement that is kept from one to the next; *kept is NULL then. */
+void sdb_connection_finalize(sdb_connection *connection, sqlite3_stmt **kept);
 /* Frees what is kept from statement to statement, unless a directory or a cursor is open and may need it. */
 void sdb_connection_rest(sdb_connection *connection);
 

@@ -108,6 +108,7 @@ void sdb_directory_close(sdb_directory *directory) {
   while (*link != directory)
     link = &(*link)->next;
   *link = directory->next;
+  sdb_connection_finalize(directory->connection, &directory->watch.version);
   seqdb_close(directory->engine);
   sqlite3_free(directory->owner.shadow);
   sqlite3_free(directory->owner.twin);
@@ -135,6 +136,7 @@ int sdb_directory_set_name(sdb_directory *directory, const char *schema, const c
   sqlite3_free(directory->name);
   directory->schema = new_schema;
   directory->name = new_name;
+  sdb_connection_finalize(directory->connection, &directory->watch.version); /* it names the database */
   new_identity(directory);
   return SQLITE_OK;
 }

@@ -53,6 +53,10 @@ typedef struct sdb_transaction {
   int mixed_code;    /* ... and what the overwrite failed with */
   bool touched;      /* it is to be a commit though nothing has changed, since ... */
   int touched_level; /* ... the newest savepoint was this one */
+  bool looked;       /* feed_watch.c has looked at the schema, when ... */
+  int looked_level;  /* ... the newest savepoint was this one ... */
+  bool looked_right; /* ... and it was as the notes have it, ... */
+  int looked_schema; /* ... with this schema_version */
   bool applies;      /* it has parts of a change object (feed_apply.c) */
   unsigned ends;     /* transactions that have ended */
   bool admitted;     /* it has changes, and was allowed to make them: while they are there nothing takes that back */
@@ -87,6 +91,14 @@ typedef struct sdb_owner {
   bool made;  /* the row was made in this transaction: a rollback may take it back */
 } sdb_owner;
 
+/* What is known of the schema that rows are noted by (feed_watch.c). */
+typedef struct sdb_watch {
+  sqlite3_stmt *version; /* PRAGMA schema_version, kept; NULL: not asked yet */
+  bool hidden;           /* an authorizer forbids that: it is SELECT 1 */
+  bool known;            /* a commit of this connection had the schema as the notes have it, with ... */
+  int schema;            /* ... this schema_version */
+} sdb_watch;
+
 typedef struct sdb_directory {
   struct sdb_directory *next; /* connection->directories */
   sdb_connection *connection;
@@ -105,6 +117,7 @@ typedef struct sdb_directory {
   unsigned identity;       /* of directory and name: another one of the connection's whenever the name changes */
   struct sdb_loan *newest; /* its youngest loan, or NULL */
   sdb_transaction transaction;
+  sdb_watch watch;
 } sdb_directory;
 
 /* Opens the directory for table schema.name; it has one user.  `create` allows to make it on disk. */

@@ -36,6 +36,10 @@ struct log {
   sdb_failure *f;
 };
 
+static struct log log_of(sdb_directory *directory, sdb_failure *f) {
+  return (struct log){.db = directory->connection->db, .schema = directory->schema, .t = directory->name, .f = f};
+}
+
 /* ---- triggers ---------------------------------------------------------------------------------------------- */
 
 /* "NEW.a, NEW.b, 0, 0, ..." : a key as the eight columns of the log. */
@@ -220,6 +224,55 @@ static int drop_triggers(struct log *log, const char *table) {
   return log->f->code;
 }
 
+/* ---- do they note enough? ---------------------------------------------------------------------------------- */
+
+/* The trigger that is there has all of these statements. */
+static bool has_all(const char *trigger, char *statements) {
+  for (char *at = statements, *end; *at; at = end + 2) {
+    if (!(end = strstr(at, ";\n"))) return false;
+    *end = '\0';
+    bool there = strstr(trigger, at) != NULL;
+    *end = ';';
+    if (!there) return false;
+  }
+  return true;
+}
+
+/* All five are there, none that is newer may hide a row from them, and those before INSERT and UPDATE have what
+** `statements` has. */
+static bool note_as_well(struct log *log, char *statements) {
+  sqlite3_stmt *triggers = sdb_feed_table_triggers(log->db, log->schema, log->t, log->table.name, log->f);
+  bool enough = triggers != NULL;
+  int ours = 0;
+  while (enough && sqlite3_step(triggers) == SQLITE_ROW) {
+    const char *sql = (const char *)sqlite3_column_text(triggers, 0);
+    const char *name = (const char *)sqlite3_column_text(triggers, 2);
+    char last = name && *name ? name[strlen(name) - 1] : '\0';
+    enough = sqlite3_column_int(triggers, 1) != 0 && sql;
+    if (enough && statements && (last == '1' || last == '3')) enough = has_all(sql, statements);
+    ours++;
+  }
+  all_read(log, triggers);
+  return enough && ours == 5;
+}
+
+int sdb_feed_log_is_enough(sdb_directory *directory, const char *table, bool *enough, sdb_failure *f) {
+  struct log log = log_of(directory, f);
+  char *statements = NULL;
+  *enough = false;
+  if (sdb_feed_table_describe(log.db, log.schema, table, &log.table, f) == SQLITE_OK && !log.table.by_rowid) {
+    log.body = sqlite3_str_new(NULL);
+    note_all_owners(&log);
+    statements = collected(&log, log.body);
+    if (f->code == SQLITE_OK) *enough = note_as_well(&log, statements);
+  }
+  if (log.table.by_rowid) *enough = true;
+  sqlite3_free(statements);
+  sdb_feed_table_free(&log.table);
+  if (f->code == SQLITE_ERROR || f->code == SQLITE_AUTH) sdb_failure_clear(f); /* nobody can tell: it is not */
+  return f->code;
+}
+
 /* ---- the two tables ---------------------------------------------------------------------------------------- */
 
 static int make_tables(struct log *log) {
@@ -235,7 +288,8 @@ static int make_tables(struct log *log) {
       log->f);
 }
 
-/* Makes the commit one of the directory.  *generation: that it will have. */
+/* Makes the commit one of the directory.  *generation: that it will have.  First of all, since it looks at the schema
+** (feed_watch.c), which is between two states until all is done. */
 static int touch(struct log *log, sqlite3_int64 *generation) {
   sdb_feed_run(log->db,
                sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\") VALUES('touch')", log->schema, log->t, log->t),
@@ -244,11 +298,9 @@ static int touch(struct log *log, sqlite3_int64 *generation) {
   return log->f->code;
 }
 
-static int put_logged(struct log *log) {
-  sqlite3_int64 sign = 0, generation = 0;
-  if (touch(log, &generation) != SQLITE_OK ||
-      sdb_feed_table_sign(log->db, log->schema, log->t, &log->table, &sign, log->f) != SQLITE_OK)
-    return log->f->code;
+static int put_logged(struct log *log, sqlite3_int64 generation) {
+  sqlite3_int64 sign = 0;
+  if (sdb_feed_table_sign(log->db, log->schema, log->t, &log->table, &sign, log->f) != SQLITE_OK) return log->f->code;
   return sdb_feed_run(log->db,
                       sqlite3_mprintf("INSERT OR REPLACE INTO \"%w\".\"%w_logged\" VALUES(%Q, %lld, %lld)", log->schema,
                                       log->t, log->table.name, generation, sign),
@@ -307,21 +359,18 @@ static int ended(struct log *log) {
   return log->f->code;
 }
 
-static struct log log_of(sdb_directory *directory, sdb_failure *f) {
-  return (struct log){.db = directory->connection->db, .schema = directory->schema, .t = directory->name, .f = f};
-}
-
 int sdb_feed_log_add(sdb_directory *directory, const char *table, int *columns, sdb_failure *f) {
   struct log log = log_of(directory, f);
   sdb_feed_table *list = NULL;
   size_t count = 0;
+  sqlite3_int64 generation = 0;
   if (may_note(directory, table, f) != SQLITE_OK) return f->code;
   if (sdb_feed_run(log.db, sqlite3_mprintf("SAVEPOINT seqdb_log"), f) != SQLITE_OK) return f->code;
   if (sdb_feed_table_describe(log.db, log.schema, table, &log.table, f) == SQLITE_OK &&
-      make_tables(&log) == SQLITE_OK &&
+      touch(&log, &generation) == SQLITE_OK && make_tables(&log) == SQLITE_OK &&
       sdb_feed_tables_list(log.db, log.schema, log.t, &list, &count, f) == SQLITE_OK &&
       check_signs(&log, list, count) == SQLITE_OK && drop_triggers(&log, table) == SQLITE_OK &&
-      make_triggers(&log) == SQLITE_OK && put_logged(&log) == SQLITE_OK)
+      make_triggers(&log) == SQLITE_OK && put_logged(&log, generation) == SQLITE_OK)
     sign_others(&log, list, count);
   *columns = log.table.column_count;
   sdb_feed_tables_free(list, count);
@@ -353,7 +402,7 @@ int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *remov
   *removed = false;
   if (sdb_feed_tables_any(log.db, log.schema, log.t, &any, f) != SQLITE_OK || !any) return f->code;
   if (sdb_feed_run(log.db, sqlite3_mprintf("SAVEPOINT seqdb_log"), f) != SQLITE_OK) return f->code;
-  if (drop_triggers(&log, table) == SQLITE_OK && touch(&log, &generation) == SQLITE_OK)
+  if (touch(&log, &generation) == SQLITE_OK && drop_triggers(&log, table) == SQLITE_OK)
     sdb_feed_run(log.db,
                  sqlite3_mprintf("DELETE FROM \"%w\".\"%w_log\" WHERE name = %Q COLLATE NOCASE;\n"
                                  "DELETE FROM \"%w\".\"%w_logged\" WHERE name = %Q",

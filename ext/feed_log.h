@@ -11,6 +11,9 @@
 int sdb_feed_log_add(sdb_directory *directory, const char *table, int *columns, sdb_failure *f);
 /* The same for all tables that are listed and whose schema has changed.  *tables: how many. */
 int sdb_feed_log_renew(sdb_directory *directory, int *tables, sdb_failure *f);
+/* *enough: its triggers note whatever can happen to its rows as its schema is now.  One whose key is the rowid: it does
+** not matter, until the triggers are made anew no object has its rows. */
+int sdb_feed_log_is_enough(sdb_directory *directory, const char *table, bool *enough, sdb_failure *f);
 /* No longer.  *removed: they were. */
 int sdb_feed_log_remove(sdb_directory *directory, const char *table, bool *removed, sdb_failure *f);
 /* Forgets what was noted up to that generation.  *notes: how many. */

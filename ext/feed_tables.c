@@ -41,6 +41,14 @@ static const char *text(sqlite3_stmt *statement, int column) {
   return found ? found : "";
 }
 
+/* *there: it has such a table, and that a column of that name if one is given.  Refused memory does not say no. */
+static int look_for(sqlite3 *db, const char *schema, const char *name, const char *column, bool *there,
+                    sdb_failure *f) {
+  int rc = sqlite3_table_column_metadata(db, schema, name, column, NULL, NULL, NULL, NULL, NULL);
+  *there = rc == SQLITE_OK;
+  return *there || rc == SQLITE_ERROR ? SQLITE_OK : sdb_failure_nested(f, db);
+}
+
 /* ---- what kind of table ------------------------------------------------------------------------------------ */
 
 /* *without_rowid.  Views, virtual tables and SQLite's own are none that can travel. */
@@ -201,20 +209,25 @@ void sdb_feed_table_free(sdb_feed_table *table) {
 /* Of triggers the one that was made last fires first.  If that one is none of ours, and ends the statement before ours
 ** fire (RAISE(IGNORE), RAISE(FAIL), a failure under OR FAIL), the row stays changed and is not noted.  So a trigger
 ** that is newer than ours counts as a change: then ours are made anew. */
-int sdb_feed_table_sign(sqlite3 *db, const char *schema, const char *t, const sdb_feed_table *table,
-                        sqlite3_int64 *sign, sdb_failure *f) {
-  sqlite3_str *all = sqlite3_str_new(NULL);
-  sqlite3_str_appendall(all, table->schema);
-  sqlite3_stmt *rows = sdb_feed_prepare(
+sqlite3_stmt *sdb_feed_table_triggers(sqlite3 *db, const char *schema, const char *t, const char *name,
+                                      sdb_failure *f) {
+  return sdb_feed_prepare(
       db,
       sqlite3_mprintf(
           "WITH these AS (SELECT rowid AS made, name, sql, substr(name, 1, length(%Q) + 5) = %Q || '_log_' AS"
           " ours, instr(sql, 'VALUES(''touch'');') > 0 AS notes FROM \"%w\".sqlite_master"
           " WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE)"
-          " SELECT sql FROM these WHERE ours OR (NOT notes AND made > (SELECT min(made) FROM these WHERE"
+          " SELECT sql, ours, name FROM these WHERE ours OR (NOT notes AND made > (SELECT min(made) FROM these WHERE"
           " ours)) ORDER BY name",
-          t, t, schema, table->name),
+          t, t, schema, name),
       f);
+}
+
+int sdb_feed_table_sign(sqlite3 *db, const char *schema, const char *t, const sdb_feed_table *table,
+                        sqlite3_int64 *sign, sdb_failure *f) {
+  sqlite3_str *all = sqlite3_str_new(NULL);
+  sqlite3_str_appendall(all, table->schema);
+  sqlite3_stmt *rows = sdb_feed_table_triggers(db, schema, t, table->name, f);
   while (step(rows, f))
     sqlite3_str_appendall(all, text(rows, 0));
   sqlite3_finalize(rows);
@@ -227,6 +240,22 @@ int sdb_feed_table_sign(sqlite3 *db, const char *schema, const char *t, const sd
   if (found) *sign = (sqlite3_int64)sdb_checksum(found, strlen(found));
   if (!found && f->code == SQLITE_OK) sdb_failure_nomem(f);
   sqlite3_free(found);
+  return f->code;
+}
+
+/* Without a look at its columns, which would cost more than all the rest. */
+int sdb_feed_table_is_signed(sqlite3 *db, const char *schema, const char *t, sdb_feed_table *table, bool *same,
+                             sdb_failure *f) {
+  sqlite3_int64 found = 0;
+  bool there = false;
+  *same = false;
+  if (look_for(db, schema, table->name, NULL, &there, f) != SQLITE_OK || !there) return f->code;
+  if (take_schema(db, schema, table, f) != SQLITE_OK) return f->code;
+  for (int by_rowid = 0; by_rowid <= 1 && !*same; by_rowid++) {
+    table->by_rowid = by_rowid != 0;
+    if (sdb_feed_table_sign(db, schema, t, table, &found, f) != SQLITE_OK) break;
+    *same = found == table->sign;
+  }
   return f->code;
 }
 
@@ -246,19 +275,21 @@ char *sdb_feed_table_keys(const sdb_feed_table *table, const char *format, const
   return sqlite3_str_finish(keys);
 }
 
-static sqlite3_stmt *select_logged(sqlite3 *db, const char *schema, const char *t, sdb_failure *f) {
+sqlite3_stmt *sdb_feed_tables_logged(sqlite3 *db, const char *schema, const char *t, sdb_failure *f) {
   char *name = sqlite3_mprintf("%s_logged", t);
-  bool there =
-      name && sqlite3_table_column_metadata(db, schema, name, "sign", NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+  bool there = false;
+  if (!name)
+    sdb_failure_nomem(f);
+  else
+    look_for(db, schema, name, "sign", &there, f);
   sqlite3_free(name);
-  if (!name) sdb_failure_nomem(f);
   if (!there) return NULL;
   return sdb_feed_prepare(
       db, sqlite3_mprintf("SELECT name, since, sign FROM \"%w\".\"%w_logged\" ORDER BY name", schema, t), f);
 }
 
 int sdb_feed_tables_any(sqlite3 *db, const char *schema, const char *t, bool *any, sdb_failure *f) {
-  sqlite3_stmt *rows = select_logged(db, schema, t, f);
+  sqlite3_stmt *rows = sdb_feed_tables_logged(db, schema, t, f);
   *any = step(rows, f);
   sqlite3_finalize(rows);
   return f->code;
@@ -278,8 +309,8 @@ static int add(sqlite3 *db, const char *schema, sqlite3_stmt *row, sdb_feed_tabl
 
 /* A table that was dropped, or has another name now: nobody but the user knows what is meant. */
 static int check_there(sqlite3 *db, const char *schema, const char *t, const char *name, sdb_failure *f) {
-  if (sqlite3_table_column_metadata(db, schema, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
-    return SQLITE_OK;
+  bool there = false;
+  if (look_for(db, schema, name, NULL, &there, f) != SQLITE_OK || there) return f->code;
   return sdb_failure_set(f, SQLITE_ERROR,
                          "table %s, whose rows travel with %s, is gone or has another name: SELECT "
                          "seqdb_replicate_stop('%s', '%s'), and seqdb_replicate for the new one",
@@ -288,7 +319,7 @@ static int check_there(sqlite3 *db, const char *schema, const char *t, const cha
 
 int sdb_feed_tables_list(sqlite3 *db, const char *schema, const char *t, sdb_feed_table **list, size_t *count,
                          sdb_failure *f) {
-  sqlite3_stmt *rows = select_logged(db, schema, t, f);
+  sqlite3_stmt *rows = sdb_feed_tables_logged(db, schema, t, f);
   *list = NULL;
   *count = 0;
   while (f->code == SQLITE_OK && step(rows, f))

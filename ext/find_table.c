@@ -96,24 +96,6 @@ static int look_up(sdb_connection *connection, const char *schema, const char *t
 
 /* ---- what T meant before ----------------------------------------------------------------------------------- */
 
-/* SQLite built without its deprecated interfaces has no sqlite3_expired(). */
-#if defined(SQLITE_OMIT_DEPRECATED)
-#define CAN_EXPIRE false
-#elif defined(SQLITE_CORE)
-#define CAN_EXPIRE true
-#else
-#define CAN_EXPIRE (sqlite3_api->expired != NULL)
-#endif
-
-static bool has_expired(sqlite3_stmt *statement) {
-#if defined(SQLITE_OMIT_DEPRECATED)
-  (void)statement;
-  return false;
-#else
-  return sqlite3_expired(statement) != 0;
-#endif
-}
-
 static sdb_found *find_remembered(sdb_connection *connection, const char *text) {
   for (size_t i = 0; i < SDB_FOUND_COUNT; i++) {
     sdb_found *found = &connection->found[i];
@@ -125,13 +107,13 @@ static sdb_found *find_remembered(sdb_connection *connection, const char *text) 
 /* NULL: not remembered, or it need not be true any more. */
 static sdb_directory *recall(sdb_connection *connection, const char *text) {
   if (!connection->sentinel) return NULL;
-  if (CAN_EXPIRE && has_expired(connection->sentinel)) {
+  if (sdb_can_expire() && sdb_has_expired(connection->sentinel)) {
     sdb_connection_forget_found(connection);
     return NULL;
   }
   const sdb_found *found = find_remembered(connection, text);
   sdb_directory *directory = found ? sdb_directory_by_identity(connection, found->identity) : NULL;
-  if (CAN_EXPIRE || !directory) return directory;
+  if (sdb_can_expire() || !directory) return directory;
   if (!found->qualified && sdb_schema_has_table(connection, "temp", directory->name)) return NULL;
   return sdb_schema_has_table(connection, directory->schema, directory->name) ? directory : NULL;
 }

@@ -89,6 +89,19 @@ void sdb_transaction_touched(sdb_directory *directory) {
   t->touched_level = t->level;
 }
 
+void sdb_transaction_looked(sdb_directory *directory, bool right, int schema_version) {
+  sdb_transaction *t = &directory->transaction;
+  t->looked = true;
+  t->looked_level = t->level;
+  t->looked_right = right;
+  t->looked_schema = schema_version;
+}
+
+void sdb_transaction_forget_look(sdb_directory *directory) {
+  directory->transaction.looked = false;
+  directory->watch.known = false;
+}
+
 void sdb_transaction_scans(sdb_directory *directory, sdb_loan *loan) {
   sdb_transaction *t = &directory->transaction;
   sdb_loan *before = t->scanned;
@@ -109,7 +122,7 @@ static void end(sdb_directory *directory) {
   t->created_level = SDB_NOT_CREATED;
   t->ends++;
   t->admitted = false;
-  t->touched = t->applies = false;
+  t->touched = t->looked = t->applies = false;
   t->row_written = false;
   t->durability = 0;
   seqdb_set_settles(directory->engine, SEQDB_SETTLES_NOTHING);
@@ -192,9 +205,18 @@ int sdb_transaction_sync(sdb_directory *directory, sdb_failure *f) {
   return SQLITE_OK;
 }
 
+/* Not before: what is rolled back leaves its schema_version to another schema. */
+static void know_schema(sdb_directory *directory) {
+  const sdb_transaction *t = &directory->transaction;
+  if (!t->looked || !t->looked_right) return;
+  directory->watch.known = true;
+  directory->watch.schema = t->looked_schema;
+}
+
 void sdb_transaction_commit(sdb_directory *directory) {
   if (directory->transaction.durability) sdb_agree_commit(directory, directory->transaction.durability);
   seqdb_publish(directory->engine);
+  know_schema(directory);
   end(directory);
   sdb_owner_committed(directory);
 }
@@ -224,6 +246,7 @@ int sdb_transaction_release(sdb_directory *directory, int level, sdb_failure *f)
   t->level = level - 1;
   if (t->mixed_level > t->level) t->mixed_level = t->level;
   if (t->touched_level > t->level) t->touched_level = t->level;
+  if (t->looked_level > t->level) t->looked_level = t->level;
   return sdb_failure_engine(f, directory->engine, seqdb_release(directory->engine, level));
 }
 
@@ -237,6 +260,7 @@ int sdb_transaction_rollback_to(sdb_directory *directory, int level, sdb_failure
   forget_made(directory);
   int rc = seqdb_rollback_to(directory->engine, level);
   t->touched = t->touched && t->touched_level < level;
+  t->looked = t->looked && t->looked_level < level;
   if (rc == SEQDB_OK && t->touched) rc = seqdb_touch(directory->engine); /* to the engine it is no change */
   return sdb_failure_engine(f, directory->engine, rc);
 }

@@ -22,6 +22,11 @@ void sdb_transaction_created(sdb_directory *directory, int level);
 int sdb_transaction_changes(sdb_directory *directory, sdb_failure *f);
 /* It was touched: it is a commit, whatever it goes back to that is not before this. */
 void sdb_transaction_touched(sdb_directory *directory);
+/* The schema is as the notes have it (`right`), with that schema_version, or this commit is a gap: so it stays until
+** SQLite goes back to before this. */
+void sdb_transaction_looked(sdb_directory *directory, bool right, int schema_version);
+/* SQLite has read the schema anew, after ALTER TABLE, or of another file of that name. */
+void sdb_transaction_forget_look(sdb_directory *directory);
 /* An overwrite has failed with `code` and left bytes that the transaction wrote before mixed with newer ones. */
 void sdb_transaction_mixed(sdb_directory *directory, int code);
 /* The running write statement takes its rowids from that loan; NULL: from the own view.  It has changed nothing yet. */

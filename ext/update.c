@@ -24,6 +24,7 @@
 #include <string.h>
 #include "change.h"
 #include "check.h"
+#include "feed_watch.h"
 #include "loan.h"
 #include "plan.h"
 #include "table.h"
@@ -313,7 +314,8 @@ static int touch_command(sdb_directory *directory, sqlite3_int64 *rowid, sdb_fai
   if (sdb_change_run(directory, &touch, f) != SQLITE_OK) return f->code;
   int rc = seqdb_get_tip(directory->engine, &generation, token);
   *rowid = (sqlite3_int64)generation + 1;
-  return sdb_failure_engine(f, directory->engine, rc);
+  if (rc != SEQDB_OK) return sdb_failure_engine(f, directory->engine, rc);
+  return sdb_feed_watch(directory, generation + 1, f);
 }
 
 static int command(sdb_request *r, sqlite3_int64 *rowid) {
