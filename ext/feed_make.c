@@ -36,7 +36,7 @@ enum stage { STAGE_KEYS, STAGE_ROWS, STAGE_REGIONS, STAGE_END };
 
 struct sdb_feed {
   sdb_connection *connection;
-  unsigned identity; /* of the directory; never dereferenced */
+  char *origin; /* the table's name and path.  SQLite may close the directory between two parts, and open it anew */
   sdb_moment moment; /* with named tables */
   seqdb_snapshot *snapshot;
   seqdb_changes *changes;
@@ -80,8 +80,13 @@ void sdb_feed_end(sdb_connection *connection) {
   sdb_feed *feed = connection->feed;
   if (!feed) return;
   release(feed);
+  sqlite3_free(feed->origin);
   sqlite3_free(feed);
   connection->feed = NULL;
+}
+
+static char *origin_of(const sdb_directory *directory) {
+  return sqlite3_mprintf("%s.%s %s", directory->schema, directory->name, directory->path);
 }
 
 /* The chain that the directory's commits are in, and since when its changes are known. */
@@ -152,11 +157,14 @@ static int begin(sdb_feed *feed, sdb_directory *directory, sdb_failure *f) {
 static sdb_feed *new_feed(sdb_directory *directory, uint64_t since, sdb_failure *f) {
   sdb_connection *connection = directory->connection;
   sdb_feed *feed = sqlite3_malloc64(sizeof *feed);
-  if (!feed) {
+  char *origin = origin_of(directory);
+  if (!feed || !origin) {
+    sqlite3_free(feed);
+    sqlite3_free(origin);
     sdb_failure_nomem(f);
     return NULL;
   }
-  *feed = (sdb_feed){.connection = connection, .identity = directory->identity, .from = since};
+  *feed = (sdb_feed){.connection = connection, .origin = origin, .from = since};
   feed->moment = (sdb_moment){.connection = connection, .schema = directory->schema, .work = WORK};
   feed->zeros_entry = UINT64_MAX;
   connection->feed = feed;
@@ -388,7 +396,16 @@ static int make_part(sdb_feed *feed, sdb_directory *directory, sdb_part_header *
 /* The one that is in the making, if that part comes next; else NULL. */
 static sdb_feed *continued(sdb_directory *directory, uint64_t since, uint32_t part, sdb_failure *f) {
   sdb_feed *feed = directory->connection->feed;
-  bool same = feed && feed->identity == directory->identity && feed->from == since;
+  uint8_t chain[SEQDB_UUID_BYTES];
+  char *origin = origin_of(directory);
+  if (!origin) {
+    sdb_failure_nomem(f);
+    return NULL;
+  }
+  seqdb_get_uuid(directory->engine, chain);
+  bool same =
+      feed && feed->from == since && strcmp(feed->origin, origin) == 0 && memcmp(feed->chain, chain, sizeof chain) == 0;
+  sqlite3_free(origin);
   if (same && part == feed->part + 1) return feed;
   sdb_failure_set(f, SQLITE_ERROR,
                   WORK
