@@ -20,12 +20,12 @@ proc env_or {name default} {
   return [expr {[info exists ::env($name)] && $::env($name) ne {} ? $::env($name) : $default}]
 }
 
-# Of N = 1, 2, ... which a sweep lets fail: all, but every third under a sanitizer, where each run takes several times
-# as long.  Another third for each sweep, and for each run: the first, and how far it is to the next.
-set sweep_start [env_or SWEEP_START [expr {[clock seconds] % 3}]]
+# Of N = 1, 2, ... which a sweep lets fail: all, but every fifth under a sanitizer, where each run takes several times
+# as long.  Another fifth for each sweep, and for each run: the first, and how far it is to the next.
+set sweep_start [env_or SWEEP_START [expr {[clock seconds] % 5}]]
 proc sweep_every {} {
   if {$::test_variant eq "gcc"} {return {1 1}}
-  return [list [expr {[incr ::sweep_start] % 3 + 1}] 3]
+  return [list [expr {[incr ::sweep_start] % 5 + 1}] 5]
 }
 
 set tests_dir [file dirname [file dirname [file normalize [info script]]]]
