@@ -145,7 +145,7 @@ static int by_length(const void *left, const void *right) {
 
 static ship_status remove_all(pruner *p) {
   ship_status status = SHIP_OK;
-  qsort(p->names, p->name_count, sizeof *p->names, by_length);
+  if (p->name_count) qsort(p->names, p->name_count, sizeof *p->names, by_length);
   for (size_t i = 0; i < p->name_count && !status; i++) {
     status = p->s->options->dry_run ? SHIP_OK : ship_remove(p->s, p->names[i]);
     if (status == SHIP_MISSING) status = SHIP_OK;
