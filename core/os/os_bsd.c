@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <sys/param.h>
 #include <sys/mount.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include "os/os.h"
@@ -32,20 +31,6 @@ bool sdb_os_dense(sdb_fd file) {
 bool sdb_os_may_fill_holes(sdb_fd file) {
   (void)file;
   return false;
-}
-
-/* getentropy() gives at most 256 bytes a call. */
-int sdb_os_random(void *buffer, size_t bytes) {
-  uint8_t *p = buffer;
-  while (bytes > 0) {
-    size_t piece = SDB_MIN(bytes, (size_t)256);
-    if (getentropy(p, piece) != 0) {
-      return errno;
-    }
-    p += piece;
-    bytes -= piece;
-  }
-  return 0;
 }
 
 /* What lies in user space does not say MNT_LOCAL either. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 **
-** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, random bytes, futexes.
+** os_linux.c: the parts of os.h that Linux does its own way: making durable, punching holes, futexes.
 ** OWNS: nothing.  THREADS: any.
 */
 #ifndef _GNU_SOURCE
@@ -11,7 +11,6 @@
 #include <limits.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #if __has_include(<sys/single_threaded.h>) && !defined(SDB_GLIBC_2_28_H) /* glibc 2.32 */
 #include <sys/single_threaded.h>
@@ -258,20 +257,6 @@ int sdb_os_replace(sdb_fd file, sdb_fd other) {
 
 bool sdb_os_single_threaded(void) {
   return SINGLE_THREADED;
-}
-
-/* getentropy() gives at most 256 bytes a call and is never interrupted below that. */
-int sdb_os_random(void *buffer, size_t bytes) {
-  uint8_t *p = buffer;
-  while (bytes > 0) {
-    size_t piece = SDB_MIN(bytes, (size_t)256);
-    if (getentropy(p, piece) != 0) {
-      return errno;
-    }
-    p += piece;
-    bytes -= piece;
-  }
-  return 0;
 }
 
 void sdb_os_condition_init(pthread_cond_t *condition) {

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #if defined(STATX_SIZE)
@@ -445,6 +446,20 @@ uint64_t sdb_os_map_window(void) {
 }
 
 /* ---- memory, time, processes ------------------------------------------------------------------------------- */
+
+/* getentropy() gives at most 256 bytes a call and is never interrupted below that. */
+int sdb_os_random(void *buffer, size_t bytes) {
+  uint8_t *p = buffer;
+  while (bytes > 0) {
+    size_t piece = SDB_MIN(bytes, (size_t)256);
+    if (getentropy(p, piece) != 0) {
+      return errno;
+    }
+    p += piece;
+    bytes -= piece;
+  }
+  return 0;
+}
 
 void *sdb_malloc(size_t bytes) {
   return malloc(bytes);
